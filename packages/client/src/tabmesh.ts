@@ -1,0 +1,170 @@
+import type { Directory, Member } from "@tabmesh/directory";
+import type { Backend } from "@tabmesh/model";
+import type { ConnectionView } from "@tabmesh/transport";
+import type { FinishReason, Sampling, Span, TabmeshError } from "@tabmesh/wire";
+
+/** How to reach a network. */
+export interface ConnectOptions {
+	/** Address of a relay's site. In a page the page's own origin is the default. */
+	relay?: string;
+	signal?: AbortSignal;
+}
+
+/** A model as people choose it, and how much of it the swarm holds now. */
+export interface ModelView {
+	/** CID of the manifest. */
+	readonly id: string;
+	readonly name: string;
+	readonly license: string | undefined;
+	readonly layers: number;
+	readonly contextLength: number;
+	/** Bytes of the weights as they are fetched. */
+	readonly sourceBytes: number;
+	/** Bytes of the weights in float32, the largest format that any backend runs. */
+	readonly loadedBytes: number;
+	/** Whether it follows a chat template or only continues text. */
+	readonly chats: boolean;
+	readonly coverage: {
+		/** For each layer, how many ready peers hold it. */
+		readonly holders: readonly number[];
+		/** Whether a stream could start now. */
+		readonly complete: boolean;
+		/** Bytes of memory that lenders would have to add before the whole model fits; 0 when it does. */
+		readonly missingBytes: number;
+		/** Lenders that are fetching or compiling a span of it. */
+		readonly loading: number;
+	};
+}
+
+/** One stage of a route, while and after it serves. */
+export interface StageView {
+	readonly peer: string;
+	readonly span: Span;
+	/** Median milliseconds per decoded token, 0 before the first. */
+	readonly msPerToken: number;
+	/** `preparing` while it still fetches or compiles. */
+	readonly state: "opening" | "preparing" | "ready" | "lost";
+	/** 0 to 1 while preparing. */
+	readonly progress: number;
+}
+
+export interface GenerationTiming {
+	/** From the call to the first token. */
+	readonly firstTokenMs: number;
+	/** After the first token. */
+	readonly tokensPerSecond: number;
+}
+
+/** What a generation did, whole. */
+export interface GenerationSummary {
+	readonly model: string;
+	readonly promptTokens: readonly number[];
+	readonly tokens: readonly number[];
+	readonly text: string;
+	readonly finishReason: FinishReason | "cancelled";
+	readonly stages: readonly StageView[];
+	readonly timing: GenerationTiming;
+}
+
+export interface GenerateOptions extends Partial<Sampling> {
+	/** Model id or name; the network's default if absent. */
+	model?: string;
+	/** Exactly one of `messages`, `prompt` and `promptTokens`. */
+	messages?: readonly ChatMessage[];
+	/** Continued as it is, after the model's beginning-of-text token. */
+	prompt?: string;
+	promptTokens?: readonly number[];
+	/** @default 256 */
+	maxTokens?: number;
+	/** Strings at which the answer ends; they are not part of it. */
+	stop?: readonly string[];
+	/** Ask for at least this many stages. @default what the network asks for */
+	minStages?: number;
+	/** Called whenever a stage's state or timing changes. */
+	onStages?: (stages: readonly StageView[]) => void;
+	signal?: AbortSignal;
+}
+
+export interface ChatMessage {
+	role: "system" | "user" | "assistant";
+	content: string;
+}
+
+/** A running answer: iterate over pieces of text; `summary` resolves when it ends. */
+export interface Generation extends AsyncIterable<{ readonly text: string; readonly token: number }> {
+	readonly summary: Promise<GenerationSummary>;
+	/** Frees every stage; the text so far stays. */
+	cancel(): void;
+}
+
+export interface LendOptions {
+	/** Model id or name; the network's default if absent. */
+	model?: string;
+	/** Bytes of memory to lend. */
+	memoryBytes: number;
+	/** @default best available */
+	backend?: Backend;
+	/** @default 1, or what the device has when the page is cross-origin isolated */
+	threads?: number;
+}
+
+/** A lender's state, all that a person wants to see. */
+export interface LenderView {
+	/**
+	 * `joining`: reaching the network; `waiting`: no span fits yet; `loading`: fetching or compiling; `serving`;
+	 * `paused`; `left`; `failed`: see `error`.
+	 */
+	readonly phase: "joining" | "waiting" | "loading" | "serving" | "paused" | "left" | "failed";
+	readonly model: ModelView | undefined;
+	readonly span: Span | undefined;
+	readonly backend: Backend | undefined;
+	readonly threads: number;
+	readonly loading:
+		| { readonly phase: "fetch" | "compile"; readonly loadedBytes: number; readonly totalBytes: number }
+		| undefined;
+	readonly memoryBytes: number;
+	readonly usedBytes: number;
+	/** Streams it serves now. */
+	readonly streams: number;
+	/** Positions computed since it joined, prompt and answer. */
+	readonly tokensServed: number;
+	/** Median of the latest decode steps through its span; 0 before the first. */
+	readonly msPerToken: number;
+	/** Milliseconds since 1970. */
+	readonly since: number;
+	/** Why it failed, or why it waits. */
+	readonly error: TabmeshError | undefined;
+}
+
+/** This device's share. Created by the person's click, ended by another. */
+export interface Lender extends EventTarget {
+	/** A fresh object at every `change` event. */
+	readonly view: LenderView;
+	/** Takes no new streams; the running ones finish; the span stays loaded. */
+	pause(): Promise<void>;
+	resume(): Promise<void>;
+	/** Says goodbye, frees everything. */
+	leave(): Promise<void>;
+}
+
+/** One connection to one network: ask, lend, look. */
+export interface Tabmesh extends EventTarget {
+	/** Our own peer id. */
+	readonly peer: string;
+	readonly room: string;
+	readonly directory: Directory;
+	/** Everybody, fresh at every `swarm` event. */
+	readonly members: readonly Member[];
+	readonly connections: readonly ConnectionView[];
+	/** Models of the network with their coverage, fresh at every `swarm` event. The first is the default. */
+	readonly models: readonly ModelView[];
+	/**
+	 * Starts an answer.
+	 *
+	 * @throws NoRouteError, PromptTooLongError, EmptyPromptError, InvalidParameterError through the iterator and `summary`
+	 */
+	generate(options: GenerateOptions): Generation;
+	/** Lends this device. Call it from a click handler only. */
+	lend(options: LendOptions): Lender;
+	close(): Promise<void>;
+}

@@ -1,0 +1,33 @@
+import type { Announcement } from "@tabmesh/wire";
+
+/** One peer as the swarm knows it now. */
+export interface Member extends Announcement {
+	readonly peer: string;
+	/** When the announcement was signed, by its author's clock. */
+	readonly announced: number;
+}
+
+export interface DirectoryEvents {
+	/** Somebody came, changed or left; at most one event per animation frame's worth of changes. */
+	change: Event;
+}
+
+/** Who is there and holds what: a typed view of the swarm, kept fresh by signed announcements that expire. */
+export interface Directory {
+	/** Everybody in the room whose announcement has not expired, ourselves included, sorted by peer id. */
+	readonly members: readonly Member[];
+	member(peer: string): Member | undefined;
+	/** Replaces what we announce about ourselves; spread at once and repeated until `leave`. */
+	announce(announcement: Announcement): Promise<void>;
+	/** Says goodbye and stops repeating. */
+	leave(): Promise<void>;
+	addEventListener<K extends keyof DirectoryEvents>(
+		type: K,
+		listener: (event: DirectoryEvents[K]) => void,
+	): void;
+	removeEventListener<K extends keyof DirectoryEvents>(
+		type: K,
+		listener: (event: DirectoryEvents[K]) => void,
+	): void;
+	stop(): Promise<void>;
+}

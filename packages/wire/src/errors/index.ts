@@ -1,0 +1,51 @@
+export { TabmeshError, type TabmeshErrorOptions } from "./base.ts";
+export {
+	DeviceLostError,
+	EngineInputError,
+	EngineUnavailableError,
+	OutOfMemoryBudgetError,
+} from "./engine.ts";
+export {
+	ConsentRequiredError,
+	InsecureOriginError,
+	PortInUseError,
+} from "./host.ts";
+export {
+	EnvelopeTimeError,
+	InvalidSignatureError,
+	KeyStorageError,
+	ReplayedEnvelopeError,
+} from "./identity.ts";
+export {
+	InvalidTensorError,
+	MalformedMessageError,
+	MessageTooLargeError,
+	UnsupportedVersionError,
+} from "./message.ts";
+export {
+	ModelFileError,
+	ModelNotFoundError,
+	ModelSourceError,
+	ShardIntegrityError,
+	StorageQuotaError,
+	TokenizerError,
+} from "./model.ts";
+export {
+	FloodError,
+	PeerBannedError,
+	PeerUnreachableError,
+	ProtocolViolationError,
+	StreamResetError,
+	TimeoutError,
+} from "./network.ts";
+export {
+	EmptyPromptError,
+	InvalidParameterError,
+	NoRouteError,
+	PromptTooLongError,
+	RouteRefusedError,
+	RouteViolationError,
+	StageBusyError,
+	StageLostError,
+	TokenChainError,
+} from "./pipeline.ts";

@@ -1,0 +1,41 @@
+import * as v from "valibot";
+import { limits } from "../limits.ts";
+import {
+	cidSchema,
+	countSchema,
+	peerIdSchema,
+	roomIdSchema,
+	spanSchema,
+	streamIdSchema,
+	timeSchema,
+} from "./common.ts";
+
+/** One stage of a route: who computes which span. */
+export const hopSchema = v.strictObject({ peer: peerIdSchema, span: spanSchema });
+export type Hop = v.InferOutput<typeof hopSchema>;
+
+/**
+ * The route of one stream, the payload of a `route` envelope signed by the asker. A stage takes frames of the stream
+ * only from its predecessor on the newest generation of this route.
+ */
+export const routeSchema = v.pipe(
+	v.strictObject({
+		stream: streamIdSchema,
+		/** Rises with every failover; frames of an older generation are dropped. */
+		generation: countSchema,
+		room: roomIdSchema,
+		model: cidSchema,
+		/** In the order of the layers; the last one sends sampled tokens to the first. */
+		hops: v.pipe(v.array(hopSchema), v.minLength(1), v.maxLength(limits.routeHops)),
+		expires: timeSchema,
+	}),
+	v.check(({ hops }) => {
+		for (let i = 1; i < hops.length; i++) {
+			const before = hops[i - 1]!.span;
+			const { span } = hops[i]!;
+			if (span.from !== before.to || span.embed || before.head) return false;
+		}
+		return new Set(hops.map((hop) => hop.peer)).size === hops.length;
+	}, "an unbroken chain of spans over distinct peers"),
+);
+export type Route = v.InferOutput<typeof routeSchema>;

@@ -1,0 +1,103 @@
+import * as v from "valibot";
+import { wireErrorSchema } from "../errors/remote.ts";
+import { limits } from "../limits.ts";
+import { numericsClassSchema } from "./announcement.ts";
+import { bytesSchema, countSchema, positionSchema, streamIdSchema, tokenSchema } from "./common.ts";
+
+/** Running hash over the tokens of a stream: the first 8 bytes of SHA-256(previous link ‖ position ‖ token). */
+export const chainSchema = bytesSchema(8);
+
+/**
+ * How the last stage picks a token. Sampling is a function: position p uses u = PRF(seed, p), so that any stage can be
+ * re-run and a drafted token is accepted exactly when it equals the target's own sample.
+ */
+export const samplingSchema = v.strictObject({
+	/** 0 is greedy. */
+	temperature: v.pipe(v.number(), v.finite(), v.minValue(0), v.maxValue(10)),
+	/** Keep the k most likely tokens; 0 keeps all. */
+	topK: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(limits.vocabulary)),
+	/** Keep the smallest set of most likely tokens with this probability in all; 1 keeps all. */
+	topP: v.pipe(v.number(), v.finite(), v.gtValue(0), v.maxValue(1)),
+	/** Keep tokens at least this likely, relative to the likeliest; 0 keeps all. */
+	minP: v.pipe(v.number(), v.finite(), v.minValue(0), v.maxValue(1)),
+	/** Divides positive and multiplies negative logits of tokens seen before (CTRL, arXiv 1909.05858 §4.1); 1 changes nothing. */
+	repetitionPenalty: v.pipe(v.number(), v.finite(), v.gtValue(0), v.maxValue(10)),
+	/** Seed of the PRF, 32 bits. */
+	seed: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffffffff)),
+});
+export type Sampling = v.InferOutput<typeof samplingSchema>;
+
+const tokensSchema = v.pipe(v.array(tokenSchema), v.maxLength(limits.controlTokens));
+
+/** What the asker sends to a stage on its control stream `/tabmesh/stage/1`. The first message is `open`. */
+export const stageRequestSchema = v.variant("type", [
+	v.strictObject({
+		type: v.literal("open"),
+		/** The encoded `route` envelope. */
+		route: v.pipe(
+			v.instance(Uint8Array),
+			v.check((bytes) => bytes.byteLength <= limits.routeBytes, "a short route"),
+		),
+		/** Most positions that the stream may take, prompt and answer together: what the stage reserves KV memory for. */
+		maxPositions: v.pipe(positionSchema, v.minValue(1)),
+		/** For the last stage only. */
+		generation: v.optional(
+			v.strictObject({
+				sampling: samplingSchema,
+				/** Most tokens to generate. */
+				maxTokens: v.pipe(countSchema, v.minValue(1), v.maxValue(limits.contextTokens)),
+				/** Tokens after which the answer ends; the ending token itself is reported. */
+				stopTokens: v.pipe(v.array(tokenSchema), v.maxLength(64)),
+				/** The prompt, where the repetition penalty needs it; only then does the last stage get to see it. */
+				history: v.optional(tokensSchema),
+			}),
+		),
+	}),
+	/** A piece of the prompt, to the first stage only, in order. `last` marks its end. */
+	v.strictObject({
+		type: v.literal("prompt"),
+		position: positionSchema,
+		tokens: v.pipe(tokensSchema, v.minLength(1)),
+		last: v.boolean(),
+	}),
+	/** Asks for a sign of life; answered by `pong` at once. */
+	v.strictObject({ type: v.literal("ping"), nonce: countSchema }),
+	/** Ends the stream in order: everything it holds is freed. A reset of the stream does the same. */
+	v.strictObject({ type: v.literal("close") }),
+]);
+export type StageRequest = v.InferOutput<typeof stageRequestSchema>;
+
+/** Why an answer ended. */
+export const finishReasonSchema = v.picklist(["stop", "length"]);
+export type FinishReason = v.InferOutput<typeof finishReasonSchema>;
+
+/** What a stage sends to the asker on the same stream. */
+export const stageResponseSchema = v.variant("type", [
+	/** The stage is fetching or compiling its span first. */
+	v.strictObject({ type: v.literal("preparing"), loadedBytes: countSchema, totalBytes: countSchema }),
+	/** KV memory is reserved and the link to the next stage stands. */
+	v.strictObject({ type: v.literal("ready"), numericsClass: numericsClassSchema }),
+	/** From the last stage: the token sampled for `position`, and the chain after it. */
+	v.strictObject({
+		type: v.literal("token"),
+		position: positionSchema,
+		token: tokenSchema,
+		chain: chainSchema,
+		finish: v.optional(finishReasonSchema),
+	}),
+	/** From every stage, now and then and at the end: how far it is, by its own chain, and its median time per decode step. */
+	v.strictObject({
+		type: v.literal("progress"),
+		position: positionSchema,
+		chain: chainSchema,
+		msPerToken: v.pipe(v.number(), v.finite(), v.minValue(0)),
+	}),
+	v.strictObject({ type: v.literal("pong"), nonce: countSchema }),
+	/** The stage gives the stream up; nothing follows. */
+	v.strictObject({ type: v.literal("error"), error: wireErrorSchema }),
+]);
+export type StageResponse = v.InferOutput<typeof stageResponseSchema>;
+
+/** First message of a stage to its successor on a ring stream `/tabmesh/ring/1`; answered by an empty message once accepted. */
+export const ringOpenSchema = v.strictObject({ stream: streamIdSchema, generation: countSchema });
+export type RingOpen = v.InferOutput<typeof ringOpenSchema>;
