@@ -1,0 +1,139 @@
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { brotliCompress, constants, gzip } from "node:zlib";
+import { defaultClientConditions, defineConfig, type Plugin } from "vite";
+
+const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** The pages that the relay serves. `home` is the site's root, every other page lies under its own name. */
+const pages = {
+	home: at("apps/home/index.html"),
+	lend: at("apps/lend/index.html"),
+	chat: at("apps/chat/index.html"),
+};
+
+/**
+ * A page must be cross-origin isolated to get threads in WASM: without both headers the engine falls back to one.
+ * The relay sends the same two.
+ */
+const isolation = {
+	"Cross-Origin-Opener-Policy": "same-origin",
+	"Cross-Origin-Embedder-Policy": "require-corp",
+};
+
+/** Serves apps/home as `/` while developing, and puts it at the root of what is built. */
+function homeAtRoot(): Plugin {
+	return {
+		name: "tabmesh:home-at-root",
+		configureServer(server) {
+			server.middlewares.use((request, _response, next) => {
+				const { pathname } = new URL(request.url ?? "/", "http://localhost");
+				if (pathname === "/") request.url = "/home/";
+				else if (pathname === "/lend" || pathname === "/chat") request.url = `${pathname}/`;
+				next();
+			});
+		},
+		generateBundle: {
+			order: "post",
+			handler(_options, bundle) {
+				const home = bundle["home/index.html"];
+				if (home) home.fileName = "index.html";
+			},
+		},
+	};
+}
+
+/**
+ * Stops the build where a page would import a module of Node: a twin was not chosen, and the page would fail only
+ * when somebody opens it.
+ */
+function noNodeInPages(): Plugin {
+	return {
+		name: "tabmesh:no-node-in-pages",
+		apply: "build",
+		enforce: "pre",
+		resolveId(id, importer) {
+			if (id.startsWith("node:"))
+				this.error(
+					`${importer} brings ${id} into a page. Give its room a browser twin through package.json "exports".`,
+				);
+		},
+	};
+}
+
+const compressible = /\.(?:html|js|mjs|css|svg|json|webmanifest|wasm|txt)$/;
+
+/** Below this many bytes a compressed answer is no smaller than its headers. */
+const compressFromBytes = 1024;
+
+/** Writes `x.br` and `x.gz` beside every `x`, once at build time, so that the relay only hands out files. */
+function precompress(): Plugin {
+	const brotliOf = promisify(brotliCompress);
+	const gzipOf = promisify(gzip);
+	let folder = "";
+	return {
+		name: "tabmesh:precompress",
+		apply: "build",
+		configResolved(config) {
+			folder = config.build.outDir;
+		},
+		async closeBundle() {
+			const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+			const files = entries.filter((entry) => entry.isFile() && compressible.test(entry.name));
+			await Promise.all(
+				files.map(async (entry) => {
+					const path = `${entry.parentPath}/${entry.name}`;
+					const bytes = await readFile(path);
+					if (bytes.byteLength < compressFromBytes) return;
+					// Quality 11 takes a minute and a half over the 60 MB of WASM and saves a tenth; 9 takes four seconds.
+					const quality = bytes.byteLength > 1 << 20 ? 9 : 11;
+					const [br, gz] = await Promise.all([
+						brotliOf(bytes, {
+							params: {
+								[constants.BROTLI_PARAM_QUALITY]: quality,
+								[constants.BROTLI_PARAM_SIZE_HINT]: bytes.byteLength,
+							},
+						}),
+						gzipOf(bytes, { level: 9 }),
+					]);
+					await Promise.all([writeFile(`${path}.br`, br), writeFile(`${path}.gz`, gz)]);
+				}),
+			);
+		},
+	};
+}
+
+/**
+ * Builds every page and the workers behind them into `dist/`: `index.html`, `lend/index.html`, `chat/index.html` and
+ * hashed, immutable `assets/`.
+ */
+export default defineConfig({
+	root: at("apps"),
+	publicDir: at("apps/home/public"),
+	appType: "mpa",
+	plugins: [homeAtRoot(), noNodeInPages(), precompress()],
+	resolve: {
+		conditions: [
+			// onnxruntime-web without its embedded loader: a bundled loader would start our own bundle as its threads.
+			"onnxruntime-web-use-extern-wasm",
+			...defaultClientConditions,
+		],
+	},
+	worker: { format: "es", plugins: () => [noNodeInPages()] },
+	build: {
+		outDir: at("dist"),
+		emptyOutDir: true,
+		// What Chrome 137, Firefox 128 and Safari 18 read as it is; older browsers lack WebGPU, JSPI or Web Locks anyway.
+		target: ["chrome125", "firefox128", "safari18"],
+		// Never a data: URL: the site's Content-Security-Policy allows none.
+		assetsInlineLimit: 0,
+		modulePreload: { polyfill: false },
+		sourcemap: false,
+		reportCompressedSize: false,
+		chunkSizeWarningLimit: 1024,
+		rolldownOptions: { input: pages },
+	},
+	server: { headers: isolation },
+	preview: { headers: isolation },
+});

@@ -1,0 +1,23 @@
+import { defineConfig } from "vitest/config";
+
+/** Unit tests lie beside the code they hold to its promises. What needs several browser tabs lies in e2e/. */
+export default defineConfig({
+	test: {
+		include: [
+			"packages/**/*.test.ts",
+			"workers/**/*.test.ts",
+			"relay/**/*.test.ts",
+			"apps/**/*.test.ts",
+			"bench/**/*.test.ts",
+		],
+		environment: "node",
+		// Native add-ons (onnxruntime-node, node-datachannel) do not survive worker threads: one process per file.
+		pool: "forks",
+		// Two cores are what a small CI machine has; more workers only make real peers time out on each other.
+		maxWorkers: 2,
+		// Real peers, real models and real Chromium: a minute is far beyond what any of them takes when it works.
+		testTimeout: 60_000,
+		hookTimeout: 60_000,
+		teardownTimeout: 20_000,
+	},
+});
