@@ -10,6 +10,7 @@ import {
 	MalformedMessageError,
 	ReplayedEnvelopeError,
 } from "@tabmesh/wire";
+import { TypedEventEmitter } from "main-event";
 import type { Directory, DirectoryEvents, Member } from "./directory.ts";
 
 /** How often a peer repeats its announcement. With 100 peers of 300 bytes this is 3 KB/s: noise beside one token's hidden state. */
@@ -41,7 +42,7 @@ interface Entry {
 	heard: number;
 }
 
-class GossipDirectory extends EventTarget implements Directory {
+class GossipDirectory extends TypedEventEmitter<DirectoryEvents> implements Directory {
 	readonly #init: DirectoryInit;
 	readonly #now: () => number;
 	readonly #topicName: string;
@@ -190,17 +191,6 @@ class GossipDirectory extends EventTarget implements Directory {
 			this.dispatchEvent(new Event("change"));
 		}, 16);
 	}
-}
-
-interface GossipDirectory {
-	addEventListener<K extends keyof DirectoryEvents>(
-		type: K,
-		listener: (event: DirectoryEvents[K]) => void,
-	): void;
-	removeEventListener<K extends keyof DirectoryEvents>(
-		type: K,
-		listener: (event: DirectoryEvents[K]) => void,
-	): void;
 }
 
 /**
