@@ -11,6 +11,8 @@ export interface PeerIdentity {
 	readonly publicKey: Uint8Array;
 	/** What libp2p takes as its identity: signs through WebCrypto; `raw` throws where the key is not extractable. */
 	readonly privateKey: PrivateKey;
+	/** Whether the same key will be here after a restart; false where this device keeps nothing for us. */
+	readonly persistent: boolean;
 	/** Ed25519 signature (RFC 8032), 64 bytes. */
 	sign(bytes: Uint8Array): Promise<Uint8Array>;
 	/** Gives the key slot back. The identity must not be used afterwards. */
