@@ -1,2 +1,16 @@
+/**
+ * Models: what their files hold, what they are called, where their bytes come from, the graph that runs a span of them, and
+ * the text they read and write. Every byte that leaves this room has the hash that the model's manifest gives.
+ *
+ * This room never runs a model (the inference worker does, behind the `Engine` interface declared here) and never talks to peers.
+ */
 export * from "./engine.ts";
+export * from "./format/llama2cSource.ts";
+export * from "./format/modelSource.ts";
+export * from "./format/sourceFile.ts";
+export { modelId } from "./manifest/modelId.ts";
+export { openManifest } from "./manifest/openManifest.ts";
+export { type PublishedModel, type PublishOptions, publishModel } from "./manifest/publishModel.ts";
 export * from "./shardSource.ts";
+export * from "./sources/sourceOfModel.ts";
+export { composeSpan, type GraphFormat, graphNames, type GraphWeight, type SpanGraph } from "./graph/spanGraph.ts";

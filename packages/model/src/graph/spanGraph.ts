@@ -1,0 +1,263 @@
+import type { Manifest, ModelConfig, Span } from "@tabmesh/wire";
+import { embeddingName, finalNormName, headName, layerTensorNames } from "../format/llamaTensors.ts";
+import { contrib, type ElementType, elementBytes, OnnxGraph } from "./onnxGraph.ts";
+import { cosines, type SourceWeight, sines, stackRows, toFloat32 } from "./weights.ts";
+
+/** How a span is to be put together for one backend: the table in docs/architecture.md says which backend gets which. */
+export interface GraphFormat {
+	/** `f32`, or MatMulNBits with blocks of 32 weights. */
+	readonly weights: "f32" | "q8" | "q4";
+}
+
+/** Names of the graph's inputs and outputs. */
+export const graphNames = {
+	/** int64 `[batch, sequence]`, where the span embeds. */
+	tokens: "tokens",
+	/** float32 `[batch, sequence, hidden]`, where it does not. */
+	hiddenIn: "hidden_in",
+	/** int32 `[batch]`: positions of each row after this run, less one. */
+	lengths: "lengths",
+	/** int32 `[1]`: positions of the longest row after this run. */
+	total: "total",
+	/** int64 `[k]`: which of the batch × sequence positions get logits, where the span has the head. */
+	logitRows: "logit_rows",
+	/** float32 `[batch, sequence, hidden]`. */
+	hiddenOut: "hidden_out",
+	/** float32 `[k, vocabulary]`. */
+	logits: "logits",
+	/** float32 `[batch, keyValueHeads, past positions, headSize]`; `layer` counts from the span's first. */
+	pastKey: (layer: number) => `past_key.${layer}`,
+	pastValue: (layer: number) => `past_value.${layer}`,
+	presentKey: (layer: number) => `present_key.${layer}`,
+	presentValue: (layer: number) => `present_value.${layer}`,
+} as const;
+
+/** A weight as the graph wants it, and how it is made from source tensors. */
+export interface GraphWeight {
+	readonly name: string;
+	readonly bytes: number;
+	/** Names of the source tensors that {@link make} takes, in order. */
+	readonly sources: readonly string[];
+	/** Turns the source tensors into the weight's bytes; may return one of them as it is. */
+	readonly make: (sources: readonly SourceWeight[]) => Uint8Array<ArrayBuffer>;
+}
+
+/** A composed span: the ModelProto, and the weights that go beside it as external data. */
+export interface SpanGraph {
+	readonly model: Uint8Array<ArrayBuffer>;
+	readonly weights: readonly GraphWeight[];
+	readonly weightBytes: number;
+}
+
+/**
+ * Composes the graph of any contiguous span of a llama, with the embedding before it and the head behind it where the span says so.
+ *
+ * Operators: GroupQueryAttention with rotary embedding inside, (Skip)SimplifiedLayerNormalization, MatMul or MatMulNBits. The
+ * head runs on the positions listed in `logit_rows` only, so that a prefill does not compute a vocabulary per position.
+ */
+export function composeSpan(manifest: Manifest, span: Span, format: GraphFormat): SpanGraph {
+	return new LlamaSpan(manifest.config, span, format).compose();
+}
+
+/** One small method per piece, after the builder of onnxruntime-genai. */
+class LlamaSpan {
+	readonly #config: ModelConfig;
+	readonly #span: Span;
+	readonly #format: GraphFormat;
+	readonly #graph = new OnnxGraph();
+	readonly #weights: GraphWeight[] = [];
+
+	constructor(config: ModelConfig, span: Span, format: GraphFormat) {
+		this.#config = config;
+		this.#span = span;
+		this.#format = format;
+	}
+
+	compose(): SpanGraph {
+		const { hiddenSize } = this.#config;
+		const start = this.#span.embed
+			? this.#embed()
+			: this.#graph.input(graphNames.hiddenIn, "float32", ["batch", "sequence", hiddenSize]);
+		const hidden = this.#layers(start);
+		this.#graph.node("Identity", [hidden], { outputs: [graphNames.hiddenOut] });
+		this.#graph.output(graphNames.hiddenOut, "float32", ["batch", "sequence", hiddenSize]);
+		if (this.#span.head) this.#head(hidden);
+		return {
+			model: this.#graph.encode(),
+			weights: this.#weights,
+			weightBytes: this.#weights.reduce((sum, weight) => sum + weight.bytes, 0),
+		};
+	}
+
+	/** Token ids to residual stream. */
+	#embed(): string {
+		const { vocabularySize, hiddenSize } = this.#config;
+		const tokens = this.#graph.input(graphNames.tokens, "int64", ["batch", "sequence"]);
+		const table = this.#weight("embedding", "float32", [vocabularySize, hiddenSize], [embeddingName], ([source]) =>
+			bytesOf(toFloat32(source!)),
+		);
+		return this.#graph.node("Gather", [table, tokens], { attributes: { axis: 0 } })[0]!;
+	}
+
+	/** The residual stream through every layer: each norm takes the addition before it along. */
+	#layers(start: string): string {
+		const { from, to } = this.#span;
+		if (from === to) return start;
+		const { keyValueHeads, headSize, contextLength } = this.#config;
+		this.#graph.input(graphNames.lengths, "int32", ["batch"]);
+		this.#graph.input(graphNames.total, "int32", [1]);
+		const half = [contextLength, headSize / 2];
+		this.#weight("cosines", "float32", half, [], () => bytesOf(cosines(this.#config)));
+		this.#weight("sines", "float32", half, [], () => bytesOf(sines(this.#config)));
+		const past = ["batch", keyValueHeads, "past", headSize];
+		const present = ["batch", keyValueHeads, "present", headSize];
+		let residual = start;
+		let branch: string | undefined;
+		for (let layer = from; layer < to; layer++) {
+			const index = layer - from;
+			this.#graph.input(graphNames.pastKey(index), "float32", past);
+			this.#graph.input(graphNames.pastValue(index), "float32", past);
+			const names = layerTensorNames(layer);
+			let normed: string;
+			[normed, residual] = this.#norm(residual, branch, names.inputNorm);
+			branch = this.#attention(normed, layer, index);
+			[normed, residual] = this.#norm(residual, branch, names.postNorm);
+			branch = this.#feedForward(normed, layer);
+			this.#graph.output(graphNames.presentKey(index), "float32", present);
+			this.#graph.output(graphNames.presentValue(index), "float32", present);
+		}
+		return this.#graph.node("Add", [residual, branch!])[0]!;
+	}
+
+	/** RMS norm of `residual + branch`; returns the norm and that sum. */
+	#norm(residual: string, branch: string | undefined, weight: string): [normed: string, sum: string] {
+		const { hiddenSize, normEpsilon } = this.#config;
+		const gain = this.#weight(weight, "float32", [hiddenSize], [weight], ([source]) => bytesOf(toFloat32(source!)));
+		const attributes = { epsilon: { float: normEpsilon } };
+		if (branch === undefined) {
+			const [normed] = this.#graph.node("SimplifiedLayerNormalization", [residual, gain], {
+				attributes: { ...attributes, axis: -1, stash_type: 1 },
+			});
+			return [normed!, residual];
+		}
+		const sum = `${weight}.sum`;
+		const normed = `${weight}.out`;
+		this.#graph.node("SkipSimplifiedLayerNormalization", [residual, branch, gain], {
+			outputs: [normed, "", "", sum],
+			attributes,
+			domain: contrib,
+		});
+		return [normed, sum];
+	}
+
+	/** Grouped-query attention over this run's positions and the stream's past, with rotary embedding inside. */
+	#attention(input: string, layer: number, index: number): string {
+		const { heads, keyValueHeads, headSize, hiddenSize, rope } = this.#config;
+		const names = layerTensorNames(layer);
+		const turned = rope.layout === "interleaved" ? headSize : undefined;
+		const rows = (heads + 2 * keyValueHeads) * headSize;
+		// One product for query, key and value: GroupQueryAttention takes them packed.
+		const packed = this.#linear(
+			input,
+			`model.layers.${layer}.self_attn.qkv_proj.weight`,
+			[names.query, names.key, names.value],
+			[hiddenSize, rows],
+			[turned, turned, undefined],
+		);
+		const output = `${names.output}.in`;
+		this.#graph.node(
+			"GroupQueryAttention",
+			[
+				packed,
+				"",
+				"",
+				graphNames.pastKey(index),
+				graphNames.pastValue(index),
+				graphNames.lengths,
+				graphNames.total,
+				"cosines",
+				"sines",
+			],
+			{
+				outputs: [output, graphNames.presentKey(index), graphNames.presentValue(index)],
+				attributes: {
+					num_heads: heads,
+					kv_num_heads: keyValueHeads,
+					scale: { float: 1 / Math.sqrt(headSize) },
+					do_rotary: 1,
+					rotary_interleaved: 0,
+				},
+				domain: contrib,
+			},
+		);
+		return this.#linear(output, names.output, [names.output], [heads * headSize, hiddenSize]);
+	}
+
+	/** SwiGLU: `down(silu(gate(x)) · up(x))`. */
+	#feedForward(input: string, layer: number): string {
+		const { hiddenSize, feedForwardSize } = this.#config;
+		const names = layerTensorNames(layer);
+		const gate = this.#linear(input, names.gate, [names.gate], [hiddenSize, feedForwardSize]);
+		const up = this.#linear(input, names.up, [names.up], [hiddenSize, feedForwardSize]);
+		const [sigmoid] = this.#graph.node("Sigmoid", [gate]);
+		const [silu] = this.#graph.node("Mul", [gate, sigmoid!]);
+		const [product] = this.#graph.node("Mul", [silu!, up]);
+		return this.#linear(product!, names.down, [names.down], [feedForwardSize, hiddenSize]);
+	}
+
+	/** Residual stream to logits, for the wanted positions only. */
+	#head(hidden: string): void {
+		const { hiddenSize, vocabularySize, tiedHead } = this.#config;
+		const rows = this.#graph.input(graphNames.logitRows, "int64", ["rows"]);
+		const shape = this.#graph.constant("flat_shape", [-1, hiddenSize]);
+		const [flat] = this.#graph.node("Reshape", [hidden, shape]);
+		const [wanted] = this.#graph.node("Gather", [flat!, rows], { attributes: { axis: 0 } });
+		const [normed] = this.#norm(wanted!, undefined, finalNormName);
+		const logits = this.#linear(
+			normed,
+			headName,
+			[tiedHead ? embeddingName : headName],
+			[hiddenSize, vocabularySize],
+		);
+		this.#graph.node("Identity", [logits], { outputs: [graphNames.logits] });
+		this.#graph.output(graphNames.logits, "float32", ["rows", vocabularySize]);
+	}
+
+	/**
+	 * `input · Wᵀ`, where W is made of the rows of `sources`, one below the other.
+	 *
+	 * @param turned - for each source the head size, where its rows have to be brought from interleaved to half rotary layout
+	 */
+	#linear(
+		input: string,
+		name: string,
+		sources: readonly string[],
+		[inputs, outputs]: readonly [number, number],
+		turned: readonly (number | undefined)[] = [],
+	): string {
+		const rows = (weights: readonly SourceWeight[]) => stackRows(weights, turned);
+		// [out, in] as the source has it: nothing is transposed, and often nothing copied.
+		const weight = this.#weight(name, "float32", [outputs, inputs], sources, (weights) => bytesOf(rows(weights)));
+		return this.#graph.node("FusedMatMul", [input, weight], {
+			outputs: [`${name}.out`],
+			attributes: { transA: 0, transB: 1, alpha: { float: 1 } },
+			domain: contrib,
+		})[0]!;
+	}
+
+	#weight(
+		name: string,
+		type: ElementType,
+		shape: readonly number[],
+		sources: readonly string[],
+		make: GraphWeight["make"],
+	): string {
+		const bytes = shape.reduce((product, dimension) => product * dimension, elementBytes[type]);
+		this.#weights.push({ name, bytes, sources, make });
+		return this.#graph.weight(name, type, shape, bytes);
+	}
+}
+
+function bytesOf(array: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+	return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}

@@ -1,0 +1,98 @@
+import { halfToFloat32, type ModelConfig, ModelFileError, type SourceType } from "@tabmesh/wire";
+
+/** A source tensor with its bytes. */
+export interface SourceWeight {
+	readonly type: SourceType;
+	/** `[rows, columns]`, or `[columns]`. */
+	readonly shape: readonly number[];
+	readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * The numbers of a source tensor. Float32 bytes are used as they stand, not copied.
+ *
+ * @throws ModelFileError for formats that this version cannot read
+ */
+export function toFloat32(weight: SourceWeight): Float32Array<ArrayBuffer> {
+	const { type, bytes } = weight;
+	if (type === "F32") {
+		const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
+		return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
+	}
+	if (type === "F16") return halfToFloat32(bytes);
+	if (type === "BF16") {
+		// bfloat16 is the upper half of a float32.
+		const halves = new Uint16Array(bytes.slice().buffer);
+		const words = new Uint32Array(halves.length);
+		for (let i = 0; i < halves.length; i++) words[i] = halves[i]! << 16;
+		return new Float32Array(words.buffer);
+	}
+	throw new ModelFileError(`This version of Tabmesh cannot run weights in ${type} yet.`);
+}
+
+/**
+ * The rows of several matrices, one below the other.
+ *
+ * @param turned - for each matrix the head size, where its rows are in interleaved rotary order and half order is wanted: within a head,
+ *   row i of the first half is source row 2i, row i of the second half source row 2i + 1
+ */
+export function stackRows(
+	weights: readonly SourceWeight[],
+	turned: readonly (number | undefined)[] = [],
+): Float32Array<ArrayBuffer> {
+	const [only] = weights;
+	if (weights.length === 1 && only && turned[0] === undefined) return toFloat32(only);
+	const matrices = weights.map(toFloat32);
+	const stacked = new Float32Array(matrices.reduce((sum, matrix) => sum + matrix.length, 0));
+	let start = 0;
+	for (const [index, matrix] of matrices.entries()) {
+		const headSize = turned[index];
+		if (headSize === undefined) stacked.set(matrix, start);
+		else {
+			const columns = weights[index]!.shape[1]!;
+			const rows = matrix.length / columns;
+			for (let row = 0; row < rows; row++) {
+				const within = row % headSize;
+				const pair = within >>> 1;
+				const to = row - within + (within % 2 === 0 ? pair : headSize / 2 + pair);
+				stacked.set(matrix.subarray(row * columns, (row + 1) * columns), start + to * columns);
+			}
+		}
+		start += matrix.length;
+	}
+	return stacked;
+}
+
+/** Cosines of the rotary angles, `[contextLength, headSize / 2]`. */
+export function cosines(config: ModelConfig): Float32Array<ArrayBuffer> {
+	return angles(config, Math.cos);
+}
+
+/** Sines of the rotary angles, `[contextLength, headSize / 2]`. */
+export function sines(config: ModelConfig): Float32Array<ArrayBuffer> {
+	return angles(config, Math.sin);
+}
+
+/** RoFormer (arXiv 2104.09864 §3.2.2): pair i at position p turns by p · theta^(-2i/d). */
+function angles(config: ModelConfig, turn: (angle: number) => number): Float32Array<ArrayBuffer> {
+	const { contextLength, headSize, rope } = config;
+	const half = headSize / 2;
+	const frequencies = Float64Array.from({ length: half }, (_, i) => scale(rope, rope.theta ** ((-2 * i) / headSize)));
+	const table = new Float32Array(contextLength * half);
+	for (let position = 0; position < contextLength; position++) {
+		for (let i = 0; i < half; i++) table[position * half + i] = turn(position * frequencies[i]!);
+	}
+	return table;
+}
+
+/** Rescaled frequency: `linear` divides it; `llama3` (transformers' `_compute_llama3_parameters`) only where its wave is longer than the context it was trained for. */
+function scale({ scaling }: ModelConfig["rope"], frequency: number): number {
+	if (!scaling) return frequency;
+	if (scaling.type === "linear") return frequency / scaling.factor;
+	const { factor, lowFrequencyFactor = 1, highFrequencyFactor = 4, originalContext = 8192 } = scaling;
+	const wave = (2 * Math.PI) / frequency;
+	if (wave < originalContext / highFrequencyFactor) return frequency;
+	if (wave > originalContext / lowFrequencyFactor) return frequency / factor;
+	const smooth = (originalContext / wave - lowFrequencyFactor) / (highFrequencyFactor - lowFrequencyFactor);
+	return ((1 - smooth) * frequency) / factor + smooth * frequency;
+}
