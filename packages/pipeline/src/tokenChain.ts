@@ -1,0 +1,75 @@
+import { sha256 } from "@noble/hashes/sha2.js";
+
+/** Bytes of one link. */
+export const LINK_BYTES = 8;
+
+/** The link before the first token. */
+export const FIRST_LINK: Uint8Array = new Uint8Array(LINK_BYTES);
+
+/**
+ * The link after one more token: the first 8 bytes of SHA-256(previous link ‖ position ‖ token), position and token as
+ * unsigned 32-bit little-endian.
+ */
+export function nextLink(previous: Uint8Array, position: number, token: number): Uint8Array {
+	const bytes = new Uint8Array(LINK_BYTES + 8);
+	bytes.set(previous);
+	const view = new DataView(bytes.buffer);
+	view.setUint32(LINK_BYTES, position, true);
+	view.setUint32(LINK_BYTES + 4, token, true);
+	return sha256(bytes).slice(0, LINK_BYTES);
+}
+
+/** The token chain of one stream as somebody sees it who knows the tokens: every link since the start, 8 bytes a token. */
+export class TokenChain {
+	#links = new Uint8Array(64 * LINK_BYTES);
+	#length = 0;
+
+	/** Tokens in the chain; the next one has this position. */
+	get length(): number {
+		return this.#length;
+	}
+
+	/** The newest link. */
+	get head(): Uint8Array {
+		return this.at(this.#length);
+	}
+
+	/**
+	 * The link after the first `length` tokens, a copy.
+	 *
+	 * @throws RangeError when the chain is not that long
+	 */
+	at(length: number): Uint8Array {
+		if (length < 0 || length > this.#length) {
+			throw new RangeError(`The chain has ${this.#length} links, not ${length}.`);
+		}
+		if (length === 0) return FIRST_LINK.slice();
+		return this.#links.slice((length - 1) * LINK_BYTES, length * LINK_BYTES);
+	}
+
+	/** Adds the token of position `length` and returns the new head. */
+	push(token: number): Uint8Array {
+		const link = nextLink(this.head, this.#length, token);
+		const end = (this.#length + 1) * LINK_BYTES;
+		if (end > this.#links.length) {
+			const grown = new Uint8Array(this.#links.length * 2);
+			grown.set(this.#links);
+			this.#links = grown;
+		}
+		this.#links.set(link, end - LINK_BYTES);
+		this.#length++;
+		return link;
+	}
+
+	/**
+	 * Forgets every token from position `length` on.
+	 *
+	 * @throws RangeError when the chain is not that long
+	 */
+	truncate(length: number): void {
+		if (length < 0 || length > this.#length) {
+			throw new RangeError(`The chain has ${this.#length} links, not ${length}.`);
+		}
+		this.#length = length;
+	}
+}
