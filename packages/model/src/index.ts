@@ -14,3 +14,5 @@ export { type PublishedModel, type PublishOptions, publishModel } from "./manife
 export * from "./shardSource.ts";
 export * from "./sources/sourceOfModel.ts";
 export { composeSpan, type GraphFormat, graphNames, type GraphWeight, type SpanGraph } from "./graph/spanGraph.ts";
+export type { SourceWeight } from "./graph/weights.ts";
+export { keyValueBytesPerToken, type SpanSize, spanSize, tensorsOfSpan } from "./graph/spanSize.ts";

@@ -11,7 +11,7 @@ export interface GraphFormat {
 
 /** Names of the graph's inputs and outputs. */
 export const graphNames = {
-	/** int64 `[batch, sequence]`, where the span embeds. */
+	/** int32 `[batch, sequence]`, where the span embeds. */
 	tokens: "tokens",
 	/** float32 `[batch, sequence, hidden]`, where it does not. */
 	hiddenIn: "hidden_in",
@@ -19,7 +19,7 @@ export const graphNames = {
 	lengths: "lengths",
 	/** int32 `[1]`: positions of the longest row after this run. */
 	total: "total",
-	/** int64 `[k]`: which of the batch × sequence positions get logits, where the span has the head. */
+	/** int32 `[k]`: which of the batch × sequence positions get logits, where the span has the head. */
 	logitRows: "logit_rows",
 	/** float32 `[batch, sequence, hidden]`. */
 	hiddenOut: "hidden_out",
@@ -92,7 +92,7 @@ class LlamaSpan {
 	/** Token ids to residual stream. */
 	#embed(): string {
 		const { vocabularySize, hiddenSize } = this.#config;
-		const tokens = this.#graph.input(graphNames.tokens, "int64", ["batch", "sequence"]);
+		const tokens = this.#graph.input(graphNames.tokens, "int32", ["batch", "sequence"]);
 		const table = this.#weight("embedding", "float32", [vocabularySize, hiddenSize], [embeddingName], ([source]) =>
 			bytesOf(toFloat32(source!)),
 		);
@@ -208,7 +208,7 @@ class LlamaSpan {
 	/** Residual stream to logits, for the wanted positions only. */
 	#head(hidden: string): void {
 		const { hiddenSize, vocabularySize, tiedHead } = this.#config;
-		const rows = this.#graph.input(graphNames.logitRows, "int64", ["rows"]);
+		const rows = this.#graph.input(graphNames.logitRows, "int32", ["rows"]);
 		const shape = this.#graph.constant("flat_shape", [-1, hiddenSize]);
 		const [flat] = this.#graph.node("Reshape", [hidden, shape]);
 		const [wanted] = this.#graph.node("Gather", [flat!, rows], { attributes: { axis: 0 } });

@@ -1,0 +1,21 @@
+import type { Backend } from "@tabmesh/model";
+import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
+
+/** The bytes of one weight, under the name that the graph gives it. */
+export interface ExternalWeight {
+	readonly path: string;
+	readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/** ONNX Runtime as one kind of place offers it: what the engine needs to know of a page or of Node, and no more. */
+export interface Runtime {
+	readonly backend: Backend;
+	readonly threads: number;
+	readonly halfActivations: boolean;
+	readonly numericsClass: string;
+	/** Every run time bundles its own Tensor class and accepts no other. */
+	readonly Tensor: TensorConstructor & { fromGpuBuffer: typeof Tensor.fromGpuBuffer };
+	createSession(model: Uint8Array<ArrayBuffer>, weights: readonly ExternalWeight[]): Promise<InferenceSession>;
+	/** On WebGPU: the device whose buffers hold the KV. Known only once a session exists. */
+	device?(): Promise<GPUDevice>;
+}

@@ -1,0 +1,336 @@
+import {
+	composeSpan,
+	type Engine,
+	type EngineHandle,
+	type EngineInfo,
+	type ForwardResult,
+	type ForwardRow,
+	type GraphFormat,
+	graphNames,
+	keyValueBytesPerToken,
+	type LoadProgress,
+	type LoadSpec,
+	type LogitsWanted,
+	type ShardSource,
+	type StreamKey,
+} from "@tabmesh/model";
+import { EngineInputError, type ModelConfig, OutOfMemoryBudgetError, type Span } from "@tabmesh/wire";
+import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { EngineEventTarget } from "./engineEventTarget.ts";
+import { GrowingKeyValues, type KeyValues } from "./keyValues.ts";
+import { loadWeights } from "./loadWeights.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** A loaded span and all that runs it. */
+interface Loaded {
+	readonly handle: EngineHandle;
+	readonly config: ModelConfig;
+	readonly session: InferenceSession;
+	readonly keyValues: KeyValues;
+}
+
+interface Stream {
+	readonly loaded: Loaded;
+	readonly maxTokens: number;
+	readonly bytes: number;
+	length: number;
+}
+
+/** A row whose call has been checked. */
+interface CheckedRow extends ForwardRow {
+	readonly state: Stream;
+	/** Positions it adds. */
+	readonly count: number;
+}
+
+/** The engine of `@tabmesh/model` over one ONNX Runtime: the same code in a page's worker and in Node. */
+export class SpanEngine extends EngineEventTarget implements Engine {
+	readonly info: EngineInfo;
+	readonly #runtime: Runtime;
+	readonly #loaded = new Map<number, Loaded>();
+	readonly #streams = new Map<StreamKey, Stream>();
+	readonly #closing = new AbortController();
+	#usedBytes = 0;
+	#handles = 0;
+	/** ONNX Runtime takes one create or run at a time. */
+	#last: Promise<unknown> = Promise.resolve();
+
+	constructor(runtime: Runtime, memoryBytes: number) {
+		super();
+		this.#runtime = runtime;
+		const { backend, halfActivations, threads, numericsClass } = runtime;
+		this.info = { backend, halfActivations, threads, numericsClass, memoryBytes };
+	}
+
+	async usedBytes(): Promise<number> {
+		return this.#usedBytes;
+	}
+
+	async load(
+		spec: LoadSpec,
+		source: ShardSource,
+		options: { signal?: AbortSignal; onProgress?: (progress: LoadProgress) => void } = {},
+	): Promise<EngineHandle> {
+		const { config } = spec.model.manifest;
+		checkSpan(spec.span, config);
+		const format: GraphFormat = { weights: "f32" };
+		const graph = composeSpan(spec.model.manifest, spec.span, format);
+		const bytes = graph.weightBytes + graph.model.byteLength;
+		this.#take(bytes, "the span");
+		const signal = AbortSignal.any([this.#closing.signal, ...(options.signal ? [options.signal] : [])]);
+		try {
+			const { onProgress } = options;
+			const weights = await loadWeights(spec.model, spec.span, graph, source, {
+				signal,
+				...(onProgress ? { onProgress } : {}),
+			});
+			onProgress?.({ phase: "compile", loadedBytes: 0, totalBytes: graph.weightBytes });
+			const session = await this.#inTurn(() => {
+				signal.throwIfAborted();
+				return this.#runtime.createSession(graph.model, weights);
+			});
+			if (signal.aborted) {
+				await session.release();
+				signal.throwIfAborted();
+			}
+			onProgress?.({ phase: "compile", loadedBytes: graph.weightBytes, totalBytes: graph.weightBytes });
+			const handle: EngineHandle = {
+				id: ++this.#handles,
+				span: spec.span,
+				weightBytes: bytes,
+				keyValueBytesPerToken: keyValueBytesPerToken(config, spec.span),
+			};
+			const keyValues = new GrowingKeyValues(this.#runtime, config, spec.span);
+			this.#loaded.set(handle.id, { handle, config, session, keyValues });
+			return handle;
+		} catch (error) {
+			this.#usedBytes -= bytes;
+			throw error;
+		}
+	}
+
+	async unload(handle: EngineHandle): Promise<void> {
+		await this.#inTurn(async () => {
+			const loaded = this.#find(handle);
+			this.#loaded.delete(handle.id);
+			for (const [key, stream] of this.#streams) if (stream.loaded === loaded) this.#free(key, stream);
+			this.#usedBytes -= loaded.handle.weightBytes;
+			await loaded.session.release();
+		});
+	}
+
+	async reserve(handle: EngineHandle, stream: StreamKey, maxTokens: number): Promise<void> {
+		const loaded = this.#find(handle);
+		if (this.#streams.has(stream)) throw new EngineInputError("This stream has its memory already.");
+		const { contextLength } = loaded.config;
+		if (!Number.isInteger(maxTokens) || maxTokens < 1 || maxTokens > contextLength) {
+			throw new EngineInputError(`A stream of this model has 1 to ${contextLength} positions, not ${maxTokens}.`, {
+				details: { maxTokens, contextLength },
+			});
+		}
+		const bytes = maxTokens * loaded.handle.keyValueBytesPerToken;
+		this.#take(bytes, "the stream");
+		loaded.keyValues.reserve(stream, maxTokens);
+		this.#streams.set(stream, { loaded, maxTokens, bytes, length: 0 });
+	}
+
+	async forward(
+		handle: EngineHandle,
+		rows: readonly ForwardRow[],
+		options: { logits: LogitsWanted },
+	): Promise<ForwardResult[]> {
+		return this.#inTurn(async () => {
+			const loaded = this.#find(handle);
+			const checked = this.#check(loaded, rows);
+			const results = new Array<ForwardResult>(rows.length);
+			for (const group of groupRows(checked, loaded.keyValues.batches)) {
+				const outputs = await this.#run(loaded, group, options.logits);
+				for (const [i, row] of group.entries()) results[checked.indexOf(row)] = outputs[i]!;
+			}
+			return results;
+		});
+	}
+
+	async truncate(stream: StreamKey, position: number): Promise<void> {
+		await this.#inTurn(async () => {
+			const state = this.#streams.get(stream);
+			if (!state) throw new EngineInputError("There is no such stream.");
+			if (!Number.isInteger(position) || position < 0 || position > state.length) {
+				throw new EngineInputError(`The stream has ${state.length} positions: it cannot be cut at ${position}.`, {
+					details: { length: state.length, position },
+				});
+			}
+			state.length = position;
+		});
+	}
+
+	async release(stream: StreamKey): Promise<void> {
+		await this.#inTurn(async () => {
+			const state = this.#streams.get(stream);
+			if (state) this.#free(stream, state);
+		});
+	}
+
+	async close(): Promise<void> {
+		this.#closing.abort(new EngineInputError("The engine has been closed."));
+		for (const loaded of [...this.#loaded.values()]) await this.unload(loaded.handle);
+	}
+
+	/** Runs `task` when all before it have ended, whether well or not. */
+	#inTurn<T>(task: () => Promise<T>): Promise<T> {
+		const turn = this.#last.then(task, task);
+		this.#last = turn;
+		// The caller has the same rejection; this one only keeps the queue going.
+		turn.catch(() => {});
+		return turn;
+	}
+
+	#take(bytes: number, what: string): void {
+		const freeBytes = this.info.memoryBytes - this.#usedBytes;
+		if (bytes > freeBytes) {
+			throw new OutOfMemoryBudgetError(`Memory for ${what} takes ${bytes} bytes, and ${freeBytes} are free.`, {
+				details: { bytes, freeBytes },
+			});
+		}
+		this.#usedBytes += bytes;
+	}
+
+	#free(key: StreamKey, stream: Stream): void {
+		stream.loaded.keyValues.release(key);
+		this.#streams.delete(key);
+		this.#usedBytes -= stream.bytes;
+	}
+
+	#find(handle: EngineHandle): Loaded {
+		const loaded = this.#loaded.get(handle.id);
+		if (!loaded) throw new EngineInputError("This span is not loaded.", { details: { handle: handle.id } });
+		return loaded;
+	}
+
+	/** Makes sure that every row fits its stream, before anything runs. */
+	#check(loaded: Loaded, rows: readonly ForwardRow[]): CheckedRow[] {
+		const seen = new Set<StreamKey>();
+		return rows.map((row) => {
+			const state = this.#streams.get(row.stream);
+			if (state?.loaded !== loaded) throw new EngineInputError("There is no such stream in this span.");
+			if (seen.has(row.stream)) throw new EngineInputError("A batch has two rows of one stream.");
+			seen.add(row.stream);
+			if (row.position !== state.length) {
+				throw new EngineInputError(
+					`The stream has ${state.length} positions, and the input begins at ${row.position}.`,
+					{ details: { length: state.length, position: row.position } },
+				);
+			}
+			const count = checkInput(row.input, loaded);
+			if (count > state.maxTokens - state.length) {
+				throw new EngineInputError(`The stream has room for ${state.maxTokens} positions.`, {
+					details: { length: state.length, count, maxTokens: state.maxTokens },
+				});
+			}
+			return { ...row, state, count };
+		});
+	}
+
+	/** One run of rows that add equally many positions. */
+	async #run(loaded: Loaded, rows: readonly CheckedRow[], wanted: LogitsWanted): Promise<ForwardResult[]> {
+		const { Tensor } = this.#runtime;
+		const { session, keyValues, config } = loaded;
+		const { span } = loaded.handle;
+		const count = rows[0]!.count;
+		const size = config.hiddenSize;
+		const past = rows.map((row) => ({ stream: row.stream, length: row.state.length }));
+		const bound = keyValues.bind(past);
+		const feeds: Record<string, Tensor> = bound.feeds;
+		const fetches: Record<string, Tensor | null> = bound.fetches;
+
+		if (span.embed) {
+			const tokens = join(rows.map((row) => row.input as Int32Array), Int32Array);
+			feeds[graphNames.tokens] = new Tensor("int32", tokens, [rows.length, count]);
+		} else {
+			const hidden = join(rows.map((row) => (row.input as { data: Float32Array }).data), Float32Array);
+			feeds[graphNames.hiddenIn] = new Tensor("float32", hidden, [rows.length, count, size]);
+		}
+		if (span.from < span.to) {
+			const ends = Int32Array.from(rows, (row) => row.state.length + count - 1);
+			feeds[graphNames.lengths] = new Tensor("int32", ends, [rows.length]);
+			feeds[graphNames.total] = new Tensor("int32", Int32Array.of(Math.max(...ends) + 1), [1]);
+		}
+		const headRuns = span.head && wanted !== "none";
+		if (span.head) {
+			const positions = logitRows(rows.length, count, wanted);
+			feeds[graphNames.logitRows] = new Tensor("int32", positions, [positions.length]);
+		}
+		const output = headRuns ? graphNames.logits : graphNames.hiddenOut;
+		fetches[output] = null;
+
+		const results = (await session.run(feeds, fetches)) as Record<string, Tensor>;
+		keyValues.keep(rows, results);
+		for (const row of rows) row.state.length += count;
+
+		const data = results[output]!.data as Float32Array;
+		const share = data.length / rows.length;
+		return rows.map((_, i) => {
+			const own = rows.length === 1 ? data : data.subarray(i * share, (i + 1) * share);
+			return headRuns ? { logits: own } : { hidden: { rows: count, columns: size, data: own } };
+		});
+	}
+}
+
+function checkSpan(span: Span, config: ModelConfig): void {
+	const ordered = span.from <= span.to && span.to <= config.layers && span.from >= 0;
+	const placed = (!span.embed || span.from === 0) && (!span.head || span.to === config.layers);
+	if (!ordered || !placed || (span.from === span.to && !span.embed && !span.head)) {
+		throw new EngineInputError(`A model of ${config.layers} layers has no span ${span.from}–${span.to} like this.`);
+	}
+}
+
+/** How many positions an input adds. */
+function checkInput(input: ForwardRow["input"], { config, handle }: Loaded): number {
+	if (handle.span.embed) {
+		if (!(input instanceof Int32Array)) throw new EngineInputError("This span takes token ids.");
+		for (const token of input) {
+			if (token < 0 || token >= config.vocabularySize) {
+				throw new EngineInputError(`Token ${token} lies outside the vocabulary of ${config.vocabularySize}.`);
+			}
+		}
+		if (input.length === 0) throw new EngineInputError("A row has no tokens.");
+		return input.length;
+	}
+	if (input instanceof Int32Array) throw new EngineInputError("This span takes hidden states.");
+	const { rows, columns, data } = input;
+	if (columns !== config.hiddenSize || rows < 1 || data.length !== rows * columns) {
+		throw new EngineInputError(
+			`A hidden state of ${rows} × ${columns} with ${data.length} values does not fit a hidden size of ${config.hiddenSize}.`,
+		);
+	}
+	return rows;
+}
+
+/**
+ * Which rows go through the model together. GroupQueryAttention batches single positions over pasts of any length; several
+ * positions on top of a past it takes only from one stream at a time.
+ */
+function groupRows(rows: readonly CheckedRow[], batches: boolean): CheckedRow[][] {
+	const decoding = batches ? rows.filter((row) => row.count === 1) : [];
+	const alone = rows.filter((row) => !decoding.includes(row)).map((row) => [row]);
+	return decoding.length > 0 ? [decoding, ...alone] : alone;
+}
+
+function logitRows(rows: number, count: number, wanted: LogitsWanted): Int32Array {
+	// The head of a prefill whose logits nobody wants still runs for one position: empty tensors are not safe everywhere.
+	if (wanted === "none") return Int32Array.of(0);
+	if (wanted === "all") return Int32Array.from({ length: rows * count }, (_, i) => i);
+	return Int32Array.from({ length: rows }, (_, row) => (row + 1) * count - 1);
+}
+
+function join<T extends Int32Array | Float32Array>(parts: readonly T[], Type: new (length: number) => T): T {
+	const [only] = parts;
+	if (parts.length === 1 && only) return only;
+	const whole = new Type(parts.reduce((sum, part) => sum + part.length, 0));
+	let at = 0;
+	for (const part of parts) {
+		whole.set(part, at);
+		at += part.length;
+	}
+	return whole;
+}
