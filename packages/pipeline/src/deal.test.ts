@@ -1,0 +1,209 @@
+import type { Member } from "@tabmesh/directory";
+import type { Span } from "@tabmesh/wire";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type DealOptions, deal } from "./deal.ts";
+import { type FixtureLender, fixtureMember, fixtureModel } from "./fixtures.ts";
+
+const model = fixtureModel(6);
+/** Bytes of memory in which `layers` inner layers and one edge fit. */
+const roomFor = (layers: number) => Math.ceil((layers * 4800 + 4000) / 0.9) + 1;
+
+const text = (span: Span | undefined) => (span ? `${span.from}-${span.to}` : "none");
+
+function plan(lenders: FixtureLender[], options: DealOptions = {}, of = model) {
+	const result = deal(lenders.map(fixtureMember), of, options);
+	return { ...result, spans: lenders.map(({ peer }) => text(result.assignments.get(peer))) };
+}
+
+/** The swarm after everybody did as the deal says. */
+function settle(members: readonly Member[], options: DealOptions): Member[] {
+	const { assignments } = deal(members, model, options);
+	return members.map((member) => {
+		const span = assignments.get(member.peer);
+		const spans = span ? [{ model: model.id, ...span, ready: true, msPerToken: 0 }] : [];
+		return { ...member, lends: { ...member.lends!, spans } };
+	});
+}
+
+describe("deal", () => {
+	it("gives everybody everything when the model fits and no stages are asked for", () => {
+		expect(plan([{ peer: "a" }, { peer: "b" }, { peer: "c" }]).spans).toEqual(["0-6", "0-6", "0-6"]);
+	});
+
+	it("splits the layers over the first lenders by join time when stages are asked for, and repeats the weakest for later ones", () => {
+		const lenders = [
+			{ peer: "d", joined: 4 },
+			{ peer: "b", joined: 2 },
+			{ peer: "c", joined: 3 },
+			{ peer: "a", joined: 1 },
+		];
+		const result = plan(lenders, { minStages: 3 });
+		expect(text(result.assignments.get("a"))).toBe("0-2");
+		expect(text(result.assignments.get("b"))).toBe("2-4");
+		expect(text(result.assignments.get("c"))).toBe("4-6");
+		expect(text(result.assignments.get("d"))).toBe("0-2");
+		expect(result.complete).toBe(true);
+	});
+
+	it("puts the embedding with the first layer and the head with the last", () => {
+		const { assignments } = plan(
+			[
+				{ peer: "a", joined: 1 },
+				{ peer: "b", joined: 2 },
+			],
+			{ minStages: 2 },
+		);
+		expect(assignments.get("a")).toMatchObject({ from: 0, embed: true, head: false });
+		expect(assignments.get("b")).toMatchObject({ to: 6, embed: false, head: true });
+	});
+
+	it("counts a heavy head as work: its stage gets fewer layers", () => {
+		const heavy = fixtureModel(6, 3000);
+		const lenders = ["a", "b", "c"].map((peer, joined) => ({ peer, joined }));
+		expect(plan(lenders, { minStages: 3 }, heavy).spans).toEqual(["0-2", "2-5", "5-6"]);
+	});
+
+	it("gives quicker lenders more layers", () => {
+		const lenders = [
+			{ peer: "a", joined: 1, bytesPerMs: 4000 },
+			{ peer: "b", joined: 2, bytesPerMs: 1000 },
+		];
+		const { spans } = plan(lenders, { minStages: 2 });
+		expect(spans).toEqual(["0-5", "5-6"]);
+	});
+
+	it("leaves the shares of lenders that are still to come", () => {
+		const first = { peer: "a", joined: 1 };
+		const second = { peer: "b", joined: 2 };
+		expect(plan([first], { minStages: 3 })).toMatchObject({ spans: ["0-2"], complete: false });
+		const held = { from: 0, to: 2, embed: true, head: false };
+		expect(plan([{ ...first, held }, second], { minStages: 3 }).spans).toEqual(["0-2", "2-4"]);
+	});
+
+	it("uses the fewest lenders that can hold the model together, and says what is missing while they cannot", () => {
+		const small = { memoryBytes: roomFor(2) };
+		const one = plan([{ peer: "a", joined: 1, ...small }]);
+		expect(one.complete).toBe(false);
+		expect(one.missingBytes).toBeGreaterThan(4 * 4000);
+		const three = plan([
+			{ peer: "a", joined: 1, ...small },
+			{ peer: "b", joined: 2, memoryBytes: roomFor(4) },
+			{ peer: "c", joined: 3, ...small },
+		]);
+		expect(three).toMatchObject({ complete: true, missingBytes: 0 });
+		expect(three.spans).toEqual(["0-2", "2-6", "0-2"]);
+	});
+
+	it("moves nobody when somebody joins a complete swarm", () => {
+		const options = { minStages: 3 };
+		let members = ["a", "b", "c"].map((peer, joined) => fixtureMember({ peer, joined }));
+		members = settle(members, options);
+		const before = deal(members, model, options).assignments;
+		const after = deal([...members, fixtureMember({ peer: "z", joined: 9 })], model, options).assignments;
+		for (const [peer, span] of before) expect(after.get(peer)).toEqual(span);
+	});
+
+	it("fills a gap with a lender that repeats others before it moves anybody else", () => {
+		const span = (from: number, to: number) => ({ from, to, embed: from === 0, head: to === 6 });
+		const small = roomFor(3);
+		// Two lenders that saw each other too late took the same span.
+		const lenders = [
+			{ peer: "a", joined: 1, memoryBytes: small, held: span(0, 3) },
+			{ peer: "b", joined: 2, memoryBytes: small, held: span(0, 3) },
+		];
+		expect(plan(lenders).spans).toEqual(["0-3", "3-6"]);
+		const left = [
+			{ peer: "a", joined: 1, memoryBytes: small, held: span(0, 3) },
+			{ peer: "c", joined: 3, memoryBytes: small, held: span(0, 3) },
+			{ peer: "d", joined: 4, memoryBytes: small },
+		];
+		expect(plan(left).spans).toEqual(["0-3", "0-3", "3-6"]);
+	});
+
+	it("deals anew when what remains cannot be completed otherwise", () => {
+		const span = { from: 2, to: 4, embed: false, head: false };
+		const lenders = [
+			{ peer: "a", joined: 1, memoryBytes: roomFor(3), held: span },
+			{ peer: "b", joined: 2, memoryBytes: roomFor(3) },
+		];
+		expect(plan(lenders)).toMatchObject({ spans: ["0-3", "3-6"], complete: true });
+	});
+
+	const swarm = fc.uniqueArray(
+		fc.record({
+			peer: fc.string({ minLength: 1, maxLength: 4 }),
+			joined: fc.nat(20),
+			memoryBytes: fc.nat(40_000),
+			bytesPerMs: fc.integer({ min: 1, max: 5000 }),
+			held: fc.option(
+				fc
+					.tuple(fc.nat(5), fc.integer({ min: 1, max: 6 }))
+					.map(([from, length]) => ({ from, to: Math.min(6, from + length) }))
+					.map(({ from, to }) => ({ from, to, embed: from === 0, head: to === 6 })),
+				{ nil: undefined },
+			),
+		}),
+		{ selector: ({ peer }) => peer, maxLength: 8 },
+	);
+	const options = fc.record({ minStages: fc.integer({ min: 1, max: 8 }) });
+	const toMembers = (lenders: { peer: string; held: Span | undefined }[]) =>
+		lenders.map(({ held, ...lender }) => fixtureMember(held ? { ...lender, held } : lender));
+
+	it("gives everybody the same answer, in whatever order they see the members", () => {
+		fc.assert(
+			fc.property(swarm, options, (lenders, chosen) => {
+				const members = toMembers(lenders);
+				const one = deal(members, model, chosen);
+				const other = deal(members.toReversed(), model, chosen);
+				expect(new Map([...other.assignments].sort())).toEqual(new Map([...one.assignments].sort()));
+			}),
+		);
+	});
+
+	it("never asks a lender for more than its memory", () => {
+		fc.assert(
+			fc.property(swarm, options, (lenders, chosen) => {
+				const { assignments } = deal(toMembers(lenders), model, chosen);
+				for (const { peer, memoryBytes } of lenders) {
+					const span = assignments.get(peer);
+					if (!span) continue;
+					const edges = (span.embed ? 1 : 0) + (span.head ? 1 : 0);
+					expect((span.to - span.from) * 4800 + edges * 4000).toBeLessThanOrEqual(memoryBytes * 0.9);
+				}
+			}),
+		);
+	});
+
+	it("comes to rest: after a few rounds of doing what it says, it says the same again", () => {
+		fc.assert(
+			fc.property(swarm, options, (lenders, chosen) => {
+				let members = toMembers(lenders);
+				for (let round = 0; round < 8; round++) members = settle(members, chosen);
+				expect(settle(members, chosen)).toEqual(members);
+			}),
+		);
+	});
+
+	it("takes nothing from anybody when a lender leaves whose layers others hold", () => {
+		fc.assert(
+			fc.property(swarm, options, fc.nat(), (lenders, chosen, pick) => {
+				let members = toMembers(lenders);
+				for (let round = 0; round < 8; round++) members = settle(members, chosen);
+				if (members.length === 0) return;
+				const before = deal(members, model, chosen);
+				const staying = members.filter((_, i) => i !== pick % members.length);
+				const after = deal(staying, model, chosen);
+				const stillCovered = before.complete && staying.length > 0 &&
+					Array.from({ length: 6 }, (_, layer) => layer).every((layer) =>
+						staying.some((m) => m.lends!.spans.some(({ from, to }) => from <= layer && layer < to)),
+					);
+				if (!stillCovered) return;
+				for (const { peer } of staying) {
+					const was = before.assignments.get(peer);
+					if (was) expect(after.assignments.get(peer)).toEqual(was);
+				}
+			}),
+		);
+	});
+});

@@ -1,0 +1,74 @@
+import type { Manifest, Span } from "@tabmesh/wire";
+
+/** Bytes that one weight of a projection takes in the formats that engines run, block scales included. */
+const bytesPerWeight: Readonly<Record<string, number>> = {
+	f32: 4,
+	// Blocks of 32 weights with one float32 scale each (MatMulNBits).
+	q8: 1 + 4 / 32,
+	q4: 0.5 + 4 / 32,
+};
+
+/** How much memory the parts of one model take on a lender. */
+export interface ModelSizes {
+	readonly layers: number;
+	/** Bytes of a span's weights in the format that `numericsClass` runs; float32 where it names none. */
+	weightBytes(span: Span, numericsClass?: string): number;
+	/** What a span takes while it serves: its weights and the KV of one stream over the whole context. */
+	servingBytes(span: Span, numericsClass?: string): number;
+}
+
+/** Sizes of a model by its manifest. Embedding and head count in full even where they are one matrix: an engine keeps both layouts. */
+export function modelSizes(manifest: Manifest): ModelSizes {
+	const { layers, keyValueHeads, headSize, contextLength } = manifest.config;
+	const elements = new Map(
+		manifest.tensors.map((tensor) => [
+			tensor.name,
+			tensor.type === "BLOB" ? 0 : tensor.shape.reduce((product, dimension) => product * dimension, 1),
+		]),
+	);
+	const parts = new Map(
+		manifest.parts.map((part) => [
+			part.name,
+			part.tensors.reduce((sum, name) => sum + (elements.get(name) ?? 0), 0),
+		]),
+	);
+	const before = [0];
+	for (let layer = 0; layer < layers; layer++) {
+		before.push(before[layer]! + (parts.get(`layer.${layer}`) ?? 0));
+	}
+	const embedBytes = (parts.get("embed") ?? 0) * 4;
+	const headBytes = (parts.get("head") ?? 0) * 4;
+	// Keys and values in float32, the largest that any backend keeps.
+	const keyValueBytes = 2 * keyValueHeads * headSize * 4 * contextLength;
+
+	const weightBytes = (span: Span, numericsClass = ""): number => {
+		// `ort<version>/<backend>/<vendor>/<weights>/<kv>`
+		const perWeight = bytesPerWeight[numericsClass.split("/")[3] ?? ""] ?? 4;
+		return (
+			(before[span.to]! - before[span.from]!) * perWeight +
+			(span.embed ? embedBytes : 0) +
+			(span.head ? headBytes : 0)
+		);
+	};
+	return {
+		layers,
+		weightBytes,
+		servingBytes: (span, numericsClass) =>
+			weightBytes(span, numericsClass) + (span.to - span.from) * keyValueBytes,
+	};
+}
+
+/** The span `[from, to)` of a model of `layers` layers: the embedding goes with the first layer, the head with the last. */
+export function spanOf(from: number, to: number, layers: number): Span {
+	return { from, to, embed: from === 0, head: to === layers };
+}
+
+/** Whether `outer` has all that `inner` needs. */
+export function spanContains(outer: Span, inner: Span): boolean {
+	return (
+		outer.from <= inner.from &&
+		inner.to <= outer.to &&
+		(outer.embed || !inner.embed) &&
+		(outer.head || !inner.head)
+	);
+}
