@@ -138,6 +138,13 @@ export interface Peer {
 	report(peer: string, offence: Offence): void;
 	/** 0 for a stranger, down to −100 where a peer is refused; forgiven slowly. */
 	score(peer: string): number;
+	/**
+	 * Asks the relays for the newest message of every author on a topic that they follow: what a newcomer missed. The
+	 * messages are as strangers wrote them; check them like any other.
+	 *
+	 * @returns the messages of all relays that answered, duplicates left out; empty where none did
+	 */
+	rendezvous(topic: string, options?: { signal?: AbortSignal }): Promise<Uint8Array[]>;
 	/** Last measured round trip to a peer, measured now if unknown. */
 	ping(peer: string, options?: { signal?: AbortSignal }): Promise<number>;
 	stop(): Promise<void>;

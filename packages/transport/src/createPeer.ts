@@ -1,0 +1,147 @@
+import { circuitRelayTransport } from "@libp2p/circuit-relay-v2";
+import { gossipsub } from "@libp2p/gossipsub";
+import { identify } from "@libp2p/identify";
+import type { Libp2p, PeerId } from "@libp2p/interface";
+import { noise } from "@libp2p/noise";
+import { webRTC } from "@libp2p/webrtc";
+import { webSockets } from "@libp2p/websockets";
+import { yamux } from "@libp2p/yamux";
+import { equalBytes, PeerUnreachableError } from "@tabmesh/wire";
+import { createLibp2p } from "libp2p";
+import { onPageGone } from "#pageLifetime";
+import { gossipOptions } from "./gossip.ts";
+import { bulkPiece } from "./messageStream.ts";
+import { Node, type NodeServices, nodeGater } from "./node.ts";
+import type { Peer, PeerInit } from "./peer.ts";
+import { RelayLinks } from "./relayLinks.ts";
+import { askRendezvous, rendezvousProtocol } from "./rendezvous.ts";
+import { Reputation } from "./reputation.ts";
+
+/** Most connections of one peer: a few relays, the neighbours of a handful of rings, and room for strangers who come. */
+const maxConnections = 128;
+/** Bytes that may wait in one data channel; libp2p's default. Beyond it, sends wait for the channel to drain. */
+const maxBufferedBytes = 2 * 1024 * 1024;
+
+/**
+ * Starts a peer: connects to its relays, books a place with each, and is reachable by WebRTC from then on.
+ *
+ * @returns when the first relay is connected; the others follow in the background
+ * @throws PeerUnreachableError when no relay can be reached, InvalidParameterError for a bad relay address
+ *
+ * @example
+ * ```ts
+ * import { createIdentity } from "@tabmesh/dauth";
+ * import { createPeer } from "@tabmesh/transport";
+ * const peer = await createPeer({ identity: await createIdentity(), relays: [address], agent: "example/1.0" });
+ * const stream = await peer.open(other, { id: "/tabmesh/echo/1", maxMessageBytes: 1024 });
+ * ```
+ */
+export async function createPeer(init: PeerInit): Promise<Peer> {
+	init.signal?.throwIfAborted();
+	const reputation = new Reputation();
+	let reserve: ((relay: PeerId) => Promise<unknown>) | undefined;
+	const circuit = circuitRelayTransport();
+
+	const libp2p: Libp2p<NodeServices> = await createLibp2p<NodeServices>({
+		privateKey: init.identity.privateKey,
+		start: false,
+		addresses: { listen: [] },
+		transports: [
+			webSockets(),
+			webRTC({
+				rtcConfiguration: {
+					iceServers: [...(init.iceServers ?? [])],
+					iceTransportPolicy: init.iceTransportPolicy ?? "all",
+				},
+				// libp2p subtracts its own frame from this.
+				dataChannel: { maxMessageSize: bulkPiece + 64, maxBufferedAmount: maxBufferedBytes },
+			}),
+			(components) => {
+				const transport = circuit(components);
+				// Reservations are made here and not by listening: a listener never books again at a relay it once lost.
+				const { reservationStore } = transport as unknown as {
+					reservationStore: { addRelay(relay: PeerId, type: "configured"): Promise<unknown> };
+				};
+				reserve = (relay) => reservationStore.addRelay(relay, "configured");
+				return transport;
+			},
+		],
+		connectionEncrypters: [noise()],
+		streamMuxers: [yamux()],
+		connectionGater: nodeGater(reputation),
+		connectionManager: {
+			maxConnections,
+			// Everybody behind one router or on one machine looks like one address.
+			inboundConnectionThreshold: 1000,
+			maxIncomingPendingConnections: 64,
+			// Relays are kept by RelayLinks.
+			reconnectRetries: 0,
+			dialTimeout: 20_000,
+			addressDialTimeout: 15_000,
+		},
+		services: {
+			// Not over relayed connections, which live for the moment of a WebRTC handshake.
+			identify: identify({ runOnLimitedConnection: false }),
+			gossip: gossipsub(gossipOptions((peer) => (relays.isRelay(peer) ? 0 : reputation.score(peer)))),
+		},
+	});
+
+	const relays: RelayLinks = new RelayLinks({
+		libp2p,
+		addresses: init.relays,
+		reserve: (relay) => reserve!(relay),
+		onChange: (address, connected) =>
+			void node.safeDispatchEvent("relay", { detail: { address, connected } }),
+	});
+
+	const node = new Node({
+		libp2p,
+		reputation,
+		agent: init.agent,
+		features: init.features ?? [],
+		isRelay: (peer) => relays.isRelay(peer),
+		dial: async (peer, signal) => {
+			const addresses = relays.addressesOf(peer);
+			if (addresses.length === 0) {
+				throw new PeerUnreachableError("No relay is connected through which the peer could be called.");
+			}
+			return libp2p.dial(addresses, { signal });
+		},
+		onStop: async () => {
+			stopWatching();
+			relays.stop();
+		},
+	});
+
+	const peer: Peer = Object.assign(node, {
+		async rendezvous(topic: string, options: { signal?: AbortSignal } = {}): Promise<Uint8Array[]> {
+			const answers = await Promise.allSettled(
+				relays.connected.map(async (relay) => {
+					const stream = await node.open(relay, rendezvousProtocol, { ...options, timeoutMs: 10_000 });
+					return askRendezvous(stream, topic);
+				}),
+			);
+			options.signal?.throwIfAborted();
+			const messages: Uint8Array[] = [];
+			for (const answer of answers) {
+				if (answer.status !== "fulfilled") continue;
+				for (const message of answer.value) {
+					if (!messages.some((known) => equalBytes(known, message))) messages.push(message);
+				}
+			}
+			return messages;
+		},
+	});
+
+	const stopWatching = onPageGone(() => void node.stop());
+	try {
+		await libp2p.start();
+		await node.start();
+		await relays.start();
+		init.signal?.throwIfAborted();
+	} catch (error) {
+		await node.stop();
+		throw error;
+	}
+	return peer;
+}

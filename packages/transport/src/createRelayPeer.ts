@@ -1,0 +1,294 @@
+import { type CircuitRelayService, circuitRelayServer } from "@libp2p/circuit-relay-v2";
+import { gossipsub, TopicValidatorResult } from "@libp2p/gossipsub";
+import { identify } from "@libp2p/identify";
+import { noise } from "@libp2p/noise";
+import { webSockets } from "@libp2p/websockets";
+import { yamux } from "@libp2p/yamux";
+import { createEnvelopeVerifier, type PeerIdentity } from "@tabmesh/dauth";
+import {
+	decodeCbor,
+	EnvelopeTimeError,
+	FloodError,
+	limits,
+	PortInUseError,
+	ReplayedEnvelopeError,
+} from "@tabmesh/wire";
+import { createLibp2p } from "libp2p";
+import { TypedEventEmitter } from "main-event";
+import { gossipOptions } from "./gossip.ts";
+import { Node, type NodeServices, nodeGater } from "./node.ts";
+import type { ConnectionView, Offence } from "./peer.ts";
+import { rendezvousProtocol, rendezvousRequestBytes, rendezvousRequestSchema } from "./rendezvous.ts";
+import { RendezvousStore } from "./rendezvousStore.ts";
+import { Reputation } from "./reputation.ts";
+
+/** Who wrote a gossip message, and where it stands among the author's messages. */
+export interface MessageOrigin {
+	/** Peer id. */
+	author: string;
+	/** Rises with every message of this author. */
+	sequence: number;
+}
+
+export interface RelayPeerInit {
+	identity: PeerIdentity;
+	/** Where the WebSocket listener listens. @default "127.0.0.1": a web server in front of it faces the world */
+	host?: string;
+	/** @default 0, any free port */
+	port?: number;
+	/** Program and version for the hello. */
+	agent: string;
+	/** Most peers connected at once. @default 2,000 */
+	maxPeers?: number;
+	/** How long a message is remembered for newcomers, in milliseconds. @default 60,000: longer than any announcement lives */
+	expiryMs?: number;
+	/** Which topics it joins when a peer does. @default those that begin with `tabmesh/` */
+	follows?: (topic: string) => boolean;
+	/**
+	 * Reads the origin of a message and checks it; throwing drops the message. @default a signed `announcement` envelope
+	 */
+	originOf?: (topic: string, message: Uint8Array) => Promise<MessageOrigin>;
+}
+
+export interface RelayPeerEvents {
+	connect: CustomEvent<ConnectionView>;
+	disconnect: CustomEvent<{ peer: string }>;
+	banned: CustomEvent<{ peer: string; offence: Offence }>;
+	/** A message was taken and handed on. */
+	message: CustomEvent<{ topic: string; author: string; bytes: number }>;
+	/** A message was dropped; `reason` is the error's code. */
+	refused: CustomEvent<{ topic: string; from: string; reason: string }>;
+	/** Somebody asked what was missed. */
+	rendezvous: CustomEvent<{ topic: string; messages: number }>;
+}
+
+/** A running relay, as the program around it sees it. */
+export interface RelayPeer {
+	readonly id: string;
+	/** TCP port of the WebSocket listener. */
+	readonly port: number;
+	/** Multiaddrs of the listener, each with `/p2p/…`. */
+	readonly addresses: readonly string[];
+	readonly connections: readonly ConnectionView[];
+	readonly load: {
+		/** Peers connected now. */
+		readonly connections: number;
+		/** Places booked: peers that others can call through this relay. */
+		readonly reservations: number;
+		/** Topics followed. */
+		readonly topics: number;
+		/** Messages remembered for newcomers. */
+		readonly remembered: number;
+	};
+	addEventListener<K extends keyof RelayPeerEvents>(
+		type: K,
+		listener: (event: RelayPeerEvents[K]) => void,
+	): void;
+	removeEventListener<K extends keyof RelayPeerEvents>(
+		type: K,
+		listener: (event: RelayPeerEvents[K]) => void,
+	): void;
+	report(peer: string, offence: Offence): void;
+	stop(): Promise<void>;
+}
+
+const defaultMaxPeers = 2_000;
+const defaultExpiryMs = 60_000;
+
+/** Topics followed at once: one per room and kind of message. Beyond it a relay would only serve whoever invents most names. */
+const topicsAtOnce = 256;
+
+/** Messages a second that one peer may publish or hand on through us, and how many at once: a whole room arriving is 500. */
+const messagesPerSecond = 20;
+const messagesAtOnce = 500;
+
+/** What runs through one relayed connection: a WebRTC handshake is 10 to 30 KB. libp2p's 128 KiB doubled, for many candidates. */
+const relayedBytes = 256n * 1024n;
+/** How long a relayed connection may live: a handshake on a bad line takes seconds; libp2p's own limit. */
+const relayedMs = 120_000;
+
+/**
+ * Starts a relay: peers connect by WebSocket, book a place, call each other through it, gossip across it, and ask it
+ * what they missed. All limits of libp2p that count per address are raised on purpose: many tabs share one address,
+ * and behind a web server all of them come from loopback.
+ *
+ * @throws PortInUseError when the port belongs to another program
+ */
+export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
+	const host = init.host ?? "127.0.0.1";
+	const maxPeers = init.maxPeers ?? defaultMaxPeers;
+	const reputation = new Reputation();
+	const libp2p = await createLibp2p<NodeServices & { circuit: CircuitRelayService }>({
+		privateKey: init.identity.privateKey,
+		start: false,
+		addresses: { listen: [`/${host.includes(":") ? "ip6" : "ip4"}/${host}/tcp/${init.port ?? 0}/ws`] },
+		transports: [webSockets()],
+		connectionEncrypters: [noise()],
+		streamMuxers: [yamux()],
+		connectionGater: nodeGater(reputation),
+		connectionManager: {
+			maxConnections: maxPeers,
+			inboundConnectionThreshold: maxPeers,
+			maxIncomingPendingConnections: maxPeers,
+			reconnectRetries: 0,
+		},
+		services: {
+			identify: identify({ runOnLimitedConnection: false }),
+			circuit: circuitRelayServer({
+				reservations: {
+					maxReservations: maxPeers,
+					defaultDataLimit: relayedBytes,
+					defaultDurationLimit: relayedMs,
+				},
+				// A peer that joins a ring may call all of its neighbours at once.
+				maxInboundHopStreams: 128,
+				maxOutboundStopStreams: 256,
+			}),
+			gossip: gossipsub({
+				...gossipOptions((peer) => reputation.score(peer)),
+				// A hub: everybody is in its mesh, so every message is one hop in and one hop out.
+				D: maxPeers,
+				Dlo: maxPeers,
+				Dhi: maxPeers * 2,
+				Dscore: 0,
+				Dout: 0,
+				Dlazy: 0,
+				gossipFactor: 0,
+			}),
+		},
+	});
+
+	const events = new TypedEventEmitter<RelayPeerEvents>();
+	const node = new Node({
+		libp2p,
+		reputation,
+		agent: init.agent,
+		features: ["relay"],
+		isRelay: () => false,
+		dial: (peer, signal) => libp2p.dial(peer, { signal }),
+	});
+	const store = new RendezvousStore({ expiryMs: init.expiryMs ?? defaultExpiryMs });
+	const { gossip, circuit } = libp2p.services;
+	const follows = init.follows ?? ((topic) => topic.startsWith("tabmesh/"));
+	const verifier = createEnvelopeVerifier();
+	const originOf =
+		init.originOf ?? ((_topic, message) => verifier.open(message, "announcement") as Promise<MessageOrigin>);
+	const budgets = new Map<string, { messages: number; at: number }>();
+
+	const spend = (from: string): void => {
+		const now = performance.now();
+		const budget = budgets.get(from) ?? { messages: messagesAtOnce, at: now };
+		const earned = ((now - budget.at) / 1000) * messagesPerSecond;
+		budget.messages = Math.min(messagesAtOnce, budget.messages + earned);
+		budget.at = now;
+		budgets.set(from, budget);
+		if (budget.messages < 1) throw new FloodError("A peer publishes without end.");
+		budget.messages -= 1;
+	};
+
+	const follow = (topic: string): void => {
+		if (gossip.topicValidators.has(topic) || gossip.topicValidators.size >= topicsAtOnce) return;
+		gossip.topicValidators.set(topic, async (peer, { data }) => {
+			const from = peer.toString();
+			try {
+				spend(from);
+				const { author, sequence } = await originOf(topic, data);
+				store.remember(topic, author, sequence, data);
+				events.safeDispatchEvent("message", { detail: { topic, author, bytes: data.byteLength } });
+				return TopicValidatorResult.Accept;
+			} catch (error) {
+				const reason = (error as { code?: string }).code ?? "Internal";
+				events.safeDispatchEvent("refused", { detail: { topic, from, reason } });
+				if (error instanceof ReplayedEnvelopeError || error instanceof EnvelopeTimeError) {
+					return TopicValidatorResult.Ignore;
+				}
+				node.report(from, error instanceof FloodError ? "flood" : "malformed");
+				return error instanceof FloodError ? TopicValidatorResult.Ignore : TopicValidatorResult.Reject;
+			}
+		});
+		gossip.subscribe(topic);
+	};
+	const unfollow = (topic: string): void => {
+		if (!gossip.topicValidators.has(topic) || gossip.getSubscribers(topic).length > 0) return;
+		gossip.unsubscribe(topic);
+		gossip.topicValidators.delete(topic);
+	};
+	gossip.addEventListener("subscription-change", ({ detail }) => {
+		for (const { topic, subscribe } of detail.subscriptions) {
+			if (subscribe && topic.length <= 128 && follows(topic)) follow(topic);
+			else unfollow(topic);
+		}
+	});
+
+	node.serve(rendezvousProtocol, async (stream) => {
+		for await (const request of stream) {
+			const { topic } = decodeCbor(rendezvousRequestSchema, request, rendezvousRequestBytes);
+			const messages = store.recall(topic);
+			events.safeDispatchEvent("rendezvous", { detail: { topic, messages: messages.length } });
+			let bytes = 0;
+			for (const message of messages) {
+				bytes += message.byteLength;
+				if (bytes > limits.rendezvousBytes) break;
+				await stream.send(message);
+			}
+			return;
+		}
+	});
+
+	node.addEventListener("connect", ({ detail }) => events.safeDispatchEvent("connect", { detail }));
+	node.addEventListener("banned", ({ detail }) => events.safeDispatchEvent("banned", { detail }));
+	node.addEventListener("disconnect", ({ detail }) => {
+		// Who left need not be found any more, and libp2p would keep its place booked for two hours.
+		store.forget(detail.peer);
+		budgets.delete(detail.peer);
+		for (const peer of circuit.reservations.keys()) {
+			if (peer.toString() === detail.peer) circuit.reservations.delete(peer);
+		}
+		if (!stopping) for (const topic of gossip.getTopics()) unfollow(topic);
+		events.safeDispatchEvent("disconnect", { detail });
+	});
+
+	let stopping = false;
+	try {
+		await libp2p.start();
+		await node.start();
+	} catch (error) {
+		await node.stop().catch(() => {});
+		if (/EADDRINUSE/.test(deepMessage(error))) {
+			throw new PortInUseError(`Port ${init.port} belongs to another program.`, { cause: error });
+		}
+		throw error;
+	}
+	const addresses = libp2p.getMultiaddrs();
+	const port = Number(addresses[0]?.getComponents().find(({ name }) => name === "tcp")?.value);
+
+	return {
+		id: node.id,
+		port,
+		addresses: addresses.map(String),
+		get connections() {
+			return node.connections;
+		},
+		get load() {
+			return {
+				connections: libp2p.getPeers().length,
+				reservations: circuit.reservations.size,
+				topics: gossip.topicValidators.size,
+				remembered: store.size,
+			};
+		},
+		addEventListener: (type, listener) => events.addEventListener(type, listener),
+		removeEventListener: (type, listener) => events.removeEventListener(type, listener),
+		report: (peer, offence) => node.report(peer, offence),
+		stop() {
+			stopping = true;
+			return node.stop();
+		},
+	};
+}
+
+function deepMessage(error: unknown): string {
+	if (error instanceof AggregateError) return error.errors.map(deepMessage).join(" ");
+	if (error instanceof Error) return `${error.message} ${deepMessage(error.cause)}`;
+	return "";
+}
