@@ -6,6 +6,13 @@ export {
 	OutOfMemoryBudgetError,
 } from "./engine.ts";
 export {
+	BlockIntegrityError,
+	DecryptionError,
+	FileFormatError,
+	FileNotFoundError,
+	InvalidCidError,
+} from "./files.ts";
+export {
 	ConsentRequiredError,
 	InsecureOriginError,
 	PortInUseError,
