@@ -8,11 +8,17 @@ export * from "./engine.ts";
 export * from "./format/llama2cSource.ts";
 export * from "./format/modelSource.ts";
 export * from "./format/sourceFile.ts";
+export {
+	composeSpan,
+	type GraphFormat,
+	type GraphWeight,
+	graphNames,
+	type SpanGraph,
+} from "./graph/spanGraph.ts";
+export { keyValueBytesPerToken, type SpanSize, spanSize, tensorsOfSpan } from "./graph/spanSize.ts";
+export type { SourceWeight } from "./graph/weights.ts";
 export { modelId } from "./manifest/modelId.ts";
 export { openManifest } from "./manifest/openManifest.ts";
 export { type PublishedModel, type PublishOptions, publishModel } from "./manifest/publishModel.ts";
 export * from "./shardSource.ts";
 export * from "./sources/sourceOfModel.ts";
-export { composeSpan, type GraphFormat, graphNames, type GraphWeight, type SpanGraph } from "./graph/spanGraph.ts";
-export type { SourceWeight } from "./graph/weights.ts";
-export { keyValueBytesPerToken, type SpanSize, spanSize, tensorsOfSpan } from "./graph/spanSize.ts";

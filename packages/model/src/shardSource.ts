@@ -19,7 +19,8 @@ export interface ReadOptions {
  */
 export interface ShardSource {
 	/**
-	 * The source bytes of one tensor, as they stand in the model's file.
+	 * The source bytes of one tensor, as they stand in the model's file. The array and its whole buffer belong to the caller, who may
+	 * transfer it to a worker.
 	 *
 	 * @throws ShardIntegrityError when every origin gave wrong bytes, ModelSourceError when none could be reached
 	 */

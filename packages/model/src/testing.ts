@@ -1,2 +1,4 @@
 /** What tests of this and other rooms need: tiny models that are real files, made from a seed. */
-export { type SeededModelOptions, seededModelFiles, writeSeededModel } from "./testing/seededModel.ts";
+export { openSeededModel } from "./testing/openSeededModel.ts";
+export { type SeededModelOptions, seededModelFiles } from "./testing/seededModel.ts";
+export { writeSeededModel } from "./testing/writeSeededModel.ts";

@@ -86,7 +86,8 @@ export class GrowingKeyValues implements KeyValues {
 	/** The block of exactly these rows in this order, if there is one. */
 	#sharedBlock(rows: readonly { readonly stream: string }[]): Block | undefined {
 		const block = this.#blocks.get(rows[0]!.stream);
-		const same = block?.streams.length === rows.length && rows.every((row, i) => block.streams[i] === row.stream);
+		const same =
+			block?.streams.length === rows.length && rows.every((row, i) => block.streams[i] === row.stream);
 		return same ? block : undefined;
 	}
 

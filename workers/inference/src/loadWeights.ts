@@ -2,11 +2,11 @@ import {
 	type LoadProgress,
 	type ModelRef,
 	type ShardSource,
-	type SpanGraph,
 	type SourceWeight,
+	type SpanGraph,
 	tensorsOfSpan,
 } from "@tabmesh/model";
-import type { Span } from "@tabmesh/wire";
+import type { Span, TensorEntry } from "@tabmesh/wire";
 import type { ExternalWeight } from "./runtime.ts";
 
 /** Tensors fetched at a time: enough to keep a link and the hash threads busy. */
@@ -25,14 +25,7 @@ export async function loadWeights(
 	options: { signal: AbortSignal; onProgress?: (progress: LoadProgress) => void },
 ): Promise<ExternalWeight[]> {
 	const tensors = tensorsOfSpan(model.manifest, span);
-	const totalBytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
-	const loaded = new Map<string, number>();
-	const report = (name: string, bytes: number): void => {
-		loaded.set(name, bytes);
-		let loadedBytes = 0;
-		for (const bytes of loaded.values()) loadedBytes += bytes;
-		options.onProgress?.({ phase: "fetch", loadedBytes, totalBytes });
-	};
+	const report = fetchProgress(tensors, options.onProgress);
 
 	const sources = new Map<string, SourceWeight>();
 	const pending = new Set(graph.weights);
@@ -71,4 +64,19 @@ export async function loadWeights(
 	}
 	makeWhatCanBeMade();
 	return ready;
+}
+
+/** Turns progress of single tensors into progress of them all. */
+export function fetchProgress(
+	tensors: readonly TensorEntry[],
+	onProgress: ((progress: LoadProgress) => void) | undefined,
+): (tensor: string, loadedBytes: number) => void {
+	const totalBytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);
+	const loaded = new Map<string, number>();
+	let loadedBytes = 0;
+	return (tensor, bytes) => {
+		loadedBytes += bytes - (loaded.get(tensor) ?? 0);
+		loaded.set(tensor, bytes);
+		onProgress?.({ phase: "fetch", loadedBytes, totalBytes });
+	};
 }

@@ -15,7 +15,12 @@ export interface Runtime {
 	readonly numericsClass: string;
 	/** Every run time bundles its own Tensor class and accepts no other. */
 	readonly Tensor: TensorConstructor & { fromGpuBuffer: typeof Tensor.fromGpuBuffer };
-	createSession(model: Uint8Array<ArrayBuffer>, weights: readonly ExternalWeight[]): Promise<InferenceSession>;
+	/** @param presents - names of the outputs that hold keys and values: where there is a device, they stay on it */
+	createSession(
+		model: Uint8Array<ArrayBuffer>,
+		weights: readonly ExternalWeight[],
+		presents: readonly string[],
+	): Promise<InferenceSession>;
 	/** On WebGPU: the device whose buffers hold the KV. Known only once a session exists. */
 	device?(): Promise<GPUDevice>;
 }

@@ -14,10 +14,18 @@ import {
 	type ShardSource,
 	type StreamKey,
 } from "@tabmesh/model";
-import { EngineInputError, type ModelConfig, OutOfMemoryBudgetError, type Span } from "@tabmesh/wire";
+import {
+	DeviceLostError,
+	EngineInputError,
+	EngineUnavailableError,
+	type ModelConfig,
+	OutOfMemoryBudgetError,
+	type Span,
+} from "@tabmesh/wire";
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { EngineEventTarget } from "./engineEventTarget.ts";
-import { GrowingKeyValues, type KeyValues } from "./keyValues.ts";
+import { FixedKeyValues } from "./fixedKeyValues.ts";
+import { GrowingKeyValues, type KeyValues, keyValueNames } from "./keyValues.ts";
 import { loadWeights } from "./loadWeights.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -51,13 +59,17 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 	readonly #streams = new Map<StreamKey, Stream>();
 	readonly #closing = new AbortController();
 	#usedBytes = 0;
-	#handles = 0;
+	#watched = false;
+	#lost: string | undefined;
+	#nextHandle: number;
 	/** ONNX Runtime takes one create or run at a time. */
 	#last: Promise<unknown> = Promise.resolve();
 
-	constructor(runtime: Runtime, memoryBytes: number) {
+	/** @param firstHandle - ids count from here, so that a worker started again gives none out twice */
+	constructor(runtime: Runtime, memoryBytes: number, firstHandle = 1) {
 		super();
 		this.#runtime = runtime;
+		this.#nextHandle = firstHandle;
 		const { backend, halfActivations, threads, numericsClass } = runtime;
 		this.info = { backend, halfActivations, threads, numericsClass, memoryBytes };
 	}
@@ -87,7 +99,10 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 			onProgress?.({ phase: "compile", loadedBytes: 0, totalBytes: graph.weightBytes });
 			const session = await this.#inTurn(() => {
 				signal.throwIfAborted();
-				return this.#runtime.createSession(graph.model, weights);
+				const presents = keyValueNames(spec.span).map(([, present]) => present);
+				return this.#runtime.createSession(graph.model, weights, presents).catch((cause: unknown) => {
+					throw new EngineUnavailableError("The model cannot be prepared on this device.", { cause });
+				});
 			});
 			if (signal.aborted) {
 				await session.release();
@@ -95,12 +110,16 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 			}
 			onProgress?.({ phase: "compile", loadedBytes: graph.weightBytes, totalBytes: graph.weightBytes });
 			const handle: EngineHandle = {
-				id: ++this.#handles,
+				id: this.#nextHandle++,
 				span: spec.span,
 				weightBytes: bytes,
 				keyValueBytesPerToken: keyValueBytesPerToken(config, spec.span),
 			};
-			const keyValues = new GrowingKeyValues(this.#runtime, config, spec.span);
+			const device = await this.#runtime.device?.();
+			if (device) this.#watch(device);
+			const keyValues = device
+				? new FixedKeyValues(device, this.#runtime, config, spec.span)
+				: new GrowingKeyValues(this.#runtime, config, spec.span);
 			this.#loaded.set(handle.id, { handle, config, session, keyValues });
 			return handle;
 		} catch (error) {
@@ -124,9 +143,12 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		if (this.#streams.has(stream)) throw new EngineInputError("This stream has its memory already.");
 		const { contextLength } = loaded.config;
 		if (!Number.isInteger(maxTokens) || maxTokens < 1 || maxTokens > contextLength) {
-			throw new EngineInputError(`A stream of this model has 1 to ${contextLength} positions, not ${maxTokens}.`, {
-				details: { maxTokens, contextLength },
-			});
+			throw new EngineInputError(
+				`A stream of this model has 1 to ${contextLength} positions, not ${maxTokens}.`,
+				{
+					details: { maxTokens, contextLength },
+				},
+			);
 		}
 		const bytes = maxTokens * loaded.handle.keyValueBytesPerToken;
 		this.#take(bytes, "the stream");
@@ -156,9 +178,12 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 			const state = this.#streams.get(stream);
 			if (!state) throw new EngineInputError("There is no such stream.");
 			if (!Number.isInteger(position) || position < 0 || position > state.length) {
-				throw new EngineInputError(`The stream has ${state.length} positions: it cannot be cut at ${position}.`, {
-					details: { length: state.length, position },
-				});
+				throw new EngineInputError(
+					`The stream has ${state.length} positions: it cannot be cut at ${position}.`,
+					{
+						details: { length: state.length, position },
+					},
+				);
 			}
 			state.length = position;
 		});
@@ -176,6 +201,30 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		for (const loaded of [...this.#loaded.values()]) await this.unload(loaded.handle);
 	}
 
+	async #runSession(
+		session: InferenceSession,
+		feeds: Record<string, Tensor>,
+		fetches: Record<string, Tensor | null>,
+	): Promise<Record<string, Tensor>> {
+		try {
+			return (await session.run(feeds, fetches)) as Record<string, Tensor>;
+		} catch (cause) {
+			if (this.#lost !== undefined) throw new DeviceLostError(`The GPU went away: ${this.#lost}.`, { cause });
+			throw new EngineUnavailableError("The model cannot run on this device.", { cause });
+		}
+	}
+
+	/** Tells once when the GPU device is gone; everything that was on it is gone too. */
+	#watch(device: GPUDevice): void {
+		if (this.#watched) return;
+		this.#watched = true;
+		void device.lost.then(({ reason, message }) => {
+			if (this.#closing.signal.aborted) return;
+			this.#lost = message || reason;
+			this.dispatchEvent(new CustomEvent("devicelost", { detail: { reason: this.#lost } }));
+		});
+	}
+
 	/** Runs `task` when all before it have ended, whether well or not. */
 	#inTurn<T>(task: () => Promise<T>): Promise<T> {
 		const turn = this.#last.then(task, task);
@@ -188,9 +237,12 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 	#take(bytes: number, what: string): void {
 		const freeBytes = this.info.memoryBytes - this.#usedBytes;
 		if (bytes > freeBytes) {
-			throw new OutOfMemoryBudgetError(`Memory for ${what} takes ${bytes} bytes, and ${freeBytes} are free.`, {
-				details: { bytes, freeBytes },
-			});
+			throw new OutOfMemoryBudgetError(
+				`Memory for ${what} takes ${bytes} bytes, and ${freeBytes} are free.`,
+				{
+					details: { bytes, freeBytes },
+				},
+			);
 		}
 		this.#usedBytes += bytes;
 	}
@@ -244,10 +296,16 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		const fetches: Record<string, Tensor | null> = bound.fetches;
 
 		if (span.embed) {
-			const tokens = join(rows.map((row) => row.input as Int32Array), Int32Array);
+			const tokens = join(
+				rows.map((row) => row.input as Int32Array),
+				Int32Array,
+			);
 			feeds[graphNames.tokens] = new Tensor("int32", tokens, [rows.length, count]);
 		} else {
-			const hidden = join(rows.map((row) => (row.input as { data: Float32Array }).data), Float32Array);
+			const hidden = join(
+				rows.map((row) => (row.input as { data: Float32Array }).data),
+				Float32Array,
+			);
 			feeds[graphNames.hiddenIn] = new Tensor("float32", hidden, [rows.length, count, size]);
 		}
 		if (span.from < span.to) {
@@ -263,7 +321,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		const output = headRuns ? graphNames.logits : graphNames.hiddenOut;
 		fetches[output] = null;
 
-		const results = (await session.run(feeds, fetches)) as Record<string, Tensor>;
+		const results = await this.#runSession(session, feeds, fetches);
 		keyValues.keep(rows, results);
 		for (const row of rows) row.state.length += count;
 
@@ -280,7 +338,9 @@ function checkSpan(span: Span, config: ModelConfig): void {
 	const ordered = span.from <= span.to && span.to <= config.layers && span.from >= 0;
 	const placed = (!span.embed || span.from === 0) && (!span.head || span.to === config.layers);
 	if (!ordered || !placed || (span.from === span.to && !span.embed && !span.head)) {
-		throw new EngineInputError(`A model of ${config.layers} layers has no span ${span.from}–${span.to} like this.`);
+		throw new EngineInputError(
+			`A model of ${config.layers} layers has no span ${span.from}–${span.to} like this.`,
+		);
 	}
 }
 

@@ -32,7 +32,10 @@ export async function diskFile(path: string): Promise<SourceFile> {
  *
  * @throws ModelNotFoundError when there is nothing to read, ModelFileError when it is no model
  */
-export async function openModelFile(path: string, options: { signal?: AbortSignal } = {}): Promise<ModelSource> {
+export async function openModelFile(
+	path: string,
+	options: { signal?: AbortSignal } = {},
+): Promise<ModelSource> {
 	const stats = await stat(path).catch(() => undefined);
 	if (!stats) throw new ModelNotFoundError(`There is no file or folder ${path}.`);
 	const model = stats.isDirectory() ? join(path, "model.bin") : path;

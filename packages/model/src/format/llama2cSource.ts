@@ -60,10 +60,16 @@ async function readConfig(file: SourceFile, signal: AbortSignal | undefined): Pr
 	}
 	const header = await file.read(0, headerBytes, signal);
 	const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
-	const [hiddenSize, feedForwardSize, layers, heads, keyValueHeads, signedVocabulary, contextLength] = Array.from(
-		{ length: 7 },
-		(_, i) => view.getInt32(4 * i, true),
-	) as [number, number, number, number, number, number, number];
+	const [hiddenSize, feedForwardSize, layers, heads, keyValueHeads, signedVocabulary, contextLength] =
+		Array.from({ length: 7 }, (_, i) => view.getInt32(4 * i, true)) as [
+			number,
+			number,
+			number,
+			number,
+			number,
+			number,
+			number,
+		];
 	const vocabularySize = Math.abs(signedVocabulary);
 	const wrong = (field: string, value: number): ModelFileError =>
 		new ModelFileError(`${file.name} is not a llama2.c model: its header gives ${value} as ${field}.`, {
@@ -80,7 +86,8 @@ async function readConfig(file: SourceFile, signal: AbortSignal | undefined): Pr
 	check("the number of key-value heads", keyValueHeads, heads);
 	check("the vocabulary size", vocabularySize, limits.vocabulary);
 	check("the context length", contextLength, limits.contextTokens);
-	if (hiddenSize % heads !== 0) throw wrong("the number of heads, which does not divide the hidden size,", heads);
+	if (hiddenSize % heads !== 0)
+		throw wrong("the number of heads, which does not divide the hidden size,", heads);
 	if ((hiddenSize / heads) % 2 !== 0) throw wrong("the head size", hiddenSize / heads);
 	if (heads % keyValueHeads !== 0) throw wrong("the number of key-value heads", keyValueHeads);
 	return {

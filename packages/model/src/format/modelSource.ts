@@ -18,7 +18,11 @@ export interface SourceTensor {
 export interface ModelSource {
 	readonly config: ModelConfig;
 	readonly boundary: "f16" | "f32";
-	readonly tokenizer: { readonly bos?: number; readonly eos: readonly number[]; readonly chatTemplate?: string };
+	readonly tokenizer: {
+		readonly bos?: number;
+		readonly eos: readonly number[];
+		readonly chatTemplate?: string;
+	};
 	readonly files: readonly SourceFile[];
 	/** Files that had to be made because the source has them in another form (`tokenizer.json`); they stand in `files` too. */
 	readonly derived: readonly { readonly name: string; readonly content: Uint8Array<ArrayBuffer> }[];

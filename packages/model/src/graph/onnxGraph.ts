@@ -40,7 +40,11 @@ export class OnnxGraph {
 	node(
 		op: string,
 		inputs: readonly string[],
-		options: { outputs?: readonly string[]; attributes?: Readonly<Record<string, Attribute>>; domain?: string } = {},
+		options: {
+			outputs?: readonly string[];
+			attributes?: Readonly<Record<string, Attribute>>;
+			domain?: string;
+		} = {},
 	): string[] {
 		const name = `${op}.${this.#names++}`;
 		const outputs = options.outputs ?? [name];

@@ -93,8 +93,12 @@ class LlamaSpan {
 	#embed(): string {
 		const { vocabularySize, hiddenSize } = this.#config;
 		const tokens = this.#graph.input(graphNames.tokens, "int32", ["batch", "sequence"]);
-		const table = this.#weight("embedding", "float32", [vocabularySize, hiddenSize], [embeddingName], ([source]) =>
-			bytesOf(toFloat32(source!)),
+		const table = this.#weight(
+			"embedding",
+			"float32",
+			[vocabularySize, hiddenSize],
+			[embeddingName],
+			([source]) => bytesOf(toFloat32(source!)),
 		);
 		return this.#graph.node("Gather", [table, tokens], { attributes: { axis: 0 } })[0]!;
 	}
@@ -132,7 +136,9 @@ class LlamaSpan {
 	/** RMS norm of `residual + branch`; returns the norm and that sum. */
 	#norm(residual: string, branch: string | undefined, weight: string): [normed: string, sum: string] {
 		const { hiddenSize, normEpsilon } = this.#config;
-		const gain = this.#weight(weight, "float32", [hiddenSize], [weight], ([source]) => bytesOf(toFloat32(source!)));
+		const gain = this.#weight(weight, "float32", [hiddenSize], [weight], ([source]) =>
+			bytesOf(toFloat32(source!)),
+		);
 		const attributes = { epsilon: { float: normEpsilon } };
 		if (branch === undefined) {
 			const [normed] = this.#graph.node("SimplifiedLayerNormalization", [residual, gain], {
@@ -237,7 +243,9 @@ class LlamaSpan {
 	): string {
 		const rows = (weights: readonly SourceWeight[]) => stackRows(weights, turned);
 		// [out, in] as the source has it: nothing is transposed, and often nothing copied.
-		const weight = this.#weight(name, "float32", [outputs, inputs], sources, (weights) => bytesOf(rows(weights)));
+		const weight = this.#weight(name, "float32", [outputs, inputs], sources, (weights) =>
+			bytesOf(rows(weights)),
+		);
 		return this.#graph.node("FusedMatMul", [input, weight], {
 			outputs: [`${name}.out`],
 			attributes: { transA: 0, transB: 1, alpha: { float: 1 } },

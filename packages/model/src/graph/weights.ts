@@ -77,7 +77,9 @@ export function sines(config: ModelConfig): Float32Array<ArrayBuffer> {
 function angles(config: ModelConfig, turn: (angle: number) => number): Float32Array<ArrayBuffer> {
 	const { contextLength, headSize, rope } = config;
 	const half = headSize / 2;
-	const frequencies = Float64Array.from({ length: half }, (_, i) => scale(rope, rope.theta ** ((-2 * i) / headSize)));
+	const frequencies = Float64Array.from({ length: half }, (_, i) =>
+		scale(rope, rope.theta ** ((-2 * i) / headSize)),
+	);
 	const table = new Float32Array(contextLength * half);
 	for (let position = 0; position < contextLength; position++) {
 		for (let i = 0; i < half; i++) table[position * half + i] = turn(position * frequencies[i]!);

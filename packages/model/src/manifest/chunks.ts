@@ -34,8 +34,11 @@ export async function verifyChunks(tensor: TensorEntry, first: number, bytes: Ui
 	for (const [i, hash] of hashes.entries()) {
 		const expected = tensor.chunks[first + i];
 		if (whole && expected && equalBytes(hash, expected)) continue;
-		throw new ShardIntegrityError(`Chunk ${first + i} of ${tensor.name} does not have the hash that the model names.`, {
-			details: { tensor: tensor.name, chunk: first + i },
-		});
+		throw new ShardIntegrityError(
+			`Chunk ${first + i} of ${tensor.name} does not have the hash that the model names.`,
+			{
+				details: { tensor: tensor.name, chunk: first + i },
+			},
+		);
 	}
 }

@@ -2,8 +2,8 @@ import {
 	decodeCbor,
 	limits,
 	type Manifest,
-	manifestSchema,
 	ModelFileError,
+	manifestSchema,
 	ShardIntegrityError,
 } from "@tabmesh/wire";
 import { expectedParts, tokenizerName } from "../format/llamaTensors.ts";
@@ -11,6 +11,9 @@ import { tensorBytes } from "../format/tensorBytes.ts";
 import type { ModelRef } from "../shardSource.ts";
 import { chunkCount } from "./chunks.ts";
 import { manifestBytesId } from "./modelId.ts";
+
+/** ONNX Runtime's GroupQueryAttention with rotary embedding takes no other head sizes. */
+const headSizeStep = 16;
 
 /**
  * Turns manifest bytes from anywhere into a model that can be trusted to be complete: they have the id asked for, every tensor
@@ -47,7 +50,11 @@ export function checkManifest(manifest: Manifest): void {
 		throw new ModelFileError(`This version of Tabmesh cannot run ${config.architecture} models yet.`);
 	}
 	if (config.heads % config.keyValueHeads !== 0) throw broken("key-value heads do not divide the heads");
-	if (config.headSize % 2 !== 0) throw broken("its head size is odd");
+	if (config.headSize % headSizeStep !== 0) {
+		throw new ModelFileError(
+			`Heads of ${config.headSize} values cannot be run: it takes a multiple of ${headSizeStep}.`,
+		);
+	}
 	for (const token of [manifest.tokenizer.bos ?? 0, ...manifest.tokenizer.eos]) {
 		if (token >= config.vocabularySize) throw broken(`token ${token} lies outside its vocabulary`);
 	}
@@ -64,22 +71,27 @@ export function checkManifest(manifest: Manifest): void {
 
 	const tokenizer = tensors.get(tokenizerName);
 	if (tokenizer?.type !== "BLOB") throw broken(`it has no ${tokenizerName}`);
-	const parts = [...expectedParts(config), { name: "tokenizer", tensors: [{ name: tokenizerName, shape: tokenizer.shape }] }];
-	if (parts.length !== manifest.parts.length) throw broken(`it has ${manifest.parts.length} parts, not ${parts.length}`);
+	const parts = [
+		...expectedParts(config),
+		{ name: "tokenizer", tensors: [{ name: tokenizerName, shape: tokenizer.shape }] },
+	];
+	if (parts.length !== manifest.parts.length)
+		throw broken(`it has ${manifest.parts.length} parts, not ${parts.length}`);
 	const named = new Set<string>();
 	for (const [index, expected] of parts.entries()) {
 		const part = manifest.parts[index]!;
 		if (part.name !== expected.name) throw broken(`part ${index} is ${part.name}, not ${expected.name}`);
 		const names = expected.tensors.map((tensor) => tensor.name);
-		if (names.join() !== part.tensors.join()) throw broken(`${part.name} does not have the tensors of its kind`);
+		if (names.join() !== part.tensors.join())
+			throw broken(`${part.name} does not have the tensors of its kind`);
 		for (const { name, shape } of expected.tensors) {
 			const tensor = tensors.get(name);
 			if (!tensor) throw broken(`${name} is missing`);
-			if (tensor.shape.join() !== shape.join()) throw broken(`${name} is ${tensor.shape.join("×")}, not ${shape.join("×")}`);
+			if (tensor.shape.join() !== shape.join())
+				throw broken(`${name} is ${tensor.shape.join("×")}, not ${shape.join("×")}`);
 			if (name !== tokenizerName && tensor.type === "BLOB") throw broken(`${name} is a file, not a tensor`);
 			named.add(name);
 		}
 	}
 	if (named.size !== tensors.size) throw broken("it has tensors that belong to no part");
 }
-

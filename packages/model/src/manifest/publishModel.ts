@@ -1,4 +1,11 @@
-import { encodeCbor, limits, type Manifest, ModelFileError, type Origin, type TensorEntry } from "@tabmesh/wire";
+import {
+	encodeCbor,
+	limits,
+	type Manifest,
+	ModelFileError,
+	type Origin,
+	type TensorEntry,
+} from "@tabmesh/wire";
 import { expectedParts, tokenizerName } from "../format/llamaTensors.ts";
 import type { ModelSource, SourceTensor } from "../format/modelSource.ts";
 import { chunkCount, chunkRange } from "./chunks.ts";
@@ -28,7 +35,10 @@ export interface PublishOptions {
  *
  * @throws ModelFileError when the source is not a complete model
  */
-export async function publishModel(source: ModelSource, options: PublishOptions = {}): Promise<PublishedModel> {
+export async function publishModel(
+	source: ModelSource,
+	options: PublishOptions = {},
+): Promise<PublishedModel> {
 	const totalBytes = source.tensors.reduce((sum, tensor) => sum + length(tensor), 0);
 	let hashedBytes = 0;
 	const tensors: TensorEntry[] = [];
@@ -73,7 +83,9 @@ export async function publishModel(source: ModelSource, options: PublishOptions 
 		model: id,
 		baseUrl: options.baseUrl ?? "./",
 		files: source.files.map((file) => file.name),
-		ranges: source.tensors.map((tensor) => tensor.ranges.map((range) => [...range] as [number, number, number])),
+		ranges: source.tensors.map((tensor) =>
+			tensor.ranges.map((range) => [...range] as [number, number, number]),
+		),
 	};
 	return { id, manifest, manifestBytes, origin };
 }
@@ -104,7 +116,11 @@ export async function readSourceTensor(
 	return checkLength(tensor, whole, wanted.length);
 }
 
-function checkLength(tensor: SourceTensor, bytes: Uint8Array<ArrayBuffer>, expected: number): Uint8Array<ArrayBuffer> {
+function checkLength(
+	tensor: SourceTensor,
+	bytes: Uint8Array<ArrayBuffer>,
+	expected: number,
+): Uint8Array<ArrayBuffer> {
 	if (bytes.byteLength === expected) return bytes;
 	throw new ModelFileError(`The model file ends inside ${tensor.name}: it has changed since it was opened.`);
 }

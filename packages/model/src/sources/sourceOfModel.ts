@@ -11,7 +11,11 @@ const chunksAtOnce = 8;
 export function sourceOfModel(source: ModelSource): ShardSource {
 	const tensors = new Map(source.tensors.map((tensor) => [tensor.name, tensor]));
 	return {
-		async read(_model: ModelRef, entry: TensorEntry, options: ReadOptions = {}): Promise<Uint8Array<ArrayBuffer>> {
+		async read(
+			_model: ModelRef,
+			entry: TensorEntry,
+			options: ReadOptions = {},
+		): Promise<Uint8Array<ArrayBuffer>> {
 			const tensor = tensors.get(entry.name);
 			if (!tensor) throw new ModelSourceError(`The model file has no ${entry.name}.`);
 			const whole = new Uint8Array(entry.bytes);

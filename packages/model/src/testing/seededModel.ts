@@ -1,15 +1,12 @@
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-
 /** The shape of a tiny llama, and the seed of its weights. */
 export interface SeededModelOptions {
 	/** @default 1 */
 	readonly seed?: number;
 	/** @default 4 */
 	readonly layers?: number;
-	/** @default 32 */
+	/** Heads × a multiple of 16. @default 64 */
 	readonly hidden?: number;
-	/** @default 64 */
+	/** @default 96 */
 	readonly feedForward?: number;
 	/** @default 4 */
 	readonly heads?: number;
@@ -34,8 +31,8 @@ export function seededModelFiles(options: SeededModelOptions = {}): {
 	const {
 		seed = 1,
 		layers = 4,
-		hidden = 32,
-		feedForward = 64,
+		hidden = 64,
+		feedForward = 96,
 		heads = 4,
 		keyValueHeads = 2,
 		vocabulary = 512,
@@ -53,10 +50,12 @@ export function seededModelFiles(options: SeededModelOptions = {}): {
 		tiedHead ? vocabulary : -vocabulary,
 		context,
 	);
-	const uniform = (count: number, width: number) => Float32Array.from({ length: count }, () => (random() * 2 - 1) * width);
+	const uniform = (count: number, width: number) =>
+		Float32Array.from({ length: count }, () => (random() * 2 - 1) * width);
 	// Norm gains near 1, projections wide enough that layers matter: with narrow ones every position would say the same.
 	const gains = (count: number) => Float32Array.from({ length: count }, () => 0.75 + random() * 0.5);
-	const projection = (rows: number, columns: number) => uniform(layers * rows * columns, Math.sqrt(3 / columns) * 1.5);
+	const projection = (rows: number, columns: number) =>
+		uniform(layers * rows * columns, Math.sqrt(3 / columns) * 1.5);
 	const parts = [
 		uniform(vocabulary * hidden, 1),
 		gains(layers * hidden),
@@ -75,15 +74,6 @@ export function seededModelFiles(options: SeededModelOptions = {}): {
 	return { model: concatenate([header, ...parts]), tokenizer: seededTokenizer(vocabulary, random) };
 }
 
-/** Writes {@link seededModelFiles} into a folder, which a publisher or a CLI can be pointed at. */
-export async function writeSeededModel(folder: string, options: SeededModelOptions = {}): Promise<string> {
-	const { model, tokenizer } = seededModelFiles(options);
-	await mkdir(folder, { recursive: true });
-	await writeFile(join(folder, "model.bin"), model);
-	await writeFile(join(folder, "tokenizer.bin"), tokenizer);
-	return folder;
-}
-
 /** Special tokens, bytes, printable ASCII, and pairs of pieces up to the wanted size. */
 function seededTokenizer(vocabulary: number, random: () => number): Uint8Array<ArrayBuffer> {
 	const encoder = new TextEncoder();
@@ -92,7 +82,10 @@ function seededTokenizer(vocabulary: number, random: () => number): Uint8Array<A
 	const lower = "abcdefghijklmnopqrstuvwxyz ";
 	while (pieces.size < vocabulary - 259) {
 		const known = [...pieces];
-		const left = random() < 0.6 ? lower[Math.floor(random() * lower.length)]! : known[Math.floor(random() * known.length)]!;
+		const left =
+			random() < 0.6
+				? lower[Math.floor(random() * lower.length)]!
+				: known[Math.floor(random() * known.length)]!;
 		const piece = left + lower[Math.floor(random() * (lower.length - 1))]!;
 		if (piece.length <= 4) pieces.add(piece);
 	}

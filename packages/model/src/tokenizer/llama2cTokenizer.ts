@@ -88,7 +88,8 @@ function readPieces(content: Uint8Array, vocabularySize: number): Piece[] {
 		const score = view.getFloat32(offset, true);
 		const length = view.getInt32(offset + 4, true);
 		offset += 8;
-		if (length < 0 || offset + length > content.byteLength) throw broken(`piece ${id} has a length of ${length}`);
+		if (length < 0 || offset + length > content.byteLength)
+			throw broken(`piece ${id} has a length of ${length}`);
 		if (Number.isNaN(score)) throw broken(`piece ${id} has no score`);
 		let text: string;
 		if (id < firstByte) text = ["<unk>", "<s>", "</s>"][id]!;
@@ -133,6 +134,8 @@ function rebuildMerges(pieces: readonly Piece[]): [string, string][] {
 		splits.sort((a, b) => ids.get(a.left)! - ids.get(b.left)! || ids.get(a.right)! - ids.get(b.right)!);
 		merges.push(...splits);
 	}
-	merges.sort((a, b) => b.score - a.score || b.left.length - a.left.length || b.right.length - a.right.length);
+	merges.sort(
+		(a, b) => b.score - a.score || b.left.length - a.left.length || b.right.length - a.right.length,
+	);
 	return merges.map(({ left, right }) => [left, right]);
 }

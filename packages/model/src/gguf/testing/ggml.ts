@@ -30,11 +30,9 @@ export function loadGgml(): Ggml {
 	return {
 		dequantise(type, bytes, elements) {
 			const out = new Float32Array(elements);
-			library.func(`void dequantize_row_${names[type] ?? type.toLowerCase()}(const void* x, float* y, int64_t k)`)(
-				bytes,
-				out,
-				elements,
-			);
+			library.func(
+				`void dequantize_row_${names[type] ?? type.toLowerCase()}(const void* x, float* y, int64_t k)`,
+			)(bytes, out, elements);
 			return out;
 		},
 		quantise(type, values, rowElements) {
@@ -42,7 +40,15 @@ export function loadGgml(): Ggml {
 			const out = new Uint8Array((values.length / blockElements) * blockBytes);
 			// IQ2 formats refuse to work without an importance of every column.
 			const importance = new Float32Array(rowElements).fill(1);
-			quantiseChunk(ggmlTypeNumber(type), values, out, 0, values.length / rowElements, rowElements, importance);
+			quantiseChunk(
+				ggmlTypeNumber(type),
+				values,
+				out,
+				0,
+				values.length / rowElements,
+				rowElements,
+				importance,
+			);
 			return out;
 		},
 	};
@@ -50,7 +56,8 @@ export function loadGgml(): Ggml {
 
 function findLibrary(): string {
 	const root = join(dirname(fileURLToPath(import.meta.resolve("node-llama-cpp"))), "../../@node-llama-cpp");
-	const platform = { linux: "linux", darwin: "mac", win32: "win" }[process.platform as string] ?? process.platform;
+	const platform =
+		{ linux: "linux", darwin: "mac", win32: "win" }[process.platform as string] ?? process.platform;
 	for (const name of readdirSync(root).sort()) {
 		if (!name.startsWith(`${platform}-${process.arch}`)) continue;
 		for (const file of ["libggml-base.so", "libggml-base.dylib", "ggml-base.dll"]) {

@@ -1,0 +1,59 @@
+import type { Rope } from "@tabmesh/wire";
+
+type RopeScaling = NonNullable<Rope["scaling"]>;
+
+/** How far a factor may be from what the parameters give: a few roundings to single precision. */
+const tolerance = 1e-4;
+
+/**
+ * Finds the parameters of Llama 3's rope scaling in the factors that a GGUF stores instead of them (`rope_freqs.weight`).
+ *
+ * High frequencies keep the factor 1, low ones get the scaling factor itself, and between them 1/factor is a straight line in
+ * the frequency. Scaling the original context and both band edges together changes nothing, so the low edge is put at 1.
+ *
+ * @param factors - what each pair's frequency is divided by
+ * @returns `undefined` when no parameters give these factors
+ * @see transformers, `_compute_llama3_parameters`; llama.cpp, `convert_hf_to_gguf.py`
+ */
+export function llama3Scaling(factors: Float32Array, theta: number): RopeScaling | "none" | undefined {
+	const wave = (i: number): number => 2 * Math.PI * theta ** (i / factors.length);
+	const factor = Math.max(...factors);
+	if (factors.some((value) => !(value >= 1))) return undefined;
+	if (factor === 1) return "none";
+	const between = [...factors.keys()].filter((i) => factors[i]! > 1 && factors[i]! < factor);
+	const [first, last] = [between[0], between.at(-1)];
+	if (first === undefined || last === undefined || first === last) return undefined;
+	// smooth = (context / wave − low) / (high − low) is a line in 1 / wave.
+	const smooth = (i: number): number => (1 / factors[i]! - 1 / factor) / (1 - 1 / factor);
+	const slope = (smooth(first) - smooth(last)) / (1 / wave(first) - 1 / wave(last));
+	const start = slope / wave(first) - smooth(first);
+	const highFrequencyFactor = rounded(1 + 1 / start);
+	const originalContext = rounded(slope / start);
+	const scaling = {
+		type: "llama3",
+		factor,
+		lowFrequencyFactor: 1,
+		highFrequencyFactor,
+		originalContext,
+	} as const;
+	if (!(highFrequencyFactor > 1 && originalContext > 0)) return undefined;
+	for (const [i, value] of factors.entries()) {
+		if (Math.abs(factorAt(scaling, wave(i)) - value) > tolerance * value) return undefined;
+	}
+	return scaling;
+}
+
+/** What a frequency with this wave length is divided by. */
+function factorAt(scaling: Required<RopeScaling>, wave: number): number {
+	const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalContext } = scaling;
+	if (wave < originalContext / high) return 1;
+	if (wave > originalContext / low) return factor;
+	const smooth = (originalContext / wave - low) / (high - low);
+	return 1 / ((1 - smooth) / factor + smooth);
+}
+
+/** Published parameters are whole numbers; what is far from one stays as it is. */
+function rounded(value: number): number {
+	const whole = Math.round(value);
+	return Math.abs(value - whole) <= 1e-3 * whole ? whole : value;
+}

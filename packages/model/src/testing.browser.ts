@@ -1,0 +1,3 @@
+/** The parts of `testing.ts` that run in a page. */
+export { openSeededModel } from "./testing/openSeededModel.ts";
+export { type SeededModelOptions, seededModelFiles } from "./testing/seededModel.ts";

@@ -1,0 +1,17 @@
+import { publishModel, sourceOfModel } from "@tabmesh/model";
+import { openSeededModel } from "@tabmesh/model/testing";
+import { afterAll, beforeAll, describe, test } from "vitest";
+import { type Bench, conformanceCases } from "./conformance.ts";
+import { createEngine } from "./createEngine.ts";
+
+describe("the engine in Node keeps the promises of every engine", () => {
+	let bench: Bench;
+	beforeAll(async () => {
+		const source = await openSeededModel();
+		const engine = await createEngine({ memoryBytes: 8 * 1024 * 1024 });
+		bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
+	});
+	afterAll(() => bench.engine.close());
+
+	test.each(conformanceCases)("$title", ({ run }) => run(bench));
+});

@@ -1,0 +1,90 @@
+import type { Backend } from "@tabmesh/model";
+import { EngineUnavailableError } from "@tabmesh/wire";
+import asyncifyGlue from "onnxruntime-web/ort-wasm-simd-threaded.asyncify.mjs?url";
+import asyncifyBinary from "onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm?url";
+import jspiGlue from "onnxruntime-web/ort-wasm-simd-threaded.jspi.mjs?url";
+import jspiBinary from "onnxruntime-web/ort-wasm-simd-threaded.jspi.wasm?url";
+import plainGlue from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
+import plainBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
+import type { EngineOptions } from "./engineOptions.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** onnxruntime-web for what this page's device offers, from the page's own origin. */
+export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
+	const backend = await pickBackend(options.backend);
+	const isolated = globalThis.crossOriginIsolated === true;
+	const threads = isolated ? Math.max(1, Math.min(options.threads ?? 1, navigator.hardwareConcurrency)) : 1;
+	const { ort, glue, binary } = await importRuntime(backend);
+	const { env, InferenceSession, Tensor } = ort;
+	env.wasm.wasmPaths = { mjs: glue, wasm: binary };
+	env.wasm.numThreads = threads;
+	const version = env.versions.common;
+
+	if (backend === "wasm") {
+		return {
+			backend,
+			threads,
+			halfActivations: false,
+			// The same SIMD program gives the same floats on every processor.
+			numericsClass: `ort${version}/wasm/simd/f32/f32`,
+			Tensor,
+			createSession: (model, weights) =>
+				InferenceSession.create(model, { executionProviders: [{ name: "wasm" }], externalData: weights }),
+		};
+	}
+	return {
+		backend,
+		threads,
+		halfActivations: false,
+		numericsClass: `ort${version}/webgpu/${await vendor()}/f32/f32`,
+		Tensor,
+		createSession: (model, weights, presents) =>
+			InferenceSession.create(model, {
+				// An object, not a name: only then are its options read.
+				executionProviders: [{ name: "webgpu" }],
+				externalData: weights,
+				preferredOutputLocation: Object.fromEntries(presents.map((name) => [name, "gpu-buffer" as const])),
+			}),
+		device: async () => (await env.webgpu.device) as GPUDevice,
+	};
+}
+
+/** WebGPU where there is an adapter of real hardware, else WebAssembly. What is asked for by name must be there. */
+async function pickBackend(wanted: Backend | undefined): Promise<"webgpu" | "wasm"> {
+	if (wanted === "wasm") return "wasm";
+	if (wanted === "cpu")
+		throw new EngineUnavailableError("A page runs models on WebGPU or WebAssembly, not on the CPU.");
+	const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
+	if (adapter && (wanted === "webgpu" || !adapter.info.isFallbackAdapter)) return "webgpu";
+	if (wanted === "webgpu") {
+		throw new EngineUnavailableError("This browser has no WebGPU.", {
+			metaMessages: ["Choose WebAssembly instead."],
+		});
+	}
+	return "wasm";
+}
+
+interface ImportedRuntime {
+	readonly ort: typeof import("onnxruntime-web/webgpu");
+	readonly glue: string;
+	readonly binary: string;
+}
+
+/** The one build of onnxruntime-web that this backend and browser need: its JSPI build calls with less overhead than Asyncify's. */
+async function importRuntime(backend: "webgpu" | "wasm"): Promise<ImportedRuntime> {
+	if (backend === "wasm") {
+		return { ort: await import("onnxruntime-web/wasm"), glue: plainGlue, binary: plainBinary };
+	}
+	if ("Suspending" in WebAssembly) {
+		return { ort: await import("onnxruntime-web/jspi"), glue: jspiGlue, binary: jspiBinary };
+	}
+	return { ort: await import("onnxruntime-web/webgpu"), glue: asyncifyGlue, binary: asyncifyBinary };
+}
+
+/** Vendor and architecture, as far as the browser tells: GPUs of one kind round alike. */
+async function vendor(): Promise<string> {
+	const adapter = await navigator.gpu?.requestAdapter();
+	const { vendor, architecture } = adapter?.info ?? { vendor: "", architecture: "" };
+	const name = [vendor, architecture].filter(Boolean).join("-") || "unknown";
+	return name.replaceAll(/[^A-Za-z0-9._-]/g, "_").slice(0, 24);
+}
