@@ -12,7 +12,7 @@ const layouts: Readonly<Record<ModelConfig["architecture"], Rope["layout"]>> = {
 
 /** What the configuration needs to know of the tensors. */
 export interface TensorFacts {
-	/** Rows of the embedding matrix. */
+	/** Rows of the embedding matrix; 0 where the file has none. */
 	readonly vocabularySize: number;
 	readonly hasHead: boolean;
 	/** `rope_freqs.weight`, where the file has it. */
@@ -39,6 +39,7 @@ export function ggufConfig(metadata: GgufMetadata, facts: TensorFacts, file: str
 	if ((metadata.optionalNumber(key("expert_count")) ?? 0) > 0) {
 		throw new ModelFileError(`${file} is a mixture of experts, which Tabmesh does not run.`);
 	}
+	if (facts.vocabularySize === 0) throw new ModelFileError(`${file} has no token_embd.weight.`);
 	const hiddenSize = metadata.count(key("embedding_length"));
 	const heads = metadata.count(key("attention.head_count"));
 	const headSize = metadata.optionalCount(key("attention.key_length")) ?? hiddenSize / heads;

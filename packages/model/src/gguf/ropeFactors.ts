@@ -1,6 +1,10 @@
-import type { Rope } from "@tabmesh/wire";
-
-type RopeScaling = NonNullable<Rope["scaling"]>;
+interface Llama3Scaling {
+	type: "llama3";
+	factor: number;
+	lowFrequencyFactor: number;
+	highFrequencyFactor: number;
+	originalContext: number;
+}
 
 /** How far a factor may be from what the parameters give: a few roundings to single precision. */
 const tolerance = 1e-4;
@@ -15,7 +19,7 @@ const tolerance = 1e-4;
  * @returns `undefined` when no parameters give these factors
  * @see transformers, `_compute_llama3_parameters`; llama.cpp, `convert_hf_to_gguf.py`
  */
-export function llama3Scaling(factors: Float32Array, theta: number): RopeScaling | "none" | undefined {
+export function llama3Scaling(factors: Float32Array, theta: number): Llama3Scaling | "none" | undefined {
 	const wave = (i: number): number => 2 * Math.PI * theta ** (i / factors.length);
 	const factor = Math.max(...factors);
 	if (factors.some((value) => !(value >= 1))) return undefined;
@@ -44,7 +48,7 @@ export function llama3Scaling(factors: Float32Array, theta: number): RopeScaling
 }
 
 /** What a frequency with this wave length is divided by. */
-function factorAt(scaling: Required<RopeScaling>, wave: number): number {
+function factorAt(scaling: Llama3Scaling, wave: number): number {
 	const { factor, lowFrequencyFactor: low, highFrequencyFactor: high, originalContext } = scaling;
 	if (wave < originalContext / high) return 1;
 	if (wave > originalContext / low) return factor;
