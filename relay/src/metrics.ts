@@ -7,6 +7,8 @@ export interface RelayMetrics {
 	readonly middleware: MiddlewareHandler;
 	websocketRefused(reason: string): void;
 	topicMessage(topic: string): void;
+	/** @param reason - an error code, of which there are few */
+	topicRefused(reason: string): void;
 	/** The text that Prometheus reads. */
 	expose(): Promise<{ body: string; contentType: string }>;
 	close(): void;
@@ -42,6 +44,12 @@ export function createRelayMetrics(load: () => RelayLoad): RelayMetrics {
 		labelNames: ["topic"],
 		registers,
 	});
+	const dropped = new Counter({
+		name: "tabmesh_relay_topic_messages_refused_total",
+		help: "Gossip messages dropped.",
+		labelNames: ["reason"],
+		registers,
+	});
 	const gauges: [name: string, help: string, value: (load: RelayLoad) => number][] = [
 		["tabmesh_relay_websockets", "WebSockets open now.", (now) => now.sockets],
 		["tabmesh_relay_connections", "libp2p connections open now.", (now) => now.connections],
@@ -71,6 +79,7 @@ export function createRelayMetrics(load: () => RelayLoad): RelayMetrics {
 			if (topics.size < 32) topics.add(topic);
 			messages.inc({ topic: topics.has(topic) ? topic : "other" });
 		},
+		topicRefused: (reason) => dropped.inc({ reason }),
 		expose: async () => ({ body: await register.metrics(), contentType: register.contentType }),
 		close: () => register.clear(),
 	};

@@ -5,7 +5,9 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { brotliCompressSync } from "node:zlib";
-import { InvalidParameterError, PortInUseError, siteSchema } from "@tabmesh/wire";
+import { createIdentity } from "@tabmesh/dauth";
+import { createPeer } from "@tabmesh/transport";
+import { InvalidParameterError, PortInUseError, protocolId, siteSchema } from "@tabmesh/wire";
 import { pino } from "pino";
 import * as v from "valibot";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -282,4 +284,48 @@ test("stop lets a running answer finish, gives the port back, and may be called 
 	await stopped;
 	const again = await start({ port });
 	expect(again.port).toBe(port);
+});
+
+test("peers meet through the public port, by name and by address, and call each other", async () => {
+	const { port, url, peer: relayId, loopbackUrl } = await start({ host: "0.0.0.0", loopbackTwin: true });
+	expect(url).toMatch(/^https:/);
+	const site = v.parse(siteSchema, await (await fetch(`${loopbackUrl}/tabmesh.json`)).json());
+	const plain = await start();
+	expect(plain.port).not.toBe(port);
+	const addresses = [
+		[site.relays[0]!, relayId],
+		[`/dns4/localhost/tcp/${plain.port}/ws/p2p/${plain.peer}`, plain.peer],
+		[plain.multiaddrs[0]!, plain.peer],
+	] as const;
+	for (const [address, id] of addresses) {
+		const make = async () =>
+			createPeer({ identity: await createIdentity(), relays: [address], agent: "test/0" });
+		const [a, b] = await Promise.all([make(), make()]);
+		const echo = { id: protocolId("echo"), maxMessageBytes: 1024 };
+		b.serve(echo, async (stream) => {
+			for await (const message of stream) await stream.send(message);
+		});
+		expect(a.connections.map(({ peer }) => peer)).toContain(id);
+		expect(await a.request(b.id, echo, new Uint8Array([1, 2, 3]), { timeoutMs: 40_000 })).toEqual(
+			new Uint8Array([1, 2, 3]),
+		);
+		const metrics = await (
+			await fetch(`${address.includes(`/${plain.port}/`) ? plain.loopbackUrl : loopbackUrl}/metrics`)
+		).text();
+		expect(metrics).toMatch(/^tabmesh_relay_reservations 2$/m);
+		expect(metrics).toMatch(/^tabmesh_relay_websockets 2$/m);
+		await Promise.all([a.stop(), b.stop()]);
+	}
+});
+
+test("the relay keeps its peer id between starts on one port, and two ports are two peers", async () => {
+	const cacheDir = join(folder, "keys");
+	const first = await start({ cacheDir });
+	const { port } = first;
+	await first.stop();
+	const second = await start({ cacheDir, port });
+	await second.stop();
+	const third = await start({ cacheDir, port });
+	expect(third.peer).toBe(second.peer);
+	expect((await start({ cacheDir })).peer).not.toBe(third.peer);
 });

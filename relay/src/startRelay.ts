@@ -16,10 +16,9 @@ import {
 	websocketMultiaddr,
 } from "./listenAddress.ts";
 import { createRelayMetrics } from "./metrics.ts";
-import type { RelayNode } from "./relayNode.ts";
+import { startRelayNode } from "./relayNode.ts";
 import { securityHeaders } from "./securityHeaders.ts";
 import { siteRoutes } from "./siteRoutes.ts";
-import { startRelayNode } from "./startRelayNode.ts";
 import { createWebsocketGate, type WebsocketGate } from "./websocketGate.ts";
 
 /** What the site says about its network, besides the relay's own addresses. */
@@ -162,13 +161,23 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 		const servers: Server[] = [server];
 		undo.push(() => closeServers(servers, options.drainMs ?? 5000));
 
-		const node: RelayNode = await startRelayNode(pick(options, "cacheDir"));
+		const node = await startRelayNode({
+			port,
+			maxPeers: options.maxSockets ?? 4096,
+			// A port that is free by chance is another one next time: no key to keep.
+			...(options.port === 0 ? {} : pick(options, "cacheDir")),
+		});
 		undo.push(() => node.stop());
 
 		let gate: WebsocketGate | undefined;
 		const metrics = createRelayMetrics(() => ({ sockets: gate?.openSockets ?? 0, ...node.load }));
 		undo.push(() => metrics.close());
-		node.onMessage = metrics.topicMessage;
+		node.addEventListener("message", ({ detail }) => metrics.topicMessage(detail.topic));
+		node.addEventListener("banned", ({ detail }) => log.warn(detail, "peer banned"));
+		node.addEventListener("refused", ({ detail }) => {
+			metrics.topicRefused(detail.reason);
+			log.debug(detail, "message refused");
+		});
 		gate = createWebsocketGate({
 			port: node.port,
 			limiter: new ConnectionLimiter(options.connectionRate ?? { burst: 200, perSecond: 20 }),
@@ -188,7 +197,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 		const publicSecure = publicUrl === undefined ? secure : publicUrl.protocol === "https:";
 		const multiaddrs = hosts
 			.slice(0, 8)
-			.map((name) => `${websocketMultiaddr(name, publicPort, publicSecure)}/p2p/${node.peer}`);
+			.map((name) => `${websocketMultiaddr(name, publicPort, publicSecure)}/p2p/${node.id}`);
 
 		let twinPort: number | undefined;
 		let draining = false;
@@ -228,7 +237,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 			const viaTwin = asked?.port !== undefined && asked.port === twinPort;
 			const relays = asked
 				? [
-						`${websocketMultiaddr(asked.host, asked.port ?? (secure ? 443 : 80), secure && !viaTwin)}/p2p/${node.peer}`,
+						`${websocketMultiaddr(asked.host, asked.port ?? (secure ? 443 : 80), secure && !viaTwin)}/p2p/${node.id}`,
 					]
 				: multiaddrs;
 			const site: Site = { relays: [...relays], ...options.site() };
@@ -237,7 +246,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 		});
 		app.get("/healthz", (context) => {
 			context.header("Cache-Control", "no-store");
-			return context.json({ status: draining ? "draining" : "ok", peer: node.peer }, draining ? 503 : 200);
+			return context.json({ status: draining ? "draining" : "ok", peer: node.id }, draining ? 503 : 200);
 		});
 		app.get("/metrics", async (context) => {
 			context.header("Cache-Control", "no-store");
@@ -276,14 +285,14 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 		const scheme = publicSecure ? "https" : "http";
 		const shown = host === "127.0.0.1" && publicUrl === undefined ? "localhost" : urlHost(hosts[0]!);
 		const url = publicUrl?.origin ?? `${scheme}://${shown}:${publicPort}`;
-		log.info({ url, peer: node.peer, multiaddrs }, "relay started");
+		log.info({ url, peer: node.id, multiaddrs }, "relay started");
 
 		let stopped: Promise<void> | undefined;
 		return {
 			url,
 			loopbackUrl: twinPort !== undefined ? `http://127.0.0.1:${twinPort}` : url,
 			multiaddrs,
-			peer: node.peer,
+			peer: node.id,
 			port,
 			certificate,
 			stop() {

@@ -1,0 +1,181 @@
+import {
+	connect,
+	type GenerateOptions,
+	type Generation,
+	type ModelView,
+	type Tabmesh,
+} from "@tabmesh/client";
+import { EmptyPromptError, InvalidParameterError, ModelNotFoundError, NoRouteError } from "@tabmesh/wire";
+import { formatSize } from "../optionValues.ts";
+
+/** `tabmesh ask`: what the command line gave. */
+export interface AskOptions {
+	relay: string;
+	text?: string;
+	promptTokens?: number[];
+	model?: string;
+	/** Leave the chat template out. */
+	raw?: boolean;
+	minStages?: number;
+	maxTokens?: number;
+	temperature?: number;
+	seed?: number;
+	/** Print one JSON object instead of the text. */
+	json?: boolean;
+	/** How long to wait for lenders before giving up. */
+	waitSeconds: number;
+}
+
+/** Where the command reads and writes; the terminal's own streams outside of tests. */
+export interface AskStreams {
+	stdin: NodeJS.ReadStream;
+	stdout: NodeJS.WritableStream;
+	stderr: NodeJS.WritableStream;
+}
+
+/** Text longer than this is no prompt: no context holds it, and reading on would only fill memory. */
+const longestInput = 16 * 1024 * 1024;
+
+async function readPrompt(options: AskOptions, stdin: NodeJS.ReadStream): Promise<string | undefined> {
+	if (options.promptTokens !== undefined) {
+		if (options.text === undefined) return undefined;
+		throw new InvalidParameterError("TEXT and --prompt-tokens exclude each other.");
+	}
+	if (options.text !== undefined) return options.text;
+	if (stdin.isTTY) {
+		throw new EmptyPromptError("There is nothing to ask.", {
+			metaMessages: ['Give a text: tabmesh ask "Once upon a time", or send one through standard input.'],
+		});
+	}
+	const pieces: Buffer[] = [];
+	let bytes = 0;
+	for await (const piece of stdin) {
+		pieces.push(piece as Buffer);
+		bytes += (piece as Buffer).byteLength;
+		if (bytes > longestInput) throw new InvalidParameterError("Standard input is too long for a prompt.");
+	}
+	// Broken UTF-8 becomes U+FFFD, as in a browser's text field.
+	return new TextDecoder().decode(Buffer.concat(pieces)).replace(/\r?\n$/, "");
+}
+
+function chooseModel(mesh: Tabmesh, wanted: string | undefined): ModelView {
+	const { models } = mesh;
+	const model =
+		wanted === undefined ? models[0] : models.find(({ id, name }) => id === wanted || name === wanted);
+	if (model) return model;
+	const names = models.map(({ name }) => name).join(", ");
+	throw new ModelNotFoundError(
+		wanted === undefined
+			? "This network offers no model."
+			: `This network does not offer the model "${wanted}".`,
+		{ metaMessages: names === "" ? [] : [`It offers: ${names}.`] },
+	);
+}
+
+/** Waits until the swarm holds the whole model; lenders that are loading keep the wait alive. */
+async function waitForModel(
+	mesh: Tabmesh,
+	options: AskOptions,
+	stderr: NodeJS.WritableStream,
+	signal: AbortSignal,
+): Promise<ModelView> {
+	const started = performance.now();
+	let told = false;
+	for (;;) {
+		signal.throwIfAborted();
+		const model = chooseModel(mesh, options.model);
+		if (model.coverage.complete) return model;
+		const waited = (performance.now() - started) / 1000;
+		const { missingBytes, loading } = model.coverage;
+		if (waited > options.waitSeconds * (loading > 0 ? 4 : 1)) {
+			const lenders = mesh.members.filter((member) => member.lends !== undefined).length;
+			throw new NoRouteError(
+				lenders === 0
+					? `Nobody lends a device for ${model.name} yet.`
+					: `The ${lenders} lender${lenders === 1 ? "" : "s"} here do not hold all of ${model.name} yet${missingBytes > 0 ? `: ${formatSize(missingBytes)} are missing` : ""}.`,
+				{
+					metaMessages: [
+						`Open ${options.relay}/lend in a browser, or run: tabmesh lend --relay ${options.relay}`,
+					],
+				},
+			);
+		}
+		if (!told && waited > 2) {
+			told = true;
+			stderr.write(loading > 0 ? "Waiting for lenders to load their layers …\n" : "Waiting for lenders …\n");
+		}
+		await new Promise((resolve) => setTimeout(resolve, 100));
+	}
+}
+
+function requestOf(options: AskOptions, model: ModelView, prompt: string | undefined): GenerateOptions {
+	const { promptTokens, minStages, maxTokens, temperature, seed } = options;
+	return {
+		model: model.id,
+		...(promptTokens !== undefined
+			? { promptTokens }
+			: options.raw || !model.chats
+				? { prompt: prompt ?? "" }
+				: { messages: [{ role: "user" as const, content: prompt ?? "" }] }),
+		...(minStages === undefined ? {} : { minStages }),
+		...(maxTokens === undefined ? {} : { maxTokens }),
+		...(temperature === undefined ? {} : { temperature }),
+		...(seed === undefined ? {} : { seed }),
+	};
+}
+
+/**
+ * Asks the swarm behind a relay. The answer streams to stdout, numbers go to stderr; with `json` stdout gets one object.
+ *
+ * @returns the exit status: 0, or 130 where the person cancelled
+ * @throws what the swarm answers; the caller turns it into one sentence
+ */
+export async function ask(options: AskOptions, streams: AskStreams, signal: AbortSignal): Promise<number> {
+	const { stdout, stderr } = streams;
+	const prompt = await readPrompt(options, streams.stdin);
+	const mesh = await connect({ relay: options.relay, signal });
+	let generation: Generation | undefined;
+	const cancel = (): void => generation?.cancel();
+	signal.addEventListener("abort", cancel);
+	try {
+		const model = await waitForModel(mesh, options, stderr, signal);
+		generation = mesh.generate({ ...requestOf(options, model, prompt), signal });
+		// The iterator tells the same error.
+		generation.summary.catch(() => {});
+		let written = false;
+		for await (const { text } of generation) {
+			if (!options.json && text !== "") {
+				stdout.write(text);
+				written = true;
+			}
+		}
+		const summary = await generation.summary;
+		const { timing, tokens, promptTokens, finishReason, stages } = summary;
+		if (options.json) {
+			const peers = stages.map(({ peer, span, msPerToken }) => ({
+				peer,
+				span: [span.from, span.to],
+				msPerToken,
+			}));
+			const { model: id, text } = summary;
+			stdout.write(
+				`${JSON.stringify({ model: id, promptTokens, tokens, text, finishReason, peers, timing })}\n`,
+			);
+		} else {
+			if (written) stdout.write("\n");
+			const ring = stages
+				.map(
+					({ peer, span, msPerToken }) =>
+						`${peer.slice(-6)} [${span.from},${span.to}) ${msPerToken.toFixed(1)} ms`,
+				)
+				.join(" → ");
+			stderr.write(
+				`${tokens.length} tokens · first after ${Math.round(timing.firstTokenMs)} ms · ${timing.tokensPerSecond.toFixed(1)} tokens/s · ${finishReason} · ${ring}\n`,
+			);
+		}
+		return finishReason === "cancelled" ? 130 : 0;
+	} finally {
+		signal.removeEventListener("abort", cancel);
+		await mesh.close();
+	}
+}

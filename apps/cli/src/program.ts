@@ -1,0 +1,312 @@
+import { parseHost, parsePort, stopOnSignals } from "@tabmesh/relay";
+import { Command, Option } from "commander";
+import { cacheFolder } from "./cacheFolder.ts";
+import type { AskOptions } from "./commands/ask.ts";
+import type { LendCommandOptions } from "./commands/lend.ts";
+import type { PublishCommandOptions } from "./commands/publish.ts";
+import type { StartOptions } from "./commands/start.ts";
+import {
+	formatSize,
+	type IceServer,
+	parseCount,
+	parseIceServer,
+	parseNumber,
+	parseRelayUrl,
+	parseRoom,
+	parseSize,
+	parseTokens,
+} from "./optionValues.ts";
+
+/** What the commands do; each resolves with an exit status. Loaded when needed: `--help` must not wait for a runtime. */
+export interface Commands {
+	start(options: StartOptions): Promise<number>;
+	lend(options: LendCommandOptions): Promise<number>;
+	publish(options: PublishCommandOptions): Promise<number>;
+	ask(options: AskOptions): Promise<number>;
+}
+
+/** More lenders than this on one machine only take turns on its cores. */
+const mostLenders = 64;
+const defaultRelay = "http://localhost:8787";
+
+/** An option with its twin in the environment, which the refusal of a bad value names, too. */
+function option(flags: string, description: string, env: string): Option {
+	return new Option(flags, description).env(env);
+}
+
+/** `--port <n>` with TABMESH_PORT becomes `--port (TABMESH_PORT)`. */
+function label(of: Option): string {
+	return of.envVar === undefined ? (of.long ?? "") : `${of.long} (${of.envVar})`;
+}
+
+function parsed<T>(of: Option, parse: (text: string, option: string) => T): Option {
+	return of.argParser((text) => parse(text, label(of)));
+}
+
+function collected<T>(of: Option, parse: (text: string, option: string) => T): Option {
+	return of
+		.argParser<T[]>((text, previous) => [
+			...(Array.isArray(previous) ? previous : []),
+			parse(text, label(of)),
+		])
+		.default(undefined as T[] | undefined);
+}
+
+const relayOption = (): Option =>
+	parsed(option("--relay <url>", "address of the network's relay", "TABMESH_RELAY"), parseRelayUrl).default(
+		defaultRelay,
+	);
+const minStagesOption = (): Option =>
+	parsed(
+		option("--min-stages <n>", "spread the model over at least this many devices", "TABMESH_MIN_STAGES"),
+		(text, name) => parseCount(text, name, 1, 64),
+	);
+
+/** Only what was given: `exactOptionalPropertyTypes` tells absent from undefined. */
+function given<T extends object>(values: T): { [K in keyof T]: NonNullable<T[K]> } {
+	return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+		[K in keyof T]: NonNullable<T[K]>;
+	};
+}
+
+/**
+ * The command line.
+ *
+ * @param commands - what it calls
+ * @param finish - gets the exit status of the command that ran
+ */
+export function createProgram(commands: Commands, finish: (status: number) => void): Command {
+	const program = new Command("tabmesh")
+		.description("Language models spread over browser tabs and devices.")
+		.version("0.1.0", "-v, --version")
+		.showHelpAfterError("(tabmesh <command> --help says more)")
+		.exitOverride();
+
+	program
+		.command("start", { isDefault: false })
+		.description("Start a network here: the relay, the web pages and a model to run.")
+		.addOption(
+			parsed(
+				option("--port <n>", "port to listen on, 0 for any free one", "TABMESH_PORT"),
+				parsePort,
+			).default(8787),
+		)
+		.addOption(
+			parsed(
+				option(
+					"--host <name>",
+					"address to listen on; anything but loopback is served over HTTPS",
+					"TABMESH_HOST",
+				),
+				parseHost,
+			).default("127.0.0.1"),
+		)
+		.addOption(
+			option("--tls-cert <file>", "certificate (PEM); else a self-signed one is made", "TABMESH_TLS_CERT"),
+		)
+		.addOption(option("--tls-key <file>", "its private key (PEM)", "TABMESH_TLS_KEY"))
+		.addOption(
+			option("--public-url <url>", "address under which a proxy in front is reached", "TABMESH_PUBLIC_URL"),
+		)
+		.addOption(
+			collected(
+				option("--model <name>", "catalogue id, local folder or file, or URL; repeatable", "TABMESH_MODEL"),
+				(text) => text,
+			),
+		)
+		.addOption(minStagesOption().default(1))
+		.addOption(
+			parsed(
+				option("--lenders <n>", "headless lenders to start beside the relay", "TABMESH_LENDERS"),
+				(text, name) => parseCount(text, name, 0, mostLenders),
+			).default(0),
+		)
+		.addOption(
+			parsed(
+				option(
+					"--memory <size>",
+					"memory of each headless lender (default: its share of half of what is free)",
+					"TABMESH_MEMORY",
+				),
+				parseSize,
+			),
+		)
+		.addOption(
+			parsed(option("--room <name>", "room of this network", "TABMESH_ROOM"), parseRoom).default("public"),
+		)
+		.addOption(
+			collected(
+				option(
+					"--ice-server <uri>",
+					"stun:host:port or turn:user:password@host:port; repeatable",
+					"TABMESH_ICE_SERVER",
+				),
+				parseIceServer,
+			),
+		)
+		.addOption(
+			option("--log-level <level>", "how much to log, as JSON lines on stderr", "TABMESH_LOG_LEVEL")
+				.choices(["silent", "error", "warn", "info", "debug"])
+				.default("warn"),
+		)
+		.addOption(
+			option("--metrics-token <token>", "bearer token that /metrics asks for", "TABMESH_METRICS_TOKEN"),
+		)
+		.addOption(
+			option(
+				"--site <folder>",
+				"built web pages to serve instead of this project's own",
+				"TABMESH_SITE",
+			).hideHelp(),
+		)
+		.addHelpText(
+			"after",
+			`
+Every option can be given in the environment as well: TABMESH_PORT=9000 tabmesh start.
+Models are kept in ${cacheFolder()} (TABMESH_CACHE moves that).
+
+Examples:
+  tabmesh start                          open the printed address in a few tabs
+  tabmesh start --lenders 3              three headless lenders, so that one visitor sees an answer at once
+  tabmesh start --lenders 3 --min-stages 3
+  tabmesh start --host 0.0.0.0           reachable for phones, over HTTPS
+  tabmesh start --model ./my-model       a folder with model.bin and tokenizer.bin`,
+		)
+		.action(async (values: Record<string, unknown>) => {
+			const { model, iceServer, site, ...rest } = values as {
+				model?: string[];
+				iceServer?: IceServer[];
+				site?: string;
+			} & Omit<StartOptions, "models" | "iceServers" | "cacheDir" | "siteDir">;
+			finish(
+				await commands.start({
+					...given(rest),
+					models: model ?? ["stories15m"],
+					iceServers: iceServer ?? [],
+					cacheDir: cacheFolder(),
+					...(site === undefined ? {} : { siteDir: site }),
+				}),
+			);
+		});
+
+	program
+		.command("lend")
+		.description("Lend this machine to a network, without a browser.")
+		.addOption(relayOption())
+		.addOption(
+			parsed(
+				option("--memory <size>", "memory to lend, such as 500MB or 2GiB", "TABMESH_MEMORY"),
+				parseSize,
+			).default(
+				Math.max(64e6, Math.floor(process.availableMemory() / 2)),
+				`half of what is free: ${formatSize(process.availableMemory() / 2)}`,
+			),
+		)
+		.addOption(option("--model <id>", "model to lend for (default: the network's first)", "TABMESH_MODEL"))
+		.addOption(
+			parsed(
+				option("--threads <n>", "processor threads to use (default: 1)", "TABMESH_THREADS"),
+				(text, name) => parseCount(text, name, 1, 256),
+			),
+		)
+		.addHelpText(
+			"after",
+			`
+Examples:
+  tabmesh lend --memory 2GiB
+  tabmesh lend --relay https://mesh.example.org --threads 4`,
+		)
+		.action(async (values: LendCommandOptions) =>
+			finish(await commands.lend(given(values) as LendCommandOptions)),
+		);
+
+	program
+		.command("publish")
+		.description("Describe a model by its hashes, so that a network can fetch and check it.")
+		.argument("<source>", "local folder or file, URL, or catalogue id")
+		.option(
+			"--out <folder>",
+			"folder to write everything to (default: manifest and origins beside the source)",
+		)
+		.option("--force", "replace another model's manifest there")
+		.addHelpText(
+			"after",
+			`
+Writes manifest.cbor (its hash is the model's id) and origins.json (where the bytes lie), and prints the id.
+Nothing is written before everything is checked.
+
+Examples:
+  tabmesh publish ./my-model
+  tabmesh publish stories15m --out ./public/stories15m`,
+		)
+		.action(async (source: string, values: { out?: string; force?: boolean }) => {
+			finish(
+				await commands.publish({
+					source,
+					...given(values),
+					cacheDir: cacheFolder(),
+				} as PublishCommandOptions),
+			);
+		});
+
+	program
+		.command("ask")
+		.description("Ask the network and stream the answer.")
+		.argument("[text]", "what to ask; read from standard input when absent")
+		.addOption(relayOption())
+		.addOption(option("--model <id>", "model to ask (default: the network's first)", "TABMESH_MODEL"))
+		.addOption(
+			parsed(
+				new Option("--prompt-tokens <ids>", "token ids instead of a text, such as 1,9038,2501"),
+				parseTokens,
+			),
+		)
+		.option("--raw", "leave the chat template out and continue the text as it is")
+		.addOption(minStagesOption())
+		.addOption(
+			parsed(new Option("--max-tokens <n>", "longest answer (default: 256)"), (text, name) =>
+				parseCount(text, name, 1, 1_048_576),
+			),
+		)
+		.addOption(
+			parsed(
+				new Option("--temperature <t>", "0 always takes the likeliest token (default: 0)"),
+				(text, name) => parseNumber(text, name, 0, 10),
+			),
+		)
+		.addOption(
+			parsed(new Option("--seed <n>", "the same seed gives the same answer"), (text, name) =>
+				parseCount(text, name, 0, 2 ** 32 - 1),
+			),
+		)
+		.option("--json", "print one JSON object with tokens, peers and timing instead of the text")
+		.addOption(
+			parsed(new Option("--wait <seconds>", "how long to wait for lenders"), (text, name) =>
+				parseCount(text, name, 0, 3600),
+			).default(15),
+		)
+		.addHelpText(
+			"after",
+			`
+The answer goes to standard output, numbers go to standard error. Ctrl-C cancels.
+
+Examples:
+  tabmesh ask "Once upon a time"
+  echo "Once upon a time" | tabmesh ask --max-tokens 64
+  tabmesh ask --prompt-tokens 1,9038,2501 --json`,
+		)
+		.action(async (text: string | undefined, values: Record<string, unknown>) => {
+			const { wait, ...rest } = values as Record<string, unknown> & { wait: number };
+			const options = { ...given(rest), waitSeconds: wait, ...(text === undefined ? {} : { text }) };
+			finish(await commands.ask(options as unknown as AskOptions));
+		});
+	return program;
+}
+
+/** A signal that is aborted when the process is asked to stop, or when the parent that forked it is gone. */
+export function stopSignal(): AbortSignal {
+	const controller = new AbortController();
+	void stopOnSignals(async () => controller.abort(new DOMException("Stopped.", "AbortError")));
+	process.once("disconnect", () => controller.abort(new DOMException("The parent ended.", "AbortError")));
+	return controller.signal;
+}
