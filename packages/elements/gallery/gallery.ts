@@ -1,0 +1,87 @@
+import "@tabmesh/elements";
+import type { Tabmesh } from "@tabmesh/client";
+import type { Connect, TabmeshChat, TabmeshLend } from "@tabmesh/elements";
+import { ScriptedTabmesh } from "./scripted.ts";
+import { type GalleryState, states, unreachable } from "./states.ts";
+
+/** What tests and the picture script look at: `window.gallery`. */
+export interface Gallery {
+	readonly tabmesh: ScriptedTabmesh;
+	/** How often the element asked for a network. */
+	connects: number;
+	/** Whether every scripted act is done and drawn. */
+	ready: boolean;
+}
+
+declare global {
+	interface Window {
+		gallery: Gallery;
+	}
+}
+
+const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+
+async function settle(element: TabmeshChat | TabmeshLend): Promise<void> {
+	// Scripted answers take a task for each step, and drawings a frame: some of both are always enough.
+	for (let turn = 0; turn < 30; turn++) {
+		await frame();
+		await element.updateComplete;
+	}
+}
+
+function button(element: HTMLElement, text: string): HTMLButtonElement | undefined {
+	return [...(element.shadowRoot?.querySelectorAll("button") ?? [])].find(
+		(one) => one.textContent?.trim() === text,
+	);
+}
+
+async function show(state: GalleryState): Promise<void> {
+	const stage = document.querySelector<HTMLElement>("#stage")!;
+	const tabmesh = new ScriptedTabmesh(state.script);
+	const gallery: Gallery = { tabmesh, connects: 0, ready: false };
+	window.gallery = gallery;
+	const connect: Connect = async (signal): Promise<Tabmesh> => {
+		gallery.connects++;
+		if (state.connect === "fail") throw unreachable;
+		if (state.connect === "hang")
+			await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+		return tabmesh;
+	};
+	const element = document.createElement(state.element) as TabmeshChat | TabmeshLend;
+	element.connect = connect;
+	document.body.classList.toggle("wide", state.element === "tabmesh-chat");
+	stage.replaceChildren(element);
+	await settle(element);
+	if (state.act === true) element.shadowRoot?.querySelector<HTMLButtonElement>("[part=join]")?.click();
+	else
+		for (const prompt of state.act ?? []) {
+			const input = element.shadowRoot!.querySelector("textarea")!;
+			input.value = prompt;
+			input.dispatchEvent(new InputEvent("input"));
+			await settle(element);
+			element.shadowRoot!.querySelector("form")!.requestSubmit();
+			for (let round = 0; round < 6; round++) await settle(element);
+		}
+	await settle(element);
+	if (state.then !== undefined) {
+		button(element, state.then)?.click();
+		await settle(element);
+	}
+	gallery.ready = true;
+}
+
+const name = new URL(location.href).searchParams.get("state");
+const state = name === null ? undefined : states[name];
+if (state) await show(state);
+else {
+	const list = document.createElement("ul");
+	for (const each of Object.keys(states)) {
+		const link = document.createElement("a");
+		link.href = `?state=${each}`;
+		link.textContent = each;
+		const item = document.createElement("li");
+		item.append(link);
+		list.append(item);
+	}
+	document.querySelector("#stage")!.replaceChildren(list);
+}

@@ -1,0 +1,39 @@
+import { mkdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { launchChromium } from "./browser.ts";
+import { serveGallery } from "./serve.ts";
+
+/** `node gallery/pictures.ts [--out FOLDER] [STATE…]`: a picture of each state, on a desk and on a phone, by day and by night. */
+const args = process.argv.slice(2);
+const outAt = args.indexOf("--out");
+const out =
+	outAt < 0
+		? fileURLToPath(new URL("../../../docs/pictures/elements", import.meta.url))
+		: args.splice(outAt, 2)[1]!;
+const screens = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
+
+await mkdir(out, { recursive: true });
+const { server, address } = await serveGallery();
+const browser = await launchChromium();
+try {
+	for (const [screen, viewport] of Object.entries(screens))
+		for (const colorScheme of ["light", "dark"] as const) {
+			const context = await browser.newContext({ viewport, colorScheme, reducedMotion: "reduce" });
+			const page = await context.newPage();
+			page.on("pageerror", (error) => console.error(screen, error));
+			await page.goto(address);
+			const names = await page.locator("#stage a").allTextContents();
+			for (const name of names.filter((each) => args.length === 0 || args.includes(each))) {
+				await page.goto(`${address}?state=${name}`);
+				await page.waitForFunction(() => window.gallery?.ready);
+				// Nothing may be wider than the screen.
+				const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+				if (wide > 0) console.error(`${name} on ${screen} is ${wide} px too wide`);
+				await page.screenshot({ path: `${out}/${name}.${screen}.${colorScheme}.png`, fullPage: true });
+			}
+			await context.close();
+		}
+} finally {
+	await browser.close();
+	await server.close();
+}

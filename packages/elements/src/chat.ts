@@ -1,0 +1,637 @@
+import type { ModelView, Tabmesh } from "@tabmesh/client";
+import { css, html, LitElement, nothing, type PropertyValues } from "lit";
+import { live } from "lit/directives/live.js";
+import { Answer, rateOf, type Turn } from "./answer.ts";
+import { type Connect, Connection } from "./connection.ts";
+import { define } from "./define.ts";
+import { describeError } from "./describe.ts";
+import { formatBytesUp, formatMs, formatRate, formatWait } from "./format.ts";
+import "./invite.ts";
+import { messages } from "./messages.ts";
+import "./notice.ts";
+import "./progress.ts";
+import "./ring.ts";
+import { lendersOf } from "./swarm.ts";
+import { controls, theme } from "./theme.ts";
+
+/** Redraws of a streaming answer in a hidden tab, where no animation frame ever comes. */
+const hiddenRedrawMs = 500;
+
+/** Long enough for a screen reader to have taken the text over, short enough not to be met twice. */
+const announcementMs = 4_000;
+
+/**
+ * Asks the swarm: a prompt goes in, the answer streams out, and the peers that compute it stand beside it as the ring
+ * they are. What a model writes reaches the page as text nodes only.
+ *
+ * @fires tabmesh-answer - `detail.status`: `running`, `done`, `stopped` or `failed`, for titles and badges
+ * @csspart conversation - all turns
+ * @csspart answer - one answer
+ * @csspart composer - the form
+ * @csspart instrument - the ring and the swarm
+ */
+export class TabmeshChat extends LitElement {
+	static override properties = {
+		tabmesh: { attribute: false },
+		connect: { attribute: false },
+		lendHref: { type: String, attribute: "lend-href" },
+	};
+	static override styles = [
+		theme,
+		controls,
+		css`
+			:host {
+				container-type: inline-size;
+			}
+			.chat {
+				display: grid;
+				grid-template-columns: minmax(0, 1fr);
+				gap: 1.75rem;
+			}
+			.lede {
+				max-width: 34rem;
+				margin-top: 0.9rem;
+				color: var(--_muted);
+				font-size: 1.125rem;
+			}
+			.talk {
+				display: grid;
+				align-content: start;
+				gap: 1.75rem;
+			}
+			.suggestions {
+				display: grid;
+				gap: 0.6rem;
+			}
+			.suggestions ul {
+				display: grid;
+				gap: 0.5rem;
+			}
+			.suggestions button {
+				width: 100%;
+				justify-content: start;
+				border-color: var(--_line);
+				border-radius: 12px;
+				background: var(--_surface);
+				font-family: var(--_prose);
+				font-size: 1.0625rem;
+				font-weight: 400;
+				line-height: 1.4;
+				text-align: start;
+			}
+			.suggestions button:hover:not(:disabled) {
+				border-color: var(--_accent);
+			}
+			article {
+				display: grid;
+				gap: 0.75rem;
+			}
+			article + article {
+				padding-top: 1.75rem;
+				border-top: 1px solid var(--_line);
+			}
+			.said {
+				justify-self: end;
+				max-width: min(85%, 34rem);
+				padding: 0.6rem 1rem;
+				border-radius: 16px 16px 4px 16px;
+				background: var(--_tint);
+				white-space: pre-wrap;
+				overflow-wrap: anywhere;
+			}
+			.prose {
+				font-family: var(--_prose);
+				font-size: 1.1875rem;
+				line-height: 1.62;
+				white-space: pre-wrap;
+				overflow-wrap: anywhere;
+				text-wrap: wrap;
+				unicode-bidi: plaintext;
+			}
+			.given {
+				color: var(--_accent);
+			}
+			.caret {
+				display: inline-block;
+				width: 0.5rem;
+				height: 0.5rem;
+				margin-inline-start: 0.3rem;
+				border-radius: 50%;
+				background: var(--_accent);
+				animation: breathe 1.1s ease-in-out infinite alternate;
+			}
+			@keyframes breathe {
+				from {
+					opacity: 0.25;
+				}
+			}
+			.facts {
+				display: flex;
+				flex-wrap: wrap;
+				gap: 0 0.9rem;
+			}
+			.step {
+				display: grid;
+				gap: 0.5rem;
+				max-width: 24rem;
+			}
+			form {
+				position: sticky;
+				bottom: 0;
+				z-index: 1;
+				padding-bottom: max(0.75rem, env(safe-area-inset-bottom));
+				background: linear-gradient(to top, var(--_paper) 82%, transparent);
+			}
+			.box {
+				display: grid;
+				grid-template-columns: minmax(0, 1fr) auto;
+				align-items: end;
+				gap: 0.5rem;
+				padding: 0.5rem;
+				border: 1px solid var(--_control);
+				border-radius: 18px;
+				background: var(--_surface);
+			}
+			.box:focus-within {
+				border-color: var(--_accent);
+				box-shadow: 0 0 0 1px var(--_accent);
+			}
+			textarea {
+				display: block;
+				width: 100%;
+				max-height: 40vh;
+				padding: 0.55rem 0.65rem;
+				border: 0;
+				background: transparent;
+				color: var(--_ink);
+				font: inherit;
+				font-size: 1.0625rem;
+				line-height: 1.45;
+				resize: none;
+				field-sizing: content;
+				min-height: 2.6rem;
+			}
+			textarea::placeholder {
+				color: var(--_muted);
+				opacity: 1;
+			}
+			textarea:focus-visible {
+				outline: none;
+			}
+			.below {
+				display: flex;
+				flex-wrap: wrap;
+				justify-content: space-between;
+				gap: 0 1.5rem;
+				padding: 0.45rem 0.75rem 0;
+			}
+			.models {
+				display: flex;
+				align-items: center;
+				gap: 0.6rem;
+				width: fit-content;
+			}
+			aside {
+				align-self: start;
+			}
+			.value {
+				font-size: 2rem;
+				font-weight: 600;
+				line-height: 1;
+				letter-spacing: -0.03em;
+			}
+			.below .keys {
+				display: none;
+			}
+			@media (hover: hover) {
+				.below .keys {
+					display: inline;
+				}
+			}
+			@container (min-width: 56rem) {
+				.chat {
+					grid-template-columns: minmax(0, 1fr) 19rem;
+					grid-template-rows: 1fr auto;
+					gap: 1.75rem 4rem;
+				}
+				.talk {
+					min-height: var(--tabmesh-chat-height, calc(100dvh - 19rem));
+				}
+				aside {
+					grid-column: 2;
+					grid-row: 1 / span 2;
+					position: sticky;
+					top: 1.5rem;
+				}
+			}
+		`,
+	];
+	/** An open network, where the app has one. */
+	declare tabmesh: Tabmesh | undefined;
+	/** Opens one as soon as the element is in a page: looking computes nothing. */
+	declare connect: Connect | undefined;
+	/** Address of the lending page, for the invitation. */
+	declare lendHref: string;
+
+	readonly #connection = new Connection(this);
+	readonly #turns: Turn[] = [];
+	#answer: Answer | undefined;
+	#draft = "";
+	#modelId: string | undefined;
+	#announcement = "";
+	#announcementTimer: ReturnType<typeof setTimeout> | undefined;
+	#redraw: (() => void) | undefined;
+
+	constructor() {
+		super();
+		this.tabmesh = undefined;
+		this.connect = undefined;
+		this.lendHref = "/lend";
+	}
+
+	override disconnectedCallback(): void {
+		super.disconnectedCallback();
+		clearTimeout(this.#announcementTimer);
+		this.#redraw?.();
+	}
+
+	protected override willUpdate(changed: PropertyValues<this>): void {
+		if (changed.has("tabmesh") && (this.tabmesh || changed.get("tabmesh")))
+			this.#connection.use(this.tabmesh);
+		if (changed.has("connect") && this.connect && !this.tabmesh) this.#open();
+	}
+
+	#open() {
+		if (this.connect) void this.#connection.open(this.connect);
+	}
+
+	get #model(): ModelView | undefined {
+		const models = this.#connection.tabmesh?.models ?? [];
+		return models.find(({ id }) => id === this.#modelId) ?? models[0];
+	}
+
+	/**
+	 * Draws on the next frame. libp2p shares this thread with us, and every token of the ring passes through it: one
+	 * drawing for each frame, not for each token.
+	 */
+	readonly #schedule = () => {
+		if (this.#redraw) return;
+		const draw = () => {
+			cancel();
+			this.#redraw = undefined;
+			this.requestUpdate();
+		};
+		const frame = requestAnimationFrame(draw);
+		const timer = setTimeout(draw, hiddenRedrawMs);
+		const cancel = () => {
+			cancelAnimationFrame(frame);
+			clearTimeout(timer);
+		};
+		this.#redraw = cancel;
+	};
+
+	#announce(text: string) {
+		this.#announcement = text;
+		clearTimeout(this.#announcementTimer);
+		this.#announcementTimer = setTimeout(() => {
+			this.#announcement = "";
+			this.requestUpdate();
+		}, announcementMs);
+		this.requestUpdate();
+	}
+
+	#tell(turn: Turn) {
+		this.dispatchEvent(
+			new CustomEvent("tabmesh-answer", { detail: { status: turn.status }, bubbles: true, composed: true }),
+		);
+	}
+
+	get #canSend(): boolean {
+		return this.#answer === undefined && this.#draft.trim() !== "" && this.#model?.coverage.complete === true;
+	}
+
+	async #ask(prompt: string) {
+		const { tabmesh } = this.#connection;
+		const model = this.#model;
+		if (tabmesh === undefined || model === undefined || this.#answer) return;
+		const answer = new Answer(tabmesh, prompt, this.#turns, model, this.#schedule);
+		this.#answer = answer;
+		this.#turns.push(answer.turn);
+		this.#announce(messages.chat.announceStart);
+		this.#tell(answer.turn);
+		await this.updateComplete;
+		this.#follow(true);
+		await answer.finished;
+		this.#answer = undefined;
+		const { turn } = answer;
+		if (turn.status === "done") this.#announce(turn.text);
+		else if (turn.status === "stopped") this.#announce(messages.chat.announceStopped);
+		else this.#announce(messages.chat.announceFailed(describeError(turn.error).what));
+		this.#tell(turn);
+	}
+
+	#send() {
+		if (!this.#canSend) return;
+		const prompt = this.#draft;
+		this.#draft = "";
+		void this.#ask(prompt);
+	}
+
+	#askAgain(turn: Turn) {
+		this.#turns.splice(this.#turns.indexOf(turn), 1);
+		this.#input?.focus();
+		void this.#ask(turn.prompt);
+	}
+
+	get #input(): HTMLTextAreaElement | null {
+		return this.renderRoot.querySelector("textarea");
+	}
+
+	#onKey(event: KeyboardEvent) {
+		// An input method's Enter chooses a word; Safari sends it after the composition, with the old code 229.
+		if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+		event.preventDefault();
+		this.#send();
+	}
+
+	#onEscape(event: KeyboardEvent) {
+		if (event.key !== "Escape" || event.isComposing || this.#answer === undefined) return;
+		event.preventDefault();
+		this.#stop();
+	}
+
+	#stop() {
+		this.#answer?.stop();
+		this.#input?.focus();
+	}
+
+	#suggest(text: string) {
+		this.#draft = text;
+		this.requestUpdate();
+		if (this.#canSend) this.#send();
+		this.#input?.focus();
+	}
+
+	/** Keeps the end of a growing answer in sight, as long as the reader has not scrolled away from it. */
+	#follow(always: boolean) {
+		const end = this.renderRoot.querySelector("#end");
+		const form = this.renderRoot.querySelector("form");
+		if (end === null || form === null) return;
+		const covered = end.getBoundingClientRect().bottom - form.getBoundingClientRect().top;
+		// A few lines at most have grown since the last drawing; a larger distance is the reader's own doing.
+		if (covered > 0 && (always || covered < 120)) window.scrollBy({ top: covered + 12 });
+	}
+
+	protected override updated(): void {
+		if (this.#answer) this.#follow(false);
+	}
+
+	#renderNotice(model: ModelView | undefined) {
+		const { status, error, tabmesh } = this.#connection;
+		const text = messages.chat;
+		if (status === "connecting" || status === "idle")
+			return html`
+				<div class="step">
+					<p class="muted">${text.connecting}</p>
+					<tabmesh-progress label=${text.connecting}></tabmesh-progress>
+				</div>
+			`;
+		if (status === "failed") {
+			const trouble = describeError(error);
+			return html`
+				<tabmesh-notice tone="trouble" heading=${trouble.what} .steps=${trouble.steps}>
+					<div class="row"><button class="primary" type="button" @click=${this.#open}>${messages.tryAgain}</button></div>
+				</tabmesh-notice>
+			`;
+		}
+		if (model === undefined)
+			return html`<tabmesh-notice heading=${text.noModels.title} text=${text.noModels.text}></tabmesh-notice>`;
+		const { coverage } = model;
+		if (coverage.complete) return nothing;
+		const invite = html`<tabmesh-invite href=${this.lendHref}></tabmesh-invite>`;
+		const lenders = lendersOf(model, tabmesh?.members ?? []);
+		if (lenders === 0)
+			return html`<tabmesh-notice heading=${text.noPeers.title} text=${text.noPeers.text}>${invite}</tabmesh-notice>`;
+		if (coverage.missingBytes > 0)
+			return html`
+				<tabmesh-notice
+					heading=${text.missing.title(formatBytesUp(coverage.missingBytes))}
+					text=${text.missing.text(model.name, messages.swarm.lenders(lenders))}
+					>${invite}</tabmesh-notice
+				>
+			`;
+		if (coverage.loading > 0)
+			return html`
+				<tabmesh-notice
+					heading=${text.loading.title}
+					text=${text.loading.text(Math.max(0, lenders - coverage.loading), lenders)}
+				>
+					<tabmesh-progress label=${text.loading.title}></tabmesh-progress>
+				</tabmesh-notice>
+			`;
+		return html`<tabmesh-notice heading=${text.planning.title} text=${text.planning.text}></tabmesh-notice>`;
+	}
+
+	/** What happens between the question and the first token. */
+	#renderStep(turn: Turn) {
+		const text = messages.chat;
+		const { stages } = turn;
+		const preparing = stages.filter(({ state }) => state === "preparing");
+		if (preparing.length > 0) {
+			const value = stages.reduce((sum, { state, progress }) => sum + (state === "ready" ? 1 : progress), 0);
+			const label = text.stagesPreparing(preparing.length, stages.length);
+			return html`
+				<div class="step">
+					<p class="muted">${label}</p>
+					<tabmesh-progress label=${label} .value=${value / stages.length}></tabmesh-progress>
+				</div>
+			`;
+		}
+		const opening = stages.some(({ state }) => state === "opening");
+		const what =
+			stages.length === 0 ? text.choosing : opening ? text.stagesOpening(stages.length) : text.reading;
+		return html`<p class="muted">${what}<span class="caret"></span></p>`;
+	}
+
+	#renderFacts(turn: Turn) {
+		const text = messages.chat;
+		const facts: string[] = [];
+		const rate = rateOf(turn);
+		const firstTokenMs = turn.summary?.timing.firstTokenMs ?? turn.firstTokenMs;
+		if (rate > 0) facts.push(text.speed(formatRate(rate)));
+		if (firstTokenMs !== undefined && turn.tokens > 0) facts.push(text.firstToken(formatWait(firstTokenMs)));
+		if (turn.tokens > 0) facts.push(text.tokens(turn.tokens));
+		if (turn.stages.length > 0) facts.push(text.over(turn.stages.length));
+		if (turn.status === "stopped") facts.push(text.stopped);
+		else if (turn.summary?.finishReason === "length") facts.push(text.lengthReached);
+		return html`<p class="facts muted small">${facts.map((fact) => html`<span>${fact}</span>`)}</p>`;
+	}
+
+	#renderTurn(turn: Turn) {
+		const running = turn.status === "running";
+		const caret = running && turn.text !== "" ? html`<span class="caret"></span>` : nothing;
+		const trouble = turn.status === "failed" ? describeError(turn.error) : undefined;
+		const lost = trouble?.code === "StageLost" && turn.text !== "";
+		return html`
+			<article aria-busy=${running ? "true" : "false"}>
+				${turn.chats ? html`<p class="said"><span class="unseen">${messages.chat.you}: </span>${turn.prompt}</p>` : nothing}
+				${
+					turn.chats && turn.text === ""
+						? nothing
+						: html`<p class="prose" part="answer" dir="auto">${turn.chats ? nothing : html`<span class="given">${turn.prompt}</span>`}${turn.text}${caret}</p>`
+				}
+				${running && turn.text === "" ? this.#renderStep(turn) : nothing}
+				${running ? nothing : this.#renderFacts(turn)}
+				${
+					trouble === undefined
+						? nothing
+						: html`
+							<tabmesh-notice
+								tone="trouble"
+								heading=${trouble.what}
+								text=${lost ? messages.chat.lostHint : ""}
+								.steps=${trouble.steps}
+							>
+								${
+									this.#answer
+										? nothing
+										: html`
+											<div class="row">
+												<button class="primary" type="button" @click=${() => this.#askAgain(turn)}>${messages.chat.askAgain}</button>
+											</div>
+										`
+								}
+							</tabmesh-notice>
+						`
+				}
+			</article>
+		`;
+	}
+
+	#renderEmpty(model: ModelView) {
+		const text = messages.chat;
+		const kind = model.chats ? "chats" : "continues";
+		return html`
+			<header>
+				<h1>${text.title[kind]}</h1>
+				<p class="lede">${text.lede[kind](model.name)}</p>
+			</header>
+			${
+				model.coverage.complete
+					? html`
+						<section class="suggestions" aria-labelledby="suggestions">
+							<p id="suggestions" class="muted small">${text.suggestionsLabel}</p>
+							<ul>
+								${text.suggestions[kind].map(
+									(suggestion) =>
+										html`<li><button type="button" @click=${() => this.#suggest(suggestion)}>${suggestion}</button></li>`,
+								)}
+							</ul>
+						</section>
+					`
+					: nothing
+			}
+		`;
+	}
+
+	#renderInstrument(model: ModelView) {
+		const { tabmesh } = this.#connection;
+		const turn = this.#turns.at(-1);
+		const rate = turn ? rateOf(turn) : 0;
+		const lap = turn?.stages.reduce((sum, { msPerToken }) => sum + msPerToken, 0) ?? 0;
+		const centre =
+			rate > 0
+				? html`<span class="value">${formatRate(rate)}</span><span class="muted small">${messages.chat.rateUnit}</span>`
+				: lap > 0
+					? html`<span class="value">${formatMs(lap)}</span><span class="muted small">${messages.chat.lapUnit}</span>`
+					: nothing;
+		return html`
+			<aside part="instrument" aria-label=${messages.chat.instrument}>
+				<tabmesh-ring
+					.stages=${turn?.stages ?? []}
+					self=${tabmesh?.peer ?? ""}
+					?active=${turn?.status === "running" && turn.tokens > 0}
+					>${centre}</tabmesh-ring
+				>
+				<tabmesh-swarm .model=${model} .members=${tabmesh?.members ?? []}></tabmesh-swarm>
+			</aside>
+		`;
+	}
+
+	#renderComposer(model: ModelView | undefined) {
+		const text = messages.chat;
+		const kind = model === undefined || model.chats ? "chats" : "continues";
+		return html`
+			<form
+				part="composer"
+				@submit=${(event: SubmitEvent) => {
+					event.preventDefault();
+					this.#send();
+				}}
+			>
+				<div class="box">
+					<textarea
+						rows="1"
+						dir="auto"
+						enterkeyhint="send"
+						aria-label=${text.prompt[kind]}
+						aria-describedby="hint"
+						placeholder=${text.placeholder[kind]}
+						.value=${live(this.#draft)}
+						@input=${(event: InputEvent) => {
+							this.#draft = (event.target as HTMLTextAreaElement).value;
+							this.requestUpdate();
+						}}
+						@keydown=${this.#onKey}
+					></textarea>
+					${
+						this.#answer
+							? html`<button type="button" @click=${this.#stop}>${text.stop}</button>`
+							: html`<button class="primary" type="submit" ?disabled=${!this.#canSend}>${text.send[kind]}</button>`
+					}
+				</div>
+				<p id="hint" class="below muted small"><span class="keys">${text.hint}</span><span>${text.privacy}</span></p>
+			</form>
+		`;
+	}
+
+	protected override render() {
+		const model = this.#model;
+		const models = this.#connection.tabmesh?.models ?? [];
+		return html`
+			<div class="chat" @keydown=${this.#onEscape}>
+				<div class="talk">
+					${
+						models.length < 2
+							? nothing
+							: html`
+								<label class="models muted small">
+									${messages.chat.model}
+									<select
+										?disabled=${this.#answer !== undefined}
+										@change=${(event: Event) => {
+											this.#modelId = (event.target as HTMLSelectElement).value;
+											this.requestUpdate();
+										}}
+									>
+										${models.map(({ id, name }) => html`<option value=${id} ?selected=${id === model?.id}>${name}</option>`)}
+									</select>
+								</label>
+							`
+					}
+					${model !== undefined && this.#turns.length === 0 ? this.#renderEmpty(model) : nothing}
+					<div class="talk" part="conversation" role="region" aria-label=${messages.chat.conversation} ?hidden=${this.#turns.length === 0}>
+						${this.#turns.map((turn) => this.#renderTurn(turn))}
+						<span id="end"></span>
+					</div>
+					${this.#renderNotice(model)}
+				</div>
+				${model === undefined ? nothing : this.#renderInstrument(model)}
+				${this.#renderComposer(model)}
+			</div>
+			<p class="unseen" role="status">${this.#announcement}</p>
+		`;
+	}
+}
+
+define("tabmesh-chat", TabmeshChat);

@@ -1,0 +1,45 @@
+const numbers = new Intl.NumberFormat("en");
+const oneDigit = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+
+/** `92 MB`, `1.5 GB`: decimal units, as downloads are counted. */
+export function formatBytes(bytes: number): string {
+	if (bytes >= 999.5e6) return `${oneDigit.format(bytes / 1e9)} GB`;
+	if (bytes >= 999.5e3) return `${numbers.format(Math.round(bytes / 1e6))} MB`;
+	return `${numbers.format(Math.round(bytes / 1e3))} kB`;
+}
+
+/** A missing amount, never rounded down to something too small to help. */
+export function formatBytesUp(bytes: number): string {
+	return formatBytes(bytes >= 999.5e6 ? Math.ceil(bytes / 1e8) * 1e8 : Math.ceil(bytes / 1e6) * 1e6);
+}
+
+/** Milliseconds without their unit: `2.4`, `118`; a dash before the first measurement. */
+export function formatMs(ms: number): string {
+	if (ms <= 0) return "–";
+	return ms < 99.95 ? ms.toFixed(1) : numbers.format(Math.round(ms));
+}
+
+/** A wait as people say it: `320 ms`, `1.8 s`. */
+export function formatWait(ms: number): string {
+	return ms < 999.5 ? `${Math.round(ms)} ms` : `${oneDigit.format(ms / 1000)} s`;
+}
+
+/** How long something has lasted: `40 s`, `12 min`, `3 h 5 min`. */
+export function formatDuration(ms: number): string {
+	const seconds = Math.max(0, Math.floor(ms / 1000));
+	if (seconds < 60) return `${seconds} s`;
+	const minutes = Math.floor(seconds / 60);
+	if (minutes < 60) return `${minutes} min`;
+	const hours = Math.floor(minutes / 60);
+	return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
+}
+
+export function formatCount(count: number): string {
+	return numbers.format(count);
+}
+
+/** Tokens per second: `41`, `3.7`. */
+export function formatRate(perSecond: number): string {
+	if (!Number.isFinite(perSecond) || perSecond <= 0) return "–";
+	return perSecond < 9.95 ? perSecond.toFixed(1) : numbers.format(Math.round(perSecond));
+}

@@ -1,0 +1,19 @@
+/**
+ * The faces of the network: Lit elements that Tabmesh's own pages show and that dapps embed.
+ *
+ * `<tabmesh-lend>` and `<tabmesh-chat>` are whole panels; the ring, dial, bars and notices that they are made of can be
+ * used alone. Each is handed a `Tabmesh`, or a function that opens one, and draws what it sees.
+ *
+ * This room never opens a network by itself, never computes, never lends without a click, and never turns a model's
+ * text into anything but text.
+ */
+export { TabmeshChat } from "./chat.ts";
+export type { Connect } from "./connection.ts";
+export { TabmeshDial } from "./dial.ts";
+export { TabmeshInvite } from "./invite.ts";
+export { TabmeshLayers } from "./layers.ts";
+export { TabmeshLend } from "./lend.ts";
+export { TabmeshNotice } from "./notice.ts";
+export { TabmeshProgress } from "./progress.ts";
+export { TabmeshRing } from "./ring.ts";
+export { TabmeshSwarm } from "./swarm.ts";

@@ -1,0 +1,33 @@
+/** Decimal gigabyte, as {@link formatBytes} prints it. */
+const GB = 1e9;
+
+/** What the slider offers, in bytes. */
+export interface MemoryChoice {
+	readonly least: number;
+	readonly most: number;
+	readonly step: number;
+	readonly sensible: number;
+	/** What the browser reports, if it does. */
+	readonly device: number | undefined;
+}
+
+/**
+ * How much memory a lender may offer and what is suggested.
+ *
+ * `deviceMemory` (Chromium only, https://www.w3.org/TR/device-memory/) is in GiB and coarse on purpose. Suggested is a
+ * quarter of it, offered at most half: beyond that a desktop begins to swap. One WASM heap holds 4 GB, so no more is
+ * ever offered. Where the browser says nothing, a phone may well be the device: iOS ends tabs at about 1.5 GB.
+ */
+export function memoryChoice(deviceMemoryGiB: number | undefined): MemoryChoice {
+	const step = 0.25 * GB;
+	if (deviceMemoryGiB === undefined || !(deviceMemoryGiB > 0))
+		return { least: step, most: 4 * GB, step, sensible: 1 * GB, device: undefined };
+	const inSteps = (bytes: number) => Math.max(step, Math.floor(bytes / step) * step);
+	return {
+		least: step,
+		most: inSteps(Math.min(4, deviceMemoryGiB / 2) * GB),
+		step,
+		sensible: inSteps(Math.min(2, deviceMemoryGiB / 4) * GB),
+		device: deviceMemoryGiB * 1024 ** 3,
+	};
+}

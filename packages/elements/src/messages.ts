@@ -1,0 +1,218 @@
+import type { LenderView } from "@tabmesh/client";
+
+/** Texts that depend on numbers or names say so by being functions; a translation is another object of this shape. */
+export const messages = {
+	unknownPeer: "Unknown peer",
+	thisTab: "this tab",
+	tryAgain: "Try again",
+	cancel: "Cancel",
+	unexpected: "Something went wrong that Tabmesh did not foresee.",
+	unexpectedStep: "Reload the page. If it happens again, please tell us what you did before.",
+
+	layers: {
+		one: (layer: number) => `layer ${layer}`,
+		many: (first: number, last: number) => `layers ${first}–${last}`,
+		embedding: "embedding",
+		head: "output head",
+		of: (span: string, layers: number) => `${span} of ${layers}`,
+		held: (span: string, layers: number) => `This tab holds ${span} of ${layers}.`,
+		coverage: (held: number, layers: number) =>
+			held === layers ? `All ${layers} layers are held.` : `${held} of ${layers} layers are held.`,
+	},
+
+	ring: {
+		label: (stages: number) =>
+			stages === 1 ? "The ring of one peer that serves" : `The ring of ${stages} peers that serve`,
+		you: "you",
+		opening: "opening",
+		preparing: (percent: number) => `compiling ${percent} %`,
+		lost: "lost",
+		peer: (name: string) => `Peer ${name}`,
+		ms: (value: string) => `${value} ms`,
+		empty: "When somebody answers, the peers that do it appear here, in the order of their layers.",
+	},
+
+	swarm: {
+		title: "The swarm",
+		lenders: (count: number) =>
+			count === 0 ? "Nobody lends yet" : count === 1 ? "1 peer lends" : `${count} peers lend`,
+		loading: (count: number) =>
+			count === 1 ? "1 peer is getting its layers ready" : `${count} peers are getting their layers ready`,
+		complete: (copies: number) =>
+			copies > 1 ? `Every layer is held at least ${copies} times` : "Every layer is held",
+		missing: (size: string) => `${size} of memory missing`,
+		layer: (layer: number, holders: number) =>
+			`Layer ${layer}: ${holders === 1 ? "1 peer" : `${holders} peers`}`,
+	},
+
+	invite: {
+		open: "Open the lending page",
+		copy: "Copy link",
+		copied: "Copied",
+		scan: "Scan to bring in a phone",
+	},
+
+	lend: {
+		title: "Lend this tab to a language model",
+		lede: "One model, spread over many browsers: your tab keeps a few of its layers in memory and computes them whenever somebody asks.",
+		memory: "Memory to lend",
+		memoryHint: (device: string) => `Your browser reports ${device} on this device.`,
+		memoryHintUnknown: "Your browser does not say how much this device has; start small.",
+		sharedTitle: "What you share",
+		shared: (memory: string) => [
+			`Up to ${memory} of memory, while this tab is open`,
+			"Computing time, only while somebody asks",
+			"Your network address, with the peers you work with",
+		],
+		keptTitle: "What stays yours",
+		kept: [
+			"Files, other tabs and history: a web page cannot see them",
+			"Your name: there is no account, only a key made in this browser",
+			"The off switch: pause or leave at any moment, or close the tab",
+		],
+		privacyTitle: "You may see what people write",
+		privacy:
+			"Whoever holds the first layers can read the prompts that pass through, and whoever holds the last can read the answers. If that turns out to be your tab, treat them like a letter that is not addressed to you.",
+		details: "Details",
+		model: "Model",
+		modelDefault: "What this network serves",
+		backend: "Computes on",
+		backends: {
+			auto: "Best available",
+			webgpu: "Graphics (WebGPU)",
+			wasm: "Processor (WASM)",
+			cpu: "Processor",
+		},
+		threads: "Threads",
+		threadsAuto: "Automatic",
+		join: (memory: string) => `Join with ${memory}`,
+		before: "Nothing has been downloaded or computed so far.",
+		phases: {
+			connecting: "Connecting",
+			joining: "Joining",
+			waiting: "Waiting",
+			loading: "Getting ready",
+			serving: "Serving",
+			paused: "Paused",
+			left: "You have left",
+			failed: "This did not work",
+		} satisfies Record<LenderView["phase"] | "connecting", string>,
+		connecting: "Looking for the network behind this page.",
+		joining: "Saying hello to the other peers.",
+		waitingMissing: (size: string) =>
+			`The model needs ${size} more memory than the swarm has lent so far. Your share counts; it starts as soon as the rest is there.`,
+		waitingComplete:
+			"Every layer is already held by somebody. Your tab stays ready and steps in where it is needed.",
+		waitingPlan: "The swarm is deciding which layers suit this tab.",
+		fetching: (loaded: string, total: string) => `Fetching its layers: ${loaded} of ${total}`,
+		fetchingStart: "Fetching its layers",
+		compiling: "Compiling them for this device",
+		paused: "No new answers start here. The layers stay in memory, so that you can go on at once.",
+		pausedStreams: (count: number) =>
+			count === 1 ? "1 running answer is being finished." : `${count} running answers are being finished.`,
+		serving: "Thank you. Keep this tab open; it may stay in the background.",
+		leftThanks: (tokens: string, time: string) =>
+			`Thank you. This tab computed ${tokens} tokens in ${time}. Everything it held has been freed.`,
+		leftEarly: "Everything this tab held has been freed.",
+		pause: "Pause",
+		resume: "Resume",
+		leave: "Leave",
+		leaveNow: "Leave now",
+		stay: "Stay",
+		leaveWarning: (count: number) =>
+			count === 1
+				? "An answer is running through this tab and would break off."
+				: `${count} answers are running through this tab and would break off.`,
+		rejoin: "Join again",
+		heldTitle: (span: string, layers: number) => `This tab holds the ${span} of ${layers}`,
+		figures: {
+			streams: "Answers running",
+			tokens: "Tokens computed",
+			ms: "Per token",
+			memory: "Memory used",
+			uptime: "Here for",
+			backend: "Computes on",
+		},
+		memoryOf: (used: string, lent: string) => `${used} of ${lent}`,
+		threadCount: (count: number) => (count === 1 ? "1 thread" : `${count} threads`),
+		inviteTitle: "Bring another device",
+		invite: "Every further tab helps, on this device or another. A phone counts too.",
+	},
+
+	chat: {
+		title: { chats: "Ask the swarm", continues: "Begin a story" },
+		lede: {
+			chats: (name: string) => `${name} answers, its layers spread over the tabs that are open now.`,
+			continues: (name: string) =>
+				`${name} is a small model that only continues text. Write a first sentence; the swarm writes on.`,
+		},
+		suggestionsLabel: "Or start with one of these",
+		suggestions: {
+			chats: [
+				"Explain tides to a child.",
+				"What should I read about the history of maps?",
+				"Write a haiku about a browser tab.",
+			],
+			continues: [
+				"Once upon a time, a little fox found a door in a tree.",
+				"Lily wanted to build a boat that could fly.",
+				"The robot was lonely until one rainy day",
+			],
+		},
+		prompt: { chats: "Your message", continues: "The beginning of a story" },
+		placeholder: { chats: "Ask something", continues: "Once upon a time…" },
+		hint: "Enter sends, Shift + Enter makes a new line",
+		send: { chats: "Ask", continues: "Continue" },
+		stop: "Stop",
+		model: "Model",
+		privacy: "Lenders of the first and last layers can read what you write and what comes back.",
+		conversation: "Conversation",
+		you: "You",
+		connecting: "Looking for the network",
+		noModels: {
+			title: "No model here yet",
+			text: "This network offers no model. Whoever runs its relay can add one.",
+		},
+		noPeers: {
+			title: "Nobody lends yet",
+			text: "The model lives in other people's tabs, and none is open at the moment. Open the lending page in another tab or on another device, and the answer comes from there.",
+		},
+		missing: {
+			title: (size: string) => `${size} of memory still missing`,
+			text: (name: string, lenders: string) =>
+				`${lenders}, but ${name} does not fit into what they offer. One more tab may be enough.`,
+		},
+		loading: {
+			title: "Almost there",
+			text: (ready: number, all: number) =>
+				ready === 0
+					? all === 1
+						? "The layers are being fetched and compiled."
+						: `The layers of ${all} peers are being fetched and compiled.`
+					: `${all - ready} of ${all} peers are still fetching and compiling their layers.`,
+		},
+		planning: {
+			title: "The swarm is arranging itself",
+			text: "There is memory enough for every layer; the peers are working out who holds which.",
+		},
+		stagesPreparing: (preparing: number, all: number) =>
+			all === 1 ? "The peer is compiling its layers" : `${preparing} of ${all} stages are compiling`,
+		stagesOpening: (all: number) => (all === 1 ? "Calling the peer" : `Calling ${all} peers`),
+		reading: "Reading your text",
+		choosing: "Choosing the peers",
+		askAgain: "Ask again",
+		lostHint: "What had arrived is kept above. Asking again takes a new route.",
+		speed: (rate: string) => `${rate} tokens/s`,
+		firstToken: (time: string) => `first after ${time}`,
+		tokens: (count: number) => (count === 1 ? "1 token" : `${count} tokens`),
+		stopped: "stopped by you",
+		lengthReached: "reached its length",
+		over: (count: number) => (count === 1 ? "1 peer" : `${count} peers`),
+		rateUnit: "tokens/s",
+		lapUnit: "ms a lap",
+		announceStart: "The answer is being written.",
+		announceStopped: "Stopped.",
+		announceFailed: (what: string) => `The answer broke off. ${what}`,
+		instrument: "Who answers",
+	},
+} as const;
