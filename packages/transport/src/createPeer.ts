@@ -3,7 +3,7 @@ import { gossipsub } from "@libp2p/gossipsub";
 import { identify } from "@libp2p/identify";
 import type { Libp2p, PeerId } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
-import { webRTC } from "@libp2p/webrtc";
+
 import { webSockets } from "@libp2p/websockets";
 import { yamux } from "@libp2p/yamux";
 import { equalBytes, PeerUnreachableError } from "@tabmesh/wire";
@@ -12,6 +12,7 @@ import { onPageGone } from "#pageLifetime";
 import { gossipOptions } from "./gossip.ts";
 import { bulkPiece } from "./messageStream.ts";
 import { Node, type NodeServices, nodeGater } from "./node.ts";
+import { patientWebRTC } from "./patientWebRTC.ts";
 import type { Peer, PeerInit } from "./peer.ts";
 import { RelayLinks } from "./relayLinks.ts";
 import { askRendezvous, rendezvousProtocol } from "./rendezvous.ts";
@@ -48,7 +49,7 @@ export async function createPeer(init: PeerInit): Promise<Peer> {
 		addresses: { listen: [] },
 		transports: [
 			webSockets(),
-			webRTC({
+			patientWebRTC({
 				rtcConfiguration: {
 					iceServers: [...(init.iceServers ?? [])],
 					iceTransportPolicy: init.iceTransportPolicy ?? "all",

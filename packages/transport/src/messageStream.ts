@@ -82,6 +82,8 @@ export class CreditedStream implements MessageStream, FrameHandler {
 	/** What we may still send. */
 	#credit: number;
 	readonly #sends: WaitingSend[] = [];
+	/** Sends that libp2p still holds because the transport is full. */
+	readonly #drains: { resolve: () => void; reject: (error: Error) => void }[] = [];
 	/** What came and was not granted again. */
 	#owing = 0;
 	/** Of that, what was taken by the reader. */
@@ -295,18 +297,16 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		return stream.writeBufferLength === 0 ? settled : this.#drained();
 	}
 
-	async #drained(): Promise<void> {
-		const stream = this.#stream;
-		while (stream.writeBufferLength > 0) {
-			try {
-				await stream.onDrain();
-				// The buffer is emptied one microtask after the event.
-				await settled;
-			} catch (cause) {
-				this.#lost(cause as Error);
-			}
-			if (this.#failure) throw this.#failure;
-		}
+	/** Until libp2p has handed everything to the transport. Its own `onDrain` promise stays resolved after the first time. */
+	#drained(): Promise<void> {
+		return new Promise((resolve, reject) => {
+			this.#drains.push({ resolve, reject });
+			if (this.#drains.length > 1) return;
+			const idle = (): void => {
+				for (const { resolve } of this.#drains.splice(0)) resolve();
+			};
+			this.#stream.addEventListener("idle", idle, { once: true });
+		});
 	}
 
 	#wait(message: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
@@ -381,6 +381,7 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		if (this.#failure || this.#done) return;
 		this.#failure = error;
 		for (const { failed } of this.#sends.splice(0)) failed(error);
+		for (const { reject } of this.#drains.splice(0)) reject(error);
 		for (const { reject } of this.#reads.splice(0)) reject(error);
 		this.#resolveClosed(error);
 	}
