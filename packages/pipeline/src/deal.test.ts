@@ -194,7 +194,9 @@ describe("deal", () => {
 				const before = deal(members, model, chosen);
 				const staying = members.filter((_, i) => i !== pick % members.length);
 				const after = deal(staying, model, chosen);
-				const stillCovered = before.complete && staying.length > 0 &&
+				const stillCovered =
+					before.complete &&
+					staying.length > 0 &&
 					Array.from({ length: 6 }, (_, layer) => layer).every((layer) =>
 						staying.some((m) => m.lends!.spans.some(({ from, to }) => from <= layer && layer < to)),
 					);

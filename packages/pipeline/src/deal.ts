@@ -96,7 +96,8 @@ function lenderOf(member: Member, model: string, sizes: ModelSizes): Lender {
 	const usable = lends.memoryBytes * USABLE_MEMORY;
 	const fits = (from: number, to: number): boolean =>
 		sizes.servingBytes(spanOf(from, to, sizes.layers), lends.numericsClass) <= usable;
-	const time = (from: number, to: number): number => decodeBytes(from, to, lends.numericsClass) / lends.bytesPerMs;
+	const time = (from: number, to: number): number =>
+		decodeBytes(from, to, lends.numericsClass) / lends.bytesPerMs;
 	const held = lends.spans
 		.filter((span) => span.model === model && span.to <= sizes.layers && span.to > span.from)
 		// Only what the deal could have given: a first layer without its embedding closes no gap.
@@ -186,8 +187,7 @@ function fillGaps(
 		missingAhead -= length;
 		const wanted = Math.min(length, Math.max(1, share));
 		stages -= wanted;
-		const parts =
-			minStages > 1 ? shareAmongAtLeast(gap, free, wanted, sizes) : shareAmongFewest(gap, free);
+		const parts = minStages > 1 ? shareAmongAtLeast(gap, free, wanted, sizes) : shareAmongFewest(gap, free);
 		for (const [lender, range] of parts) {
 			filled.set(lender.peer, range);
 			free.splice(free.indexOf(lender), 1);
@@ -253,8 +253,7 @@ function shareAmongAtLeast(
 		const awaited: Lender[] = Array.from({ length: count - present.length }, () => ({
 			peer: "",
 			speed: meanSpeed,
-			time: (from, to) =>
-				sizes.weightBytes({ ...spanOf(from, to, sizes.layers), embed: false }) / meanSpeed,
+			time: (from, to) => sizes.weightBytes({ ...spanOf(from, to, sizes.layers), embed: false }) / meanSpeed,
 			fits: () => true,
 			held: undefined,
 		}));

@@ -125,7 +125,7 @@ describe("planRoute", () => {
 				} catch (error) {
 					expect(error).toBeInstanceOf(NoRouteError);
 					expect(covered && minStages === 1).toBe(false);
-					expect(covered).toBe((error as NoRouteError).details["missingLayers"] === 0);
+					expect(covered).toBe((error as NoRouteError).details.missingLayers === 0);
 					return;
 				}
 				expect(hops.length).toBeGreaterThanOrEqual(minStages);

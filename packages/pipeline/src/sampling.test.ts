@@ -15,7 +15,7 @@ function naive(logits: Float32Array, sampling: Sampling, position: number, histo
 		}
 	}
 	const highest = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-	if (sampling.temperature === 0) return values.indexOf(highest);
+	if (sampling.temperature === 0 || sampling.topK === 1) return values.indexOf(highest);
 	let ranked = [...values]
 		.map((value, id) => ({
 			id,
@@ -132,11 +132,14 @@ describe("sample", () => {
 		`);
 	});
 
-	it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])("refuses a logit of %s", (bad) => {
-		const logits = Float32Array.of(0, bad, 1);
-		expect(() => sample(logits, greedy, 0)).toThrow(InvalidTensorError);
-		expect(() => sample(logits, { ...greedy, temperature: 1 }, 0)).toThrow(InvalidTensorError);
-	});
+	it.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
+		"refuses a logit of %s",
+		(bad) => {
+			const logits = Float32Array.of(0, bad, 1);
+			expect(() => sample(logits, greedy, 0)).toThrow(InvalidTensorError);
+			expect(() => sample(logits, { ...greedy, temperature: 1 }, 0)).toThrow(InvalidTensorError);
+		},
+	);
 
 	it("leaves the logits as they were", () => {
 		const logits = Float32Array.of(3, 2, 1);
@@ -153,9 +156,9 @@ describe("uniform", () => {
 		expect(hex(philox4x32([ones, ones, ones, ones], [ones, ones]))).toBe(
 			"408f276d 41c83b0e a20bc7c6 6d5451fd",
 		);
-		expect(
-			hex(philox4x32([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0])),
-		).toBe("d16cfe09 94fdcceb 5001e420 24126ea1");
+		expect(hex(philox4x32([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0]))).toBe(
+			"d16cfe09 94fdcceb 5001e420 24126ea1",
+		);
 	});
 
 	it("lies in [0, 1)", () => {

@@ -15,20 +15,18 @@ const POWERS_OF_HALF = Array.from({ length: 64 }, (_, k) => 2 ** -k);
  * fdlibm's `e_exp.c` (Sun Microsystems, 1993) in the four basic operations, which IEEE 754 fixes to the bit.
  */
 function weightOf(x: number): number {
-	const k = (0.5 - 1.442695040888963387 * x) | 0;
-	const high = x + k * 6.9314718036912381649e-1;
-	const low = -k * 1.90821492927058770002e-10;
+	const k = (0.5 - Math.LOG2E * x) | 0;
+	const high = x + k * 0.6931471803691238;
+	const low = -k * 1.9082149292705877e-10;
 	const r = high - low;
 	const t = r * r;
 	const c =
 		r -
 		t *
-			(1.66666666666666019037e-1 +
+			(0.16666666666666602 +
 				t *
-					(-2.77777777770155933842e-3 +
-						t *
-							(6.61375632143793436117e-5 +
-								t * (-1.6533902205465251539e-6 + t * 4.13813679705723846039e-8))));
+					(-0.0027777777777015593 +
+						t * (6.613756321437934e-5 + t * (-1.6533902205465252e-6 + t * 4.1381367970572385e-8))));
 	const y = 1 - (low - (r * c) / (2 - c) - high);
 	return Math.floor(y * POWERS_OF_HALF[k]! * WEIGHT_ONE + 0.5);
 }
@@ -123,7 +121,7 @@ function penalise(logits: Float32Array, history: ArrayLike<number>, penalty: num
  * In this order: repetition penalty (CTRL, arXiv 1909.05858 §4.1), temperature, top-k, top-p (nucleus, arXiv 1904.09751)
  * of what top-k left, min-p (arXiv 2407.01082); of what remains, in the order of the ids, the first token at which the
  * cumulative weight exceeds u = PRF(seed, position) of the whole. Among equally likely tokens the lowest id is the
- * likelier one, for greedy choice too.
+ * likelier one, for greedy choice too; temperature 0 and top-k 1 are greedy.
  *
  * @param logits - one value per entry of the vocabulary; not changed
  * @param position - of the token to be chosen
@@ -203,8 +201,7 @@ export function sample(
 	const isKept = (i: number): boolean => {
 		const weight = weights[i]!;
 		return (
-			weight >= least &&
-			(weight > boundaryWeight || (weight === boundaryWeight && ids[i]! <= boundaryId))
+			weight >= least && (weight > boundaryWeight || (weight === boundaryWeight && ids[i]! <= boundaryId))
 		);
 	};
 	let whole = 0;

@@ -3,20 +3,23 @@ import { sha256 } from "@noble/hashes/sha2.js";
 /** Bytes of one link. */
 export const LINK_BYTES = 8;
 
+/** 8 bytes that stand for all tokens so far. */
+export type Link = Uint8Array<ArrayBuffer>;
+
 /** The link before the first token. */
-export const FIRST_LINK: Uint8Array = new Uint8Array(LINK_BYTES);
+export const FIRST_LINK: Link = new Uint8Array(LINK_BYTES);
 
 /**
  * The link after one more token: the first 8 bytes of SHA-256(previous link ‖ position ‖ token), position and token as
  * unsigned 32-bit little-endian.
  */
-export function nextLink(previous: Uint8Array, position: number, token: number): Uint8Array {
+export function nextLink(previous: Uint8Array, position: number, token: number): Link {
 	const bytes = new Uint8Array(LINK_BYTES + 8);
 	bytes.set(previous);
 	const view = new DataView(bytes.buffer);
 	view.setUint32(LINK_BYTES, position, true);
 	view.setUint32(LINK_BYTES + 4, token, true);
-	return sha256(bytes).slice(0, LINK_BYTES);
+	return sha256(bytes).slice(0, LINK_BYTES) as Link;
 }
 
 /** The token chain of one stream as somebody sees it who knows the tokens: every link since the start, 8 bytes a token. */
@@ -30,7 +33,7 @@ export class TokenChain {
 	}
 
 	/** The newest link. */
-	get head(): Uint8Array {
+	get head(): Link {
 		return this.at(this.#length);
 	}
 
@@ -39,7 +42,7 @@ export class TokenChain {
 	 *
 	 * @throws RangeError when the chain is not that long
 	 */
-	at(length: number): Uint8Array {
+	at(length: number): Link {
 		if (length < 0 || length > this.#length) {
 			throw new RangeError(`The chain has ${this.#length} links, not ${length}.`);
 		}
@@ -48,7 +51,7 @@ export class TokenChain {
 	}
 
 	/** Adds the token of position `length` and returns the new head. */
-	push(token: number): Uint8Array {
+	push(token: number): Link {
 		const link = nextLink(this.head, this.#length, token);
 		const end = (this.#length + 1) * LINK_BYTES;
 		if (end > this.#links.length) {

@@ -1,0 +1,224 @@
+import type { Engine, EngineHandle, ForwardResult, ForwardRow, StreamKey } from "@tabmesh/model";
+
+/**
+ * Decode steps of several streams that run as one batch. FACTS: on WASM eight rows cost 2 to 5 times what one costs, and
+ * more rows make each stream wait for a longer run.
+ */
+const MOST_ROWS = 8;
+
+/** One forward step of one stream. */
+export interface Work {
+	readonly position: number;
+	readonly input: ForwardRow["input"];
+	/** Positions that the input adds. */
+	readonly rows: number;
+	/** Whether the logits of the last position are wanted. */
+	readonly logits: boolean;
+	/** Forget every position from here on first: rejected drafts. */
+	readonly truncateTo?: number;
+	/**
+	 * Takes the result. The stream's next step waits for the promise, so that a stage whose successor is behind stops.
+	 *
+	 * @param ms - how long the forward call took
+	 */
+	readonly onResult: (result: ForwardResult, ms: number) => Promise<void> | undefined;
+}
+
+/** The steps of one stream, in order. */
+export interface Lane {
+	readonly stream: StreamKey;
+	readonly handle: EngineHandle;
+	readonly onError: (error: unknown) => void;
+	/** Steps that wait, the running one included. */
+	readonly backlog: number;
+	push(work: Work): void;
+	/** Resolves when fewer than `count` steps wait, or the lane was closed. */
+	fewerThan(count: number): Promise<void>;
+	/** Drops what waits; the result of a running step is dropped, too. */
+	close(): void;
+}
+
+class QueueLane implements Lane {
+	readonly stream: StreamKey;
+	readonly handle: EngineHandle;
+	readonly onError: (error: unknown) => void;
+	readonly work: Work[] = [];
+	/** Whether it stands in line, runs, or waits for its result to be taken. */
+	busy = false;
+	closed = false;
+	#waiters: { count: number; resolve: () => void }[] = [];
+	readonly #enqueue: (lane: QueueLane) => void;
+
+	constructor(
+		stream: StreamKey,
+		handle: EngineHandle,
+		onError: (error: unknown) => void,
+		enqueue: (lane: QueueLane) => void,
+	) {
+		this.stream = stream;
+		this.handle = handle;
+		this.onError = onError;
+		this.#enqueue = enqueue;
+	}
+
+	get backlog(): number {
+		return this.work.length;
+	}
+
+	push(work: Work): void {
+		if (this.closed) return;
+		this.work.push(work);
+		if (!this.busy) this.#enqueue(this);
+	}
+
+	fewerThan(count: number): Promise<void> {
+		if (this.closed || this.work.length < count) return Promise.resolve();
+		return new Promise((resolve) => this.#waiters.push({ count, resolve }));
+	}
+
+	close(): void {
+		this.closed = true;
+		this.work.length = 0;
+		this.wake();
+	}
+
+	wake(): void {
+		if (this.#waiters.length === 0) return;
+		const waiters = this.#waiters;
+		this.#waiters = [];
+		for (const waiter of waiters) {
+			if (this.closed || this.work.length < waiter.count) waiter.resolve();
+			else this.#waiters.push(waiter);
+		}
+	}
+}
+
+/**
+ * What stands between the streams and the engine: continuous batching (Orca, OSDI 2022). While one call runs, the steps of
+ * other streams wait; then the longest-waiting stream goes next, and if its step is a single position, the single
+ * positions of other streams on the same handle go with it. A long prompt takes its turn chunk by chunk like everybody.
+ */
+export class BatchQueue {
+	readonly #engine: Engine;
+	readonly #line: QueueLane[] = [];
+	#running = false;
+
+	constructor(engine: Engine) {
+		this.#engine = engine;
+	}
+
+	/** A lane for one stream, whose memory was reserved on `handle`. */
+	lane(stream: StreamKey, handle: EngineHandle, onError: (error: unknown) => void): Lane {
+		return new QueueLane(stream, handle, onError, (lane) => {
+			lane.busy = true;
+			this.#line.push(lane);
+			if (!this.#running) this.#run();
+		});
+	}
+
+	#run(): void {
+		const batch = this.#nextBatch();
+		if (batch.length === 0) return;
+		this.#running = true;
+		const started = performance.now();
+		this.#forward(batch).then(
+			(results) => {
+				const ms = performance.now() - started;
+				for (const [i, lane] of batch.entries()) this.#deliver(lane, results[i]!, ms);
+				this.#running = false;
+				// Only now: what the results brought about goes into one batch again.
+				this.#run();
+			},
+			async (error) => {
+				if (batch.length === 1) this.#fail(batch[0]!, error);
+				else await this.#runAlone(batch);
+				this.#running = false;
+				this.#run();
+			},
+		);
+	}
+
+	#nextBatch(): QueueLane[] {
+		let first = this.#line.shift();
+		while (first?.closed) first = this.#line.shift();
+		if (!first) return [];
+		const batch = [first];
+		const { rows, logits } = first.work[0]!;
+		if (rows > 1) return batch;
+		for (let i = 0; i < this.#line.length && batch.length < MOST_ROWS; ) {
+			const lane = this.#line[i]!;
+			const work = lane.work[0];
+			if (work?.rows === 1 && work.logits === logits && lane.handle.id === first.handle.id && !lane.closed) {
+				batch.push(lane);
+				this.#line.splice(i, 1);
+			} else {
+				i++;
+			}
+		}
+		return batch;
+	}
+
+	#forward(batch: readonly QueueLane[]): Promise<ForwardResult[]> {
+		const rows = batch.map((lane) => {
+			const { position, input } = lane.work[0]!;
+			return { stream: lane.stream, position, input };
+		});
+		const { handle, work } = batch[0]!;
+		const logits = work[0]!.logits ? "last" : "none";
+		const truncations = batch.filter((lane) => lane.work[0]!.truncateTo !== undefined);
+		if (truncations.length === 0) return this.#engine.forward(handle, rows, { logits });
+		return Promise.all(
+			truncations.map((lane) => this.#engine.truncate(lane.stream, lane.work[0]!.truncateTo!)),
+		).then(() => this.#engine.forward(handle, rows, { logits }));
+	}
+
+	/** After a batch failed as a whole: one row that does not fit must not harm the others. */
+	async #runAlone(batch: readonly QueueLane[]): Promise<void> {
+		for (const lane of batch) {
+			if (lane.closed) continue;
+			const started = performance.now();
+			try {
+				const [result] = await this.#forward([lane]);
+				this.#deliver(lane, result!, performance.now() - started);
+			} catch (error) {
+				this.#fail(lane, error);
+			}
+		}
+	}
+
+	#deliver(lane: QueueLane, result: ForwardResult, ms: number): void {
+		const work = lane.work.shift();
+		if (lane.closed || !work) return;
+		lane.wake();
+		let taken: Promise<void> | undefined;
+		try {
+			taken = work.onResult(result, ms);
+		} catch (error) {
+			this.#fail(lane, error);
+			return;
+		}
+		if (taken) {
+			taken.then(
+				() => this.#again(lane),
+				(error) => this.#fail(lane, error),
+			);
+		} else {
+			this.#again(lane);
+		}
+	}
+
+	#again(lane: QueueLane): void {
+		if (lane.closed) return;
+		lane.busy = false;
+		if (lane.work.length === 0) return;
+		lane.busy = true;
+		this.#line.push(lane);
+		if (!this.#running) this.#run();
+	}
+
+	#fail(lane: QueueLane, error: unknown): void {
+		if (lane.closed) return;
+		lane.close();
+		lane.onError(error);
+	}
+}

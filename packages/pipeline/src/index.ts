@@ -1,0 +1,23 @@
+/**
+ * Many peers, one answer: who should hold which layers (`deal`), the route of a stream (`planRoute`, `sealRoute`), stages that serve it
+ * (`serveStages`), and the asker's side (`generate`). Tokens in, tokens out.
+ *
+ * This room never turns text into tokens, never draws or announces anything, and trusts nothing that a peer sends.
+ */
+export { type Deal, type DealOptions, deal } from "./deal.ts";
+export {
+	type GeneratedToken,
+	type GenerateInit,
+	generate,
+	type TokenGeneration,
+	type TokenSummary,
+} from "./generate.ts";
+export { LoadedSpans, type SpanLease, type SpanOptions } from "./loadedSpans.ts";
+export { type ModelSizes, modelSizes, spanContains, spanOf } from "./modelSizes.ts";
+export { type PlanRouteOptions, planRoute } from "./planRoute.ts";
+export { ringProtocol, stageProtocol } from "./protocols.ts";
+export { type OpenedRoute, type OpenRouteOptions, openRoute, sealRoute } from "./route.ts";
+export { greedy, sample } from "./sampling.ts";
+export type { StageState, StageStatus } from "./stageLink.ts";
+export { type StageServer, type StageServerInit, serveStages } from "./stageServer.ts";
+export { FIRST_LINK, type Link, nextLink, TokenChain } from "./tokenChain.ts";

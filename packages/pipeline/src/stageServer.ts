@@ -1,0 +1,375 @@
+import type { Engine, ModelRef, ShardSource } from "@tabmesh/model";
+import type { MessageStream, Peer } from "@tabmesh/transport";
+import {
+	decodeCbor,
+	encodeCbor,
+	limits,
+	ProtocolViolationError,
+	RouteRefusedError,
+	RouteViolationError,
+	ringOpenSchema,
+	StageBusyError,
+	StageLostError,
+	type StageResponse,
+	stageRequestSchema,
+	TimeoutError,
+	toWireError,
+} from "@tabmesh/wire";
+import { BatchQueue } from "./batchQueue.ts";
+import { LoadedSpans } from "./loadedSpans.ts";
+import { ringProtocol, stageProtocol } from "./protocols.ts";
+import { RollingMedian } from "./rollingMedian.ts";
+import { openRoute } from "./route.ts";
+import { type OpenRequest, offenceOf, type StageContext, StageSession } from "./stageSession.ts";
+
+/** Streams served at once: two full batches. */
+const DEFAULT_STREAMS = 16;
+/** Of those, what one asker may take. */
+const DEFAULT_STREAMS_PER_ASKER = 8;
+/** How long the first message of a stream may take. */
+const FIRST_MESSAGE_MS = 10_000;
+/** How long a link waits for the asker's `open`: his dial to us may take as long as the predecessor's did not. */
+const RING_HOLD_MS = 20_000;
+/** Links of one peer that may wait. */
+const RING_HOLDS_PER_PEER = 16;
+/** An asker says something twice a second; a hidden tab's timers run once a minute. */
+const IDLE_MS = 120_000;
+const SWEEP_MS = 5_000;
+/** Least time between two `change` events for numbers that move with every token. */
+const CHANGE_EVERY_MS = 250;
+
+export interface StageServerInit {
+	peer: Peer;
+	engine: Engine;
+	source: ShardSource;
+	room: string;
+	/** A model that this lender's owner is willing to serve, by id. */
+	models: (id: string) => ModelRef | undefined;
+	/** @default 16 */
+	maxStreams?: number;
+	/** @default 8 */
+	maxStreamsPerAsker?: number;
+}
+
+/** What a lender serves; `change` is dispatched when it does. */
+export interface StageServer extends EventTarget {
+	/** Load and announce with it: `hold` makes a span servable. */
+	readonly spans: LoadedSpans;
+	/** Streams served now. */
+	readonly streams: number;
+	/** Positions computed so far, prompt and answer. */
+	readonly tokensServed: number;
+	/** Median milliseconds of the latest decode steps; 0 before the first. */
+	readonly msPerToken: number;
+	/** Whether new streams are refused; running ones go on. */
+	paused: boolean;
+	/** Ends every stream and serves no more; spans are unloaded. */
+	close(): Promise<void>;
+}
+
+/**
+ * Serves stages of pipelines: `/tabmesh/stage/1` to askers and `/tabmesh/ring/1` to neighbouring stages.
+ *
+ * Whatever a stranger sends ends his own stream at most: it is checked against the signed route, answered with a typed
+ * error, and held against him where it is no accident.
+ *
+ * @example
+ * ```ts
+ * const server = serveStages({ peer, engine, source, room: "public", models: (id) => (id === model.id ? model : undefined) });
+ * await server.spans.hold(model, deal(directory.members, model).assignments.get(peer.id)!);
+ * ```
+ */
+export function serveStages(init: StageServerInit): StageServer {
+	return new PeerStageServer(init);
+}
+
+class PeerStageServer extends EventTarget implements StageServer, StageContext {
+	readonly peer: Peer;
+	readonly engine: Engine;
+	readonly spans: LoadedSpans;
+	readonly queue: BatchQueue;
+	readonly #init: StageServerInit;
+	readonly #sessions = new Map<string, StageSession>();
+	/** Opens whose route is being verified, by asker: they count as streams. */
+	#opening = 0;
+	readonly #openingOf = new Map<string, number>();
+	/** Links that wait for their stream, by its key. */
+	readonly #waiting = new Map<string, Set<() => void>>();
+	readonly #waitingOf = new Map<string, number>();
+	readonly #decodeMs = new RollingMedian();
+	readonly #unserve: (() => void)[];
+	readonly #onDeviceLost: (event: CustomEvent<{ reason: string }>) => void;
+	#sweep: ReturnType<typeof setInterval> | undefined;
+	#changeTimer: ReturnType<typeof setTimeout> | undefined;
+	#tokensServed = 0;
+	#paused = false;
+	#closed = false;
+
+	constructor(init: StageServerInit) {
+		super();
+		this.#init = init;
+		this.peer = init.peer;
+		this.engine = init.engine;
+		this.spans = new LoadedSpans(init.engine, init.source);
+		this.queue = new BatchQueue(init.engine);
+		this.#onDeviceLost = () => {
+			for (const session of this.#sessions.values()) {
+				session.fail(new StageLostError("A stage lost its GPU.", { details: { peer: this.peer.id } }));
+			}
+		};
+		this.engine.addEventListener("devicelost", this.#onDeviceLost);
+		this.#unserve = [
+			this.peer.serve(stageProtocol, (stream) => this.#serveStage(stream)),
+			this.peer.serve(ringProtocol, (stream) => this.#serveRing(stream)),
+		];
+	}
+
+	get streams(): number {
+		return this.#sessions.size;
+	}
+
+	get tokensServed(): number {
+		return this.#tokensServed;
+	}
+
+	get msPerToken(): number {
+		return this.#decodeMs.value;
+	}
+
+	get paused(): boolean {
+		return this.#paused;
+	}
+
+	set paused(paused: boolean) {
+		this.#paused = paused;
+		this.#changed();
+	}
+
+	onStep(rows: number, decodeMs: number | undefined): void {
+		this.#tokensServed += rows;
+		if (decodeMs !== undefined) this.#decodeMs.add(decodeMs);
+		this.#changeTimer ??= setTimeout(() => this.#changed(), CHANGE_EVERY_MS);
+	}
+
+	onEnd(session: StageSession): void {
+		if (this.#sessions.get(session.key) === session) this.#sessions.delete(session.key);
+		if (this.#sessions.size === 0) {
+			clearInterval(this.#sweep);
+			this.#sweep = undefined;
+		}
+		this.#changed();
+	}
+
+	async close(): Promise<void> {
+		if (this.#closed) return;
+		this.#closed = true;
+		for (const unserve of this.#unserve) unserve();
+		this.engine.removeEventListener("devicelost", this.#onDeviceLost);
+		const sessions = [...this.#sessions.values()];
+		for (const session of sessions) {
+			session.fail(new StageLostError("A stage left.", { details: { peer: this.peer.id } }));
+		}
+		await Promise.all(sessions.map((session) => session.ended));
+		clearTimeout(this.#changeTimer);
+		await this.spans.close();
+	}
+
+	#changed(): void {
+		clearTimeout(this.#changeTimer);
+		this.#changeTimer = undefined;
+		if (!this.#closed) this.dispatchEvent(new Event("change"));
+	}
+
+	// The asker's stream
+
+	async #serveStage(control: MessageStream): Promise<void> {
+		let session: StageSession | undefined;
+		try {
+			const message = await firstMessage(control);
+			if (!message) return;
+			const request = decodeCbor(stageRequestSchema, message, limits.controlBytes);
+			if (request.type !== "open") throw new ProtocolViolationError("A stream begins with `open`.");
+			session = await this.#open(control, request);
+		} catch (error) {
+			this.#refuse(control, error);
+			return;
+		}
+		void session.prepare();
+		await Promise.race([this.#readControl(session, control), session.ended]);
+		await session.ended;
+	}
+
+	async #readControl(session: StageSession, control: MessageStream): Promise<void> {
+		try {
+			for await (const message of control) {
+				await session.onControl(decodeCbor(stageRequestSchema, message, limits.controlBytes));
+			}
+			// Without a word, but in order: as good as `close`.
+			session.close();
+		} catch (error) {
+			const offence = offenceOf(error);
+			if (offence) this.peer.report(control.remote, offence);
+			session.fail(error);
+		}
+	}
+
+	async #open(control: MessageStream, request: OpenRequest): Promise<StageSession> {
+		const asker = control.remote;
+		const { maxStreams = DEFAULT_STREAMS, maxStreamsPerAsker = DEFAULT_STREAMS_PER_ASKER } = this.#init;
+		const ofAsker = [...this.#sessions.values()].filter((session) => session.asker === asker).length;
+		const openingOfAsker = this.#openingOf.get(asker) ?? 0;
+		if (
+			this.#paused ||
+			this.#closed ||
+			this.#sessions.size + this.#opening >= maxStreams ||
+			ofAsker + openingOfAsker >= maxStreamsPerAsker
+		) {
+			throw new StageBusyError(
+				this.#paused ? "This peer pauses." : "This peer serves as many streams as it can.",
+				{ details: { streams: this.#sessions.size } },
+			);
+		}
+		this.#opening++;
+		this.#openingOf.set(asker, openingOfAsker + 1);
+		try {
+			return await this.#admit(control, request);
+		} finally {
+			this.#opening--;
+			const left = this.#openingOf.get(asker)! - 1;
+			if (left > 0) this.#openingOf.set(asker, left);
+			else this.#openingOf.delete(asker);
+		}
+	}
+
+	async #admit(control: MessageStream, request: OpenRequest): Promise<StageSession> {
+		const { route, place } = await openRoute(request.route, {
+			remote: control.remote,
+			self: this.peer.id,
+			room: this.#init.room,
+		});
+		const model = this.#init.models(route.model);
+		if (!model) throw new RouteRefusedError("This peer does not serve the model that the route asks for.");
+		const { span } = route.hops[place]!;
+		const { layers, contextLength } = model.manifest.config;
+		if (route.hops.at(-1)!.span.to !== layers || route.hops[0]!.span.from !== 0) {
+			throw new RouteRefusedError(`The route does not lead through all ${layers} layers.`);
+		}
+		if (!this.spans.serves(model.id, span)) {
+			throw new RouteRefusedError("This peer does not hold the layers that the route asks of it.", {
+				details: { from: span.from, to: span.to },
+			});
+		}
+		if (request.maxPositions > contextLength) {
+			throw new RouteRefusedError(`The model has a context of ${contextLength} positions.`, {
+				details: { maxPositions: request.maxPositions, contextLength },
+			});
+		}
+		const isLast = place === route.hops.length - 1;
+		if (isLast !== (request.generation !== undefined)) {
+			throw new ProtocolViolationError("How to generate is for the last stage, and for that one only.");
+		}
+		const key = hex(route.stream);
+		const known = this.#sessions.get(key);
+		if (known) {
+			if (known.asker !== control.remote || known.route.generation >= route.generation) {
+				throw new RouteViolationError("This stream, or a newer generation of it, is open already.");
+			}
+			known.fail(new StageLostError("The stream goes on by a newer route."));
+			await known.ended;
+			if (this.#sessions.has(key)) throw new RouteViolationError("This stream is open already.");
+		}
+		const session = new StageSession({ key, context: this, model, route, place, open: request, control });
+		this.#sessions.set(key, session);
+		this.#sweep ??= setInterval(() => this.#sweepIdle(), SWEEP_MS);
+		for (const wake of this.#waiting.get(key) ?? []) wake();
+		this.#changed();
+		return session;
+	}
+
+	#refuse(control: MessageStream, error: unknown): void {
+		const offence = offenceOf(error);
+		if (offence) this.peer.report(control.remote, offence);
+		const response: StageResponse = { type: "error", error: toWireError(error) };
+		control.send(encodeCbor(response)).catch(() => {});
+	}
+
+	#sweepIdle(): void {
+		const now = performance.now();
+		for (const session of this.#sessions.values()) {
+			if (now - session.lastHeard > IDLE_MS) {
+				session.fail(new TimeoutError("The asker of this stream has fallen silent."));
+			}
+		}
+	}
+
+	// The predecessor's stream
+
+	async #serveRing(ring: MessageStream): Promise<void> {
+		try {
+			const message = await firstMessage(ring);
+			if (!message) return;
+			const { stream, generation } = decodeCbor(ringOpenSchema, message, 256);
+			const session = await this.#sessionOf(hex(stream), generation, ring.remote);
+			await session.attach(ring, generation);
+			await Promise.race([session.readRing(ring), session.ended]);
+		} catch (error) {
+			const offence = offenceOf(error);
+			if (offence && !(error instanceof UnknownStreamError)) this.peer.report(ring.remote, offence);
+			throw error;
+		}
+	}
+
+	/** The stream that a link belongs to, waited for a while: links overtake the asker's own `open`. */
+	async #sessionOf(key: string, generation: number, remote: string): Promise<StageSession> {
+		const now = (): StageSession | undefined => {
+			const session = this.#sessions.get(key);
+			return session && session.route.generation >= generation ? session : undefined;
+		};
+		const known = now();
+		if (known) return known;
+		const count = this.#waitingOf.get(remote) ?? 0;
+		if (count >= RING_HOLDS_PER_PEER) throw new UnknownStreamError("Too many links for unknown streams.");
+		this.#waitingOf.set(remote, count + 1);
+		const { promise, resolve } = Promise.withResolvers<void>();
+		const waiting = this.#waiting.get(key) ?? new Set();
+		this.#waiting.set(key, waiting.add(resolve));
+		const timer = setTimeout(resolve, RING_HOLD_MS);
+		try {
+			await promise;
+		} finally {
+			clearTimeout(timer);
+			waiting.delete(resolve);
+			if (waiting.size === 0) this.#waiting.delete(key);
+			const left = this.#waitingOf.get(remote)! - 1;
+			if (left > 0) this.#waitingOf.set(remote, left);
+			else this.#waitingOf.delete(remote);
+		}
+		const session = now();
+		if (!session) throw new UnknownStreamError("A link came for a stream that nobody opened here.");
+		return session;
+	}
+}
+
+/** An honest predecessor whose asker has given up looks the same as a stranger, so this one is not held against anybody. */
+class UnknownStreamError extends RouteViolationError {}
+
+/** The first message of a stream; undefined when it ends before. */
+async function firstMessage(stream: MessageStream): Promise<Uint8Array | undefined> {
+	const { promise, reject } = Promise.withResolvers<never>();
+	const timer = setTimeout(
+		() => reject(new TimeoutError("A stream was opened and not used.")),
+		FIRST_MESSAGE_MS,
+	);
+	try {
+		const { value, done } = await Promise.race([stream[Symbol.asyncIterator]().next(), promise]);
+		return done ? undefined : value;
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+function hex(bytes: Uint8Array): string {
+	let text = "";
+	for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
+	return text;
+}
