@@ -306,9 +306,10 @@ test("peers meet through the public port, by name and by address, and call each 
 			for await (const message of stream) await stream.send(message);
 		});
 		expect(a.connections.map(({ peer }) => peer)).toContain(id);
-		expect(await a.request(b.id, echo, new Uint8Array([1, 2, 3]), { timeoutMs: 40_000 })).toEqual(
-			new Uint8Array([1, 2, 3]),
-		);
+		// Between two Node peers of one process a WebRTC handshake loses its first packets now and then.
+		await expect
+			.poll(() => a.request(b.id, echo, new Uint8Array([1, 2, 3]), { timeoutMs: 5000 }), { timeout: 40_000 })
+			.toEqual(new Uint8Array([1, 2, 3]));
 		const metrics = await (
 			await fetch(`${address.includes(`/${plain.port}/`) ? plain.loopbackUrl : loopbackUrl}/metrics`)
 		).text();

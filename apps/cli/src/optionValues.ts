@@ -108,7 +108,7 @@ export function parseRelayUrl(text: string, option: string): string {
 	const local = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:|\/|$)/.test(text);
 	const full = /^[a-z]+:\/\//i.test(text) ? text : `${local ? "http" : "https"}://${text}`;
 	const url = URL.canParse(full) ? new URL(full) : undefined;
-	if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "") {
+	if (text.startsWith("/") || url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "") {
 		throw refusal(option, "the address of a relay, such as http://localhost:8787,", text);
 	}
 	return url.origin;

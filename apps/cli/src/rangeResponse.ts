@@ -47,7 +47,7 @@ export function rangeResponse(request: Request, content: RangedContent): Respons
 		ETag: etag,
 	});
 	const known = request.headers.get("if-none-match");
-	if (known !== null && known.split(",").some((tag) => [etag, `W/${etag}`, "*"].includes(tag.trim()))) {
+	if (known?.split(",").some((tag) => [etag, `W/${etag}`, "*"].includes(tag.trim()))) {
 		return new Response(null, { status: 304, headers });
 	}
 	const condition = request.headers.get("if-range");

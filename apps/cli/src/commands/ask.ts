@@ -58,17 +58,29 @@ async function readPrompt(options: AskOptions, stdin: NodeJS.ReadStream): Promis
 	return new TextDecoder().decode(Buffer.concat(pieces)).replace(/\r?\n$/, "");
 }
 
-function chooseModel(mesh: Tabmesh, wanted: string | undefined): ModelView {
-	const { models } = mesh;
-	const model =
-		wanted === undefined ? models[0] : models.find(({ id, name }) => id === wanted || name === wanted);
-	if (model) return model;
-	const names = models.map(({ name }) => name).join(", ");
-	throw new ModelNotFoundError(
-		wanted === undefined
-			? "This network offers no model."
-			: `This network does not offer the model "${wanted}".`,
+/** Manifests take a moment to arrive; a name that none of them bears after this long is not offered here. */
+const manifestsMs = 3000;
+
+function noSuchModel(mesh: Tabmesh, wanted: string | undefined): ModelNotFoundError {
+	const names = mesh.models.map(({ name }) => name).join(", ");
+	return new ModelNotFoundError(
+		wanted === undefined || names === ""
+			? "This network offers no model that can be read."
+			: `This network does not offer the model "${wanted.slice(0, 100)}".`,
 		{ metaMessages: names === "" ? [] : [`It offers: ${names}.`] },
+	);
+}
+
+function noRoute(mesh: Tabmesh, model: ModelView, relay: string): NoRouteError {
+	const lenders = mesh.members.filter((member) => member.lends !== undefined).length;
+	const { missingBytes } = model.coverage;
+	const missing = missingBytes > 0 ? `: ${formatSize(missingBytes)} are missing` : "";
+	const here = lenders === 1 ? "The one lender here does" : `The ${lenders} lenders here do`;
+	return new NoRouteError(
+		lenders === 0
+			? `Nobody lends a device for ${model.name} yet.`
+			: `${here} not hold all of ${model.name} yet${missing}.`,
+		{ metaMessages: [`Open ${relay}/lend in a browser, or run: tabmesh lend --relay ${relay}`] },
 	);
 }
 
@@ -79,32 +91,29 @@ async function waitForModel(
 	stderr: NodeJS.WritableStream,
 	signal: AbortSignal,
 ): Promise<ModelView> {
+	const wanted = options.model;
 	const started = performance.now();
 	let told = false;
 	for (;;) {
 		signal.throwIfAborted();
-		const model = chooseModel(mesh, options.model);
-		if (model.coverage.complete) return model;
-		const waited = (performance.now() - started) / 1000;
-		const { missingBytes, loading } = model.coverage;
-		if (waited > options.waitSeconds * (loading > 0 ? 4 : 1)) {
-			const lenders = mesh.members.filter((member) => member.lends !== undefined).length;
-			throw new NoRouteError(
-				lenders === 0
-					? `Nobody lends a device for ${model.name} yet.`
-					: `The ${lenders} lender${lenders === 1 ? "" : "s"} here do not hold all of ${model.name} yet${missingBytes > 0 ? `: ${formatSize(missingBytes)} are missing` : ""}.`,
-				{
-					metaMessages: [
-						`Open ${options.relay}/lend in a browser, or run: tabmesh lend --relay ${options.relay}`,
-					],
-				},
-			);
+		const { models } = mesh;
+		const model =
+			wanted === undefined ? models[0] : models.find(({ id, name }) => id === wanted || name === wanted);
+		if (model?.coverage.complete) return model;
+		const waitedMs = performance.now() - started;
+		if (!model && waitedMs > manifestsMs) throw noSuchModel(mesh, wanted);
+		if (model) {
+			const { loading } = model.coverage;
+			if (waitedMs > 1000 * options.waitSeconds * (loading > 0 ? 4 : 1))
+				throw noRoute(mesh, model, options.relay);
+			if (!told && waitedMs > 2000) {
+				told = true;
+				stderr.write(
+					loading > 0 ? "Waiting for lenders to load their layers …\n" : "Waiting for lenders …\n",
+				);
+			}
 		}
-		if (!told && waited > 2) {
-			told = true;
-			stderr.write(loading > 0 ? "Waiting for lenders to load their layers …\n" : "Waiting for lenders …\n");
-		}
-		await new Promise((resolve) => setTimeout(resolve, 100));
+		await new Promise((resolve) => setTimeout(resolve, 50));
 	}
 }
 
@@ -134,12 +143,10 @@ export async function ask(options: AskOptions, streams: AskStreams, signal: Abor
 	const { stdout, stderr } = streams;
 	const prompt = await readPrompt(options, streams.stdin);
 	const mesh = await connect({ relay: options.relay, signal });
-	let generation: Generation | undefined;
-	const cancel = (): void => generation?.cancel();
-	signal.addEventListener("abort", cancel);
 	try {
 		const model = await waitForModel(mesh, options, stderr, signal);
-		generation = mesh.generate({ ...requestOf(options, model, prompt), signal });
+		const generation = mesh.generate(requestOf(options, model, prompt));
+		signal.addEventListener("abort", () => generation.cancel(), { once: true });
 		// The iterator tells the same error.
 		generation.summary.catch(() => {});
 		let written = false;
@@ -175,7 +182,6 @@ export async function ask(options: AskOptions, streams: AskStreams, signal: Abor
 		}
 		return finishReason === "cancelled" ? 130 : 0;
 	} finally {
-		signal.removeEventListener("abort", cancel);
 		await mesh.close();
 	}
 }

@@ -1,0 +1,154 @@
+import { InvalidParameterError } from "@tabmesh/wire";
+import { CommanderError } from "commander";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { type Commands, createProgram } from "./program.ts";
+
+type Call = [command: keyof Commands, options: Record<string, unknown>];
+let calls: Call[] = [];
+let said = "";
+const statuses: number[] = [];
+
+function program() {
+	const record = (command: keyof Commands) => async (options: object) => {
+		calls.push([command, options as Record<string, unknown>]);
+		return 7;
+	};
+	const made = createProgram(
+		{ start: record("start"), lend: record("lend"), publish: record("publish"), ask: record("ask") },
+		(status) => statuses.push(status),
+	);
+	const output = {
+		writeOut: (text: string) => {
+			said += text;
+		},
+		writeErr: (text: string) => {
+			said += text;
+		},
+	};
+	made.configureOutput(output);
+	for (const command of made.commands) command.configureOutput(output).exitOverride();
+	return made;
+}
+
+async function parse(...argv: string[]): Promise<Record<string, unknown>> {
+	await program().parseAsync(argv, { from: "user" });
+	return calls.at(-1)![1];
+}
+
+beforeEach(() => {
+	calls = [];
+	said = "";
+	vi.stubEnv("TABMESH_CACHE", "/tmp/tabmesh-test-cache");
+});
+afterEach(() => vi.unstubAllEnvs());
+
+test("start without options is the main job on loopback with the default model", async () => {
+	expect(await parse("start")).toMatchObject({
+		port: 8787,
+		host: "127.0.0.1",
+		models: ["stories15m"],
+		minStages: 1,
+		lenders: 0,
+		room: "public",
+		iceServers: [],
+		cacheDir: "/tmp/tabmesh-test-cache",
+	});
+	expect(statuses.at(-1)).toBe(7);
+});
+
+test("every option of start works by flag", async () => {
+	const options = await parse(
+		..."start --port 0 --host 0.0.0.0 --tls-cert c --tls-key k --model a --model ./b --min-stages 3 --lenders 3".split(
+			" ",
+		),
+		..."--memory 1GB --room lab --ice-server stun:s:1 --ice-server turn:u:p@t:2 --log-level info".split(" "),
+	);
+	expect(options).toMatchObject({
+		port: 0,
+		host: "0.0.0.0",
+		tlsCert: "c",
+		tlsKey: "k",
+		models: ["a", "./b"],
+		minStages: 3,
+		lenders: 3,
+		memory: 1e9,
+		room: "lab",
+		iceServers: [{ urls: "stun:s:1" }, { urls: "turn:t:2", username: "u", credential: "p" }],
+		logLevel: "info",
+	});
+});
+
+test("the environment gives options, flags go before it, and its bad values are refused by name", async () => {
+	vi.stubEnv("TABMESH_PORT", "9000");
+	vi.stubEnv("TABMESH_MIN_STAGES", "2");
+	expect(await parse("start")).toMatchObject({ port: 9000, minStages: 2 });
+	expect(await parse("start", "--port", "9001")).toMatchObject({ port: 9001, minStages: 2 });
+	vi.stubEnv("TABMESH_PORT", "many");
+	await expect(parse("start")).rejects.toThrow(/TABMESH_PORT.*many/);
+});
+
+test("bad values are refused in one sentence that names the option", async () => {
+	for (const [option, value] of [
+		["--port", "70000"],
+		["--host", "no host"],
+		["--min-stages", "0"],
+		["--lenders", "-1"],
+		["--lenders", "1000"],
+		["--memory", "lots"],
+		["--room", "a room"],
+		["--ice-server", "http://x"],
+	] as const) {
+		const error = await parse("start", option, value).catch((reason: unknown) => reason);
+		expect(error).toBeInstanceOf(InvalidParameterError);
+		expect((error as Error).message).toContain(option);
+	}
+	for (const [option, value] of [
+		["--relay", "ftp://x"],
+		["--prompt-tokens", "a,b"],
+		["--max-tokens", "0"],
+		["--temperature", "hot"],
+		["--seed", "-1"],
+	] as const) {
+		await expect(parse("ask", option, value)).rejects.toThrow(InvalidParameterError);
+	}
+	await expect(parse("lend", "--threads", "0")).rejects.toThrow(InvalidParameterError);
+	await expect(parse("start", "--log-level", "loud")).rejects.toThrow(CommanderError);
+	await expect(parse("start", "--unknown")).rejects.toThrow(CommanderError);
+	await expect(parse("publish")).rejects.toThrow(CommanderError);
+});
+
+test("ask hands everything on, and nothing that was not given", async () => {
+	expect(await parse("ask", "Hello there")).toEqual({
+		relay: "http://localhost:8787",
+		text: "Hello there",
+		waitSeconds: 15,
+	});
+	expect(
+		await parse(
+			..."ask --relay http://127.0.0.1:9 --model m --prompt-tokens 1,2,3 --raw --min-stages 3 --max-tokens 8".split(
+				" ",
+			),
+			..."--temperature 0.5 --seed 7 --json --wait 1".split(" "),
+		),
+	).toEqual({
+		relay: "http://127.0.0.1:9",
+		model: "m",
+		promptTokens: [1, 2, 3],
+		raw: true,
+		minStages: 3,
+		maxTokens: 8,
+		temperature: 0.5,
+		seed: 7,
+		json: true,
+		waitSeconds: 1,
+	});
+});
+
+test("every command explains itself with examples", async () => {
+	for (const command of ["start", "lend", "publish", "ask"]) {
+		said = "";
+		await expect(parse(command, "--help")).rejects.toThrow(CommanderError);
+		expect(said).toContain("Examples:");
+		expect(said).toContain(`tabmesh ${command}`);
+	}
+});
