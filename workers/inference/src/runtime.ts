@@ -21,6 +21,6 @@ export interface Runtime {
 		weights: readonly ExternalWeight[],
 		presents: readonly string[],
 	): Promise<InferenceSession>;
-	/** On WebGPU: the device whose buffers hold the KV. Known only once a session exists. */
-	device?(): Promise<GPUDevice>;
+	/** On WebGPU: the device whose buffers hold the KV. */
+	readonly device?: GPUDevice;
 }

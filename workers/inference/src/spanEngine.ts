@@ -59,7 +59,6 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 	readonly #streams = new Map<StreamKey, Stream>();
 	readonly #closing = new AbortController();
 	#usedBytes = 0;
-	#watched = false;
 	#lost: string | undefined;
 	#nextHandle: number;
 	/** ONNX Runtime takes one create or run at a time. */
@@ -71,6 +70,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		this.#runtime = runtime;
 		this.#nextHandle = firstHandle;
 		const { backend, halfActivations, threads, numericsClass } = runtime;
+		if (runtime.device) this.#watch(runtime.device);
 		this.info = { backend, halfActivations, threads, numericsClass, memoryBytes };
 	}
 
@@ -115,8 +115,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 				weightBytes: bytes,
 				keyValueBytesPerToken: keyValueBytesPerToken(config, spec.span),
 			};
-			const device = await this.#runtime.device?.();
-			if (device) this.#watch(device);
+			const { device } = this.#runtime;
 			const keyValues = device
 				? new FixedKeyValues(device, this.#runtime, config, spec.span)
 				: new GrowingKeyValues(this.#runtime, config, spec.span);
@@ -216,8 +215,6 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 
 	/** Tells once when the GPU device is gone; everything that was on it is gone too. */
 	#watch(device: GPUDevice): void {
-		if (this.#watched) return;
-		this.#watched = true;
 		void device.lost.then(({ reason, message }) => {
 			if (this.#closing.signal.aborted) return;
 			this.#lost = message || reason;

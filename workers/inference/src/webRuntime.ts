@@ -32,20 +32,21 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 				InferenceSession.create(model, { executionProviders: [{ name: "wasm" }], externalData: weights }),
 		};
 	}
+	const { device, vendor } = await openDevice();
 	return {
 		backend,
 		threads,
 		halfActivations: false,
-		numericsClass: `ort${version}/webgpu/${await vendor()}/f32/f32`,
+		numericsClass: `ort${version}/webgpu/${vendor}/f32/f32`,
 		Tensor,
 		createSession: (model, weights, presents) =>
 			InferenceSession.create(model, {
 				// An object, not a name: only then are its options read.
-				executionProviders: [{ name: "webgpu" }],
+				executionProviders: [{ name: "webgpu", device }],
 				externalData: weights,
 				preferredOutputLocation: Object.fromEntries(presents.map((name) => [name, "gpu-buffer" as const])),
 			}),
-		device: async () => (await env.webgpu.device) as GPUDevice,
+		device,
 	};
 }
 
@@ -81,10 +82,31 @@ async function importRuntime(backend: "webgpu" | "wasm"): Promise<ImportedRuntim
 	return { ort: await import("onnxruntime-web/webgpu"), glue: asyncifyGlue, binary: asyncifyBinary };
 }
 
-/** Vendor and architecture, as far as the browser tells: GPUs of one kind round alike. */
-async function vendor(): Promise<string> {
-	const adapter = await navigator.gpu?.requestAdapter();
-	const { vendor, architecture } = adapter?.info ?? { vendor: "", architecture: "" };
-	const name = [vendor, architecture].filter(Boolean).join("-") || "unknown";
-	return name.replaceAll(/[^A-Za-z0-9._-]/g, "_").slice(0, 24);
+/** Limits that a model can need more of than WebGPU's defaults; we ask for all that the adapter has, as ONNX Runtime itself does. */
+const wantedLimits = [
+	"maxBufferSize",
+	"maxStorageBufferBindingSize",
+	"maxStorageBuffersPerShaderStage",
+	"maxComputeWorkgroupStorageSize",
+	"maxComputeInvocationsPerWorkgroup",
+	"maxComputeWorkgroupSizeX",
+	"maxComputeWorkgroupSizeY",
+	"maxComputeWorkgroupSizeZ",
+	"maxComputeWorkgroupsPerDimension",
+] as const;
+const wantedFeatures: readonly GPUFeatureName[] = ["shader-f16", "subgroups"];
+
+/**
+ * A device of our own: ONNX Runtime would destroy one of its own with its last session, and nobody could tell that from a loss.
+ */
+async function openDevice(): Promise<{ device: GPUDevice; vendor: string }> {
+	const adapter = await navigator.gpu.requestAdapter();
+	if (!adapter) throw new EngineUnavailableError("The GPU that was here a moment ago is gone.");
+	const device = await adapter.requestDevice({
+		requiredLimits: Object.fromEntries(wantedLimits.map((name) => [name, adapter.limits[name]])),
+		requiredFeatures: wantedFeatures.filter((name) => adapter.features.has(name)),
+	});
+	// Vendor and architecture, as far as the browser tells: GPUs of one kind round alike.
+	const name = [adapter.info.vendor, adapter.info.architecture].filter(Boolean).join("-") || "unknown";
+	return { device, vendor: name.replaceAll(/[^A-Za-z0-9._-]/g, "_").slice(0, 24) };
 }

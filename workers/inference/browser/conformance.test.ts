@@ -1,0 +1,50 @@
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ViteDevServer } from "vite";
+import { conformanceCases } from "../src/conformance.ts";
+import type { ConformanceHarness } from "./conformance.page.ts";
+import { openBrowser } from "./openBrowser.ts";
+import { servePages } from "./servePages.ts";
+
+declare const harness: ConformanceHarness;
+
+const setups = [
+	{ backend: "wasm", threads: 1 },
+	{ backend: "wasm", threads: 2 },
+	{ backend: "webgpu", threads: 1 },
+] as const;
+
+describe("in a browser, too, the engine keeps the promises of every engine", () => {
+	let served: { server: ViteDevServer; url: string };
+	let browser: Browser;
+	beforeAll(async () => {
+		[served, browser] = await Promise.all([servePages(), openBrowser()]);
+	}, 60_000);
+	afterAll(async () => {
+		await browser?.close();
+		await served?.server.close();
+	});
+
+	describe.each(setups)("on $backend with $threads thread(s)", ({ backend, threads }) => {
+		let page: Page;
+		beforeAll(async () => {
+			page = await browser.newPage();
+			page.on("console", (message) => {
+				if (message.type() === "error") console.error(message.text());
+			});
+			await page.goto(served.url);
+			await page.waitForFunction(() => "harness" in globalThis);
+			const info = await page.evaluate(([b, t]) => harness.open(b, t), [backend, threads] as const);
+			expect(info).toMatchObject({ backend, threads });
+		}, 120_000);
+		afterAll(() => page?.close());
+
+		test.each(conformanceCases.map(({ title }) => ({ title })))(
+			"$title",
+			async ({ title }) => {
+				expect(await page.evaluate((name) => harness.run(name), title)).toBeUndefined();
+			},
+			300_000,
+		);
+	});
+});
