@@ -4,6 +4,8 @@ import { bytesSchema, cidSchema, countSchema, layerSchema, positiveSchema, token
 
 const nameSchema = v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]+$/), v.maxLength(128));
 const dimensionSchema = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 24));
+/** A dimension of a tensor, or the bytes of a file: Llama 3's tokenizer.json has 17 MB. */
+const extentSchema = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(2 ** 27));
 
 /** Number format of a tensor's source bytes: the float formats, or a GGML block format kept as it is. `BLOB` is a file, not a tensor. */
 export const sourceTypeSchema = v.picklist([
@@ -32,7 +34,7 @@ export const tensorEntrySchema = v.strictObject({
 	name: nameSchema,
 	type: sourceTypeSchema,
 	/** Row-major: `[out, in]` for a projection; `[bytes]` for a BLOB. */
-	shape: v.pipe(v.array(dimensionSchema), v.minLength(1), v.maxLength(3)),
+	shape: v.pipe(v.array(extentSchema), v.minLength(1), v.maxLength(3)),
 	/** Length of the source bytes. */
 	bytes: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
 	/** SHA-256 of each 1 MiB chunk of the source bytes, the last one shorter. */
