@@ -23,7 +23,7 @@ const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
 async function settle(element: TabmeshChat | TabmeshLend): Promise<void> {
 	// Scripted answers take a task for each step, and drawings a frame: some of both are always enough.
-	for (let turn = 0; turn < 30; turn++) {
+	for (let turn = 0; turn < 12; turn++) {
 		await frame();
 		await element.updateComplete;
 	}
@@ -60,11 +60,11 @@ async function show(state: GalleryState): Promise<void> {
 			input.dispatchEvent(new InputEvent("input"));
 			await settle(element);
 			element.shadowRoot!.querySelector("form")!.requestSubmit();
-			for (let round = 0; round < 6; round++) await settle(element);
+			for (let round = 0; round < 4; round++) await settle(element);
 		}
 	await settle(element);
-	if (state.then !== undefined) {
-		button(element, state.then)?.click();
+	if (state.press !== undefined) {
+		button(element, state.press)?.click();
 		await settle(element);
 	}
 	gallery.ready = true;

@@ -29,7 +29,12 @@ try {
 				// Nothing may be wider than the screen.
 				const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 				if (wide > 0) console.error(`${name} on ${screen} is ${wide} px too wide`);
+				// A sticky composer belongs at the foot of a long picture, not across its middle.
+				const height = await page.evaluate(() => document.documentElement.scrollHeight);
+				if (screen === "phone")
+					await page.setViewportSize({ ...viewport, height: Math.max(viewport.height, height) });
 				await page.screenshot({ path: `${out}/${name}.${screen}.${colorScheme}.png`, fullPage: true });
+				await page.setViewportSize(viewport);
 			}
 			await context.close();
 		}

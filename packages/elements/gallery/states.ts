@@ -12,7 +12,7 @@ export interface GalleryState {
 	/** Prompts typed and sent one after the other, or true for a pressed Join. */
 	readonly act?: true | readonly string[];
 	/** Presses the button with this text last. */
-	readonly then?: string;
+	readonly press?: string;
 }
 
 const peers = ["3fKx9Qm3xT", "Zr8Lw2Vb7a", "N5tYc4Hd1k", "uP6Gj9Es2w"].map(
@@ -48,7 +48,7 @@ function lenders(count: number): Member[] {
 			memoryBytes: 1e9,
 			freeBytes: 9e8,
 			bytesPerMs: 1e7,
-			models: ["bafyreistories15m"],
+			models: ["bafyreistories15m", "bafyreitinyllama"],
 			spans: [],
 			streams: 0,
 		},
@@ -60,6 +60,7 @@ const spare = model({ holders: [2, 2, 1, 1, 1, 1], complete: true });
 const tinyLlama = model(
 	{ holders: Array(22).fill(1).fill(2, 8, 15), complete: true },
 	{
+		id: "bafyreitinyllama",
 		name: "TinyLlama-1.1B-Chat",
 		layers: 22,
 		chats: true,
@@ -170,9 +171,9 @@ export const states: Record<string, GalleryState> = {
 		},
 		{ models: [tinyLlama], members: lenders(4) },
 	),
-	"lend-leave-warning": { ...lend(serving), then: "Leave" },
+	"lend-leave-warning": { ...lend(serving), press: "Leave" },
 	"lend-paused": lend({ ...serving, phase: "paused", streams: 1 }),
-	"lend-left": { ...lend({ ...serving, streams: 0 }), then: "Leave" },
+	"lend-left": { ...lend({ ...serving, streams: 0 }), press: "Leave" },
 	"lend-failed": lend({ phase: "failed", error: noEngine }),
 	"chat-connecting": { element: "tabmesh-chat", script: open, connect: "hang" },
 	"chat-unreachable": { element: "tabmesh-chat", script: open, connect: "fail" },
@@ -207,7 +208,7 @@ export const states: Record<string, GalleryState> = {
 	]),
 	"chat-streaming": chat([{ stages: three }, ...words(fox.slice(0, 210))]),
 	"chat-answered": chat([{ stages: three }, ...words(fox), { end: "stop" }]),
-	"chat-stopped": { ...chat([{ stages: three }, ...words(fox.slice(0, 140))]), then: "Stop" },
+	"chat-stopped": { ...chat([{ stages: three }, ...words(fox.slice(0, 140))]), press: "Stop" },
 	"chat-peer-lost": chat([
 		{ stages: three },
 		...words(fox.slice(0, 160)),

@@ -179,11 +179,7 @@ export class TabmeshChat extends LitElement {
 				outline: none;
 			}
 			.below {
-				display: flex;
-				flex-wrap: wrap;
-				justify-content: space-between;
-				gap: 0 1.5rem;
-				padding: 0.45rem 0.75rem 0;
+				margin-top: -1.5rem;
 			}
 			.models {
 				display: flex;
@@ -192,7 +188,10 @@ export class TabmeshChat extends LitElement {
 				width: fit-content;
 			}
 			aside {
+				display: grid;
 				align-self: start;
+				gap: 2rem;
+				--tabmesh-ring-size: 12.5rem;
 			}
 			.value {
 				font-size: 2rem;
@@ -211,15 +210,19 @@ export class TabmeshChat extends LitElement {
 			@container (min-width: 56rem) {
 				.chat {
 					grid-template-columns: minmax(0, 1fr) 19rem;
-					grid-template-rows: 1fr auto;
+					grid-template-rows: 1fr auto auto;
 					gap: 1.75rem 4rem;
 				}
-				.talk {
-					min-height: var(--tabmesh-chat-height, calc(100dvh - 19rem));
+				.chat > * {
+					grid-column: 1;
 				}
-				aside {
+				.chat > .talk {
+					min-height: var(--tabmesh-chat-height, calc(100dvh - 24rem));
+				}
+				.chat > aside {
+					--tabmesh-ring-size: 15rem;
 					grid-column: 2;
-					grid-row: 1 / span 2;
+					grid-row: 1 / span 3;
 					position: sticky;
 					top: 1.5rem;
 				}
@@ -332,7 +335,7 @@ export class TabmeshChat extends LitElement {
 
 	#send() {
 		if (!this.#canSend) return;
-		const prompt = this.#draft;
+		const prompt = this.#draft.trim();
 		this.#draft = "";
 		void this.#ask(prompt);
 	}
@@ -408,7 +411,7 @@ export class TabmeshChat extends LitElement {
 			return html`<tabmesh-notice heading=${text.noModels.title} text=${text.noModels.text}></tabmesh-notice>`;
 		const { coverage } = model;
 		if (coverage.complete) return nothing;
-		const invite = html`<tabmesh-invite href=${this.lendHref}></tabmesh-invite>`;
+		const invite = html`<tabmesh-invite emphasis href=${this.lendHref}></tabmesh-invite>`;
 		const lenders = lendersOf(model, tabmesh?.members ?? []);
 		if (lenders === 0)
 			return html`<tabmesh-notice heading=${text.noPeers.title} text=${text.noPeers.text}>${invite}</tabmesh-notice>`;
@@ -508,16 +511,16 @@ export class TabmeshChat extends LitElement {
 		`;
 	}
 
-	#renderEmpty(model: ModelView) {
+	#renderEmpty(model: ModelView | undefined) {
 		const text = messages.chat;
-		const kind = model.chats ? "chats" : "continues";
+		const kind = model === undefined || model.chats ? "chats" : "continues";
 		return html`
 			<header>
 				<h1>${text.title[kind]}</h1>
-				<p class="lede">${text.lede[kind](model.name)}</p>
+				${model === undefined ? nothing : html`<p class="lede">${text.lede[kind](model.name)}</p>`}
 			</header>
 			${
-				model.coverage.complete
+				model?.coverage.complete
 					? html`
 						<section class="suggestions" aria-labelledby="suggestions">
 							<p id="suggestions" class="muted small">${text.suggestionsLabel}</p>
@@ -538,7 +541,9 @@ export class TabmeshChat extends LitElement {
 		const { tabmesh } = this.#connection;
 		const turn = this.#turns.at(-1);
 		const rate = turn ? rateOf(turn) : 0;
-		const lap = turn?.stages.reduce((sum, { msPerToken }) => sum + msPerToken, 0) ?? 0;
+		const stages = turn?.stages ?? [];
+		const measured = stages.every(({ state, msPerToken }) => state === "ready" && msPerToken > 0);
+		const lap = measured ? stages.reduce((sum, { msPerToken }) => sum + msPerToken, 0) : 0;
 		const centre =
 			rate > 0
 				? html`<span class="value">${formatRate(rate)}</span><span class="muted small">${messages.chat.rateUnit}</span>`
@@ -548,7 +553,7 @@ export class TabmeshChat extends LitElement {
 		return html`
 			<aside part="instrument" aria-label=${messages.chat.instrument}>
 				<tabmesh-ring
-					.stages=${turn?.stages ?? []}
+					.stages=${stages}
 					self=${tabmesh?.peer ?? ""}
 					?active=${turn?.status === "running" && turn.tokens > 0}
 					>${centre}</tabmesh-ring
@@ -590,14 +595,17 @@ export class TabmeshChat extends LitElement {
 							: html`<button class="primary" type="submit" ?disabled=${!this.#canSend}>${text.send[kind]}</button>`
 					}
 				</div>
-				<p id="hint" class="below muted small"><span class="keys">${text.hint}</span><span>${text.privacy}</span></p>
 			</form>
+			<p id="hint" class="below muted small"><span class="keys">${text.hint}.</span> <span>${text.privacy}</span></p>
 		`;
 	}
 
 	protected override render() {
 		const model = this.#model;
-		const models = this.#connection.tabmesh?.models ?? [];
+		const { status, tabmesh } = this.#connection;
+		const models = tabmesh?.models ?? [];
+		// Nothing to write for where no network answers or none offers a model.
+		const composes = status !== "failed" && (tabmesh === undefined || model !== undefined);
 		return html`
 			<div class="chat" @keydown=${this.#onEscape}>
 				<div class="talk">
@@ -619,7 +627,7 @@ export class TabmeshChat extends LitElement {
 								</label>
 							`
 					}
-					${model !== undefined && this.#turns.length === 0 ? this.#renderEmpty(model) : nothing}
+					${this.#turns.length === 0 ? this.#renderEmpty(model) : nothing}
 					<div class="talk" part="conversation" role="region" aria-label=${messages.chat.conversation} ?hidden=${this.#turns.length === 0}>
 						${this.#turns.map((turn) => this.#renderTurn(turn))}
 						<span id="end"></span>
@@ -627,7 +635,7 @@ export class TabmeshChat extends LitElement {
 					${this.#renderNotice(model)}
 				</div>
 				${model === undefined ? nothing : this.#renderInstrument(model)}
-				${this.#renderComposer(model)}
+				${composes ? this.#renderComposer(model) : nothing}
 			</div>
 			<p class="unseen" role="status">${this.#announcement}</p>
 		`;

@@ -13,7 +13,7 @@ const loopback = /^(?:localhost|.*\.localhost|127(?:\.\d+){3}|\[::1\])$/;
  * @csspart code - the QR code
  */
 export class TabmeshInvite extends LitElement {
-	static override properties = { href: { type: String } };
+	static override properties = { href: { type: String }, emphasis: { type: Boolean } };
 	static override styles = [
 		theme,
 		controls,
@@ -29,11 +29,24 @@ export class TabmeshInvite extends LitElement {
 				align-items: center;
 				min-height: 44px;
 				padding: 0.5rem 1.1rem;
+				border: 1px solid var(--_control);
 				border-radius: 999px;
-				background: var(--_accent);
-				color: var(--_on-accent);
+				color: var(--_ink);
 				font-weight: 550;
 				text-decoration: none;
+			}
+			a.button:hover {
+				border-color: var(--_ink);
+				background: var(--_tint);
+			}
+			a.primary {
+				border-color: transparent;
+				background: var(--_accent);
+				color: var(--_on-accent);
+			}
+			a.primary:hover {
+				border-color: transparent;
+				background: color-mix(in oklab, var(--_accent) 86%, var(--_ink));
 			}
 			figure {
 				display: flex;
@@ -52,12 +65,15 @@ export class TabmeshInvite extends LitElement {
 	];
 	/** Address of the lending page, relative to this one or absolute. */
 	declare href: string;
+	/** Whether it is the first thing to do on the page. */
+	declare emphasis: boolean;
 	#code: { readonly size: number; readonly path: string } | undefined;
 	#copied = false;
 
 	constructor() {
 		super();
 		this.href = "/lend";
+		this.emphasis = false;
 	}
 
 	get #address(): URL {
@@ -90,7 +106,7 @@ export class TabmeshInvite extends LitElement {
 		return html`
 			<div class="invite">
 				<div class="row">
-					<a class="button" href=${this.href} target="_blank" rel="noopener">${messages.invite.open}</a>
+					<a class="button ${this.emphasis ? "primary" : ""}" href=${this.href} target="_blank" rel="noopener">${messages.invite.open}</a>
 					<button type="button" @click=${this.#copy}>
 						<span aria-live="polite">${this.#copied ? messages.invite.copied : messages.invite.copy}</span>
 					</button>

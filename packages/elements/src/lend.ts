@@ -56,23 +56,24 @@ export class TabmeshLend extends LitElement {
 			}
 			.offer {
 				display: grid;
+				gap: 1.5rem;
+			}
+			.share {
+				display: grid;
+				justify-items: center;
+				gap: 1.5rem 2.5rem;
+			}
+			.choose {
+				display: grid;
 				gap: 1.25rem;
+				width: 100%;
 			}
 			.memory {
 				display: grid;
-				gap: 0.35rem;
+				gap: 0.15rem;
 			}
 			.memory label {
-				display: flex;
-				justify-content: space-between;
-				align-items: baseline;
-				gap: 1rem;
 				font-weight: 550;
-			}
-			output {
-				font-size: 1.75rem;
-				font-weight: 600;
-				letter-spacing: -0.02em;
 			}
 			input[type="range"] {
 				width: 100%;
@@ -219,7 +220,8 @@ export class TabmeshLend extends LitElement {
 				.fields {
 					grid-template-columns: 1.4fr 1fr 0.8fr;
 				}
-				.face {
+				.face,
+				.share {
 					grid-template-columns: auto minmax(0, 1fr);
 					align-items: center;
 				}
@@ -380,8 +382,9 @@ export class TabmeshLend extends LitElement {
 	}
 
 	#renderBefore() {
-		const { least, most, step, device } = this.#choice;
+		const { least, most, step, deviceGigabytes } = this.#choice;
 		const memory = formatBytes(this.#memoryBytes);
+		const [amount, unit] = memory.split(" ");
 		const text = messages.lend;
 		const models = this.#connection.tabmesh?.models ?? [];
 		return html`
@@ -391,8 +394,13 @@ export class TabmeshLend extends LitElement {
 					<p class="lede">${text.lede}</p>
 				</header>
 				<div class="offer panel" part="panel">
+					<div class="share">
+					<tabmesh-dial state="loading" .progress=${this.#memoryBytes / most} aria-hidden="true">
+						<span class="dial-value">${amount}</span><span class="muted small">${unit}</span>
+					</tabmesh-dial>
+					<div class="choose">
 					<div class="memory">
-						<label for="memory">${text.memory}<output for="memory">${memory}</output></label>
+						<label for="memory">${text.memory}</label>
 						<input
 							id="memory"
 							type="range"
@@ -411,12 +419,14 @@ export class TabmeshLend extends LitElement {
 							<span>${formatBytes(least)}</span><span>${formatBytes(most)}</span>
 						</div>
 						<p id="memory-hint" class="muted small">
-							${device === undefined ? text.memoryHintUnknown : text.memoryHint(formatBytes(device))}
+							${deviceGigabytes === undefined ? text.memoryHintUnknown : text.memoryHint(deviceGigabytes)}
 						</p>
 					</div>
 					<div class="go">
 						<button class="primary large" part="join" type="button" @click=${this.#join}>${text.join(memory)}</button>
 						<p class="muted small">${text.before}</p>
+					</div>
+					</div>
 					</div>
 					<details>
 						<summary>${text.details}</summary>
@@ -542,7 +552,7 @@ export class TabmeshLend extends LitElement {
 			phase === "loading" && loaded !== undefined
 				? html`<span class="dial-value">${Math.round(loaded * 100)}<small class="muted small"> %</small></span>`
 				: phase === "serving" || phase === "paused"
-					? html`<span class="dial-value">${formatMs(view?.msPerToken ?? 0)}</span><span class="muted small">ms per token</span>`
+					? html`<span class="dial-value">${formatMs(view?.msPerToken ?? 0)}</span><span class="muted small">${messages.lend.msPerToken}</span>`
 					: nothing;
 		return html`
 			<tabmesh-dial
@@ -576,7 +586,7 @@ export class TabmeshLend extends LitElement {
 
 	#renderFigures(view: LenderView) {
 		const text = messages.lend.figures;
-		const backend = view.backend === undefined ? "–" : messages.lend.backends[view.backend];
+		const backend = view.backend === undefined ? "–" : messages.lend.backendNames[view.backend];
 		const threads = view.backend === "webgpu" ? undefined : messages.lend.threadCount(view.threads);
 		const figure = (name: string, value: string, extra?: string) =>
 			html`<div><dt>${name}</dt><dd>${value}${extra === undefined ? nothing : html` <small>${extra}</small>`}</dd></div>`;
@@ -584,8 +594,8 @@ export class TabmeshLend extends LitElement {
 			<dl class="figures" part="figures">
 				${figure(text.streams, formatCount(view.streams))}
 				${figure(text.tokens, formatCount(view.tokensServed))}
-				${figure(text.ms, formatMs(view.msPerToken), view.msPerToken > 0 ? "ms" : undefined)}
-				${figure(text.memory, formatBytes(view.usedBytes), `of ${formatBytes(view.memoryBytes)}`)}
+				${figure(text.ms, formatMs(view.msPerToken), view.msPerToken > 0 ? messages.lend.msUnit : undefined)}
+				${figure(text.memory, formatBytes(view.usedBytes), messages.lend.ofMemory(formatBytes(view.memoryBytes)))}
 				${figure(text.uptime, formatDuration(Date.now() - view.since))}
 				${figure(text.backend, backend, threads)}
 			</dl>
@@ -657,11 +667,14 @@ export class TabmeshLend extends LitElement {
 	#renderFailed(error: unknown) {
 		const trouble = describeError(error);
 		return html`
+			<div class="after">
+			<h1 id="phase" tabindex="-1">${messages.lend.phases.failed}</h1>
 			<tabmesh-notice tone="trouble" heading=${trouble.what} .steps=${trouble.steps}>
 				<div class="row">
 					<button class="primary" type="button" @click=${this.#join}>${messages.tryAgain}</button>
 				</div>
 			</tabmesh-notice>
+			</div>
 		`;
 	}
 
@@ -685,7 +698,7 @@ export class TabmeshLend extends LitElement {
 				phase === undefined
 					? this.#renderBefore()
 					: phase === "failed"
-						? html`${this.#renderFailed(error)}`
+						? this.#renderFailed(error)
 						: this.#renderAfter(phase, view)
 			}
 			<p class="unseen" role="status">

@@ -7,8 +7,8 @@ export interface MemoryChoice {
 	readonly most: number;
 	readonly step: number;
 	readonly sensible: number;
-	/** What the browser reports, if it does. */
-	readonly device: number | undefined;
+	/** What the browser reports, in its own GB, if it does. */
+	readonly deviceGigabytes: number | undefined;
 }
 
 /**
@@ -21,13 +21,13 @@ export interface MemoryChoice {
 export function memoryChoice(deviceMemoryGiB: number | undefined): MemoryChoice {
 	const step = 0.25 * GB;
 	if (deviceMemoryGiB === undefined || !(deviceMemoryGiB > 0))
-		return { least: step, most: 4 * GB, step, sensible: 1 * GB, device: undefined };
+		return { least: step, most: 4 * GB, step, sensible: 1 * GB, deviceGigabytes: undefined };
 	const inSteps = (bytes: number) => Math.max(step, Math.floor(bytes / step) * step);
 	return {
 		least: step,
 		most: inSteps(Math.min(4, deviceMemoryGiB / 2) * GB),
 		step,
 		sensible: inSteps(Math.min(2, deviceMemoryGiB / 4) * GB),
-		device: deviceMemoryGiB * 1024 ** 3,
+		deviceGigabytes: deviceMemoryGiB,
 	};
 }

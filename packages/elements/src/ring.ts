@@ -7,7 +7,8 @@ import { formatMs } from "./format.ts";
 import { messages } from "./messages.ts";
 import { theme } from "./theme.ts";
 
-const radius = 46;
+const radius = 45;
+const numberRadius = 55;
 /** Where the asker sits: prompts enter and tokens leave at twelve o'clock, between the last stage and the first. */
 const seamDegrees = 26;
 
@@ -35,7 +36,7 @@ export class TabmeshRing extends LitElement {
 			}
 			.drawing {
 				position: relative;
-				width: min(100%, 15rem);
+				width: min(100%, var(--tabmesh-ring-size, 15rem));
 				aspect-ratio: 1;
 			}
 			svg {
@@ -58,34 +59,27 @@ export class TabmeshRing extends LitElement {
 			.base,
 			.done,
 			.gone {
-				stroke-width: 10;
+				stroke-width: 6;
 			}
 			.done {
 				stroke: var(--_accent);
 			}
 			.gone {
 				stroke: var(--_danger);
-				stroke-dasharray: 3 3;
+				stroke-dasharray: 2 3;
 			}
 			.opening .base {
 				stroke: var(--_control);
-				stroke-dasharray: 2 3;
+				stroke-dasharray: 1 4;
 			}
 			text {
-				font: 600 6.4px var(--_font);
+				font: 600 6px var(--_font);
 				text-anchor: middle;
 				dominant-baseline: central;
-				fill: var(--_on-accent);
-			}
-			.opening text,
-			.preparing text {
-				fill: none;
+				fill: var(--_muted);
 			}
 			.lost text {
-				fill: var(--_ink);
-				paint-order: stroke;
-				stroke: var(--_surface);
-				stroke-width: 3px;
+				fill: var(--_danger);
 			}
 			.asker {
 				fill: var(--_ink);
@@ -96,7 +90,7 @@ export class TabmeshRing extends LitElement {
 				font-size: 6px;
 			}
 			.token {
-				fill: var(--_on-accent);
+				fill: var(--_paper);
 				animation: lap 2.2s linear infinite;
 			}
 			@keyframes lap {
@@ -205,7 +199,7 @@ export class TabmeshRing extends LitElement {
 		const weights = this.stages.map(({ span }) => span.to - span.from);
 		return dealArcs(weights, 5, seamDegrees).map((arc, index) => {
 			const stage = this.stages[index]!;
-			const [x, y] = pointAt(radius, (arc.from + arc.to) / 2);
+			const [x, y] = pointAt(numberRadius, (arc.from + arc.to) / 2);
 			const path = arcPath(radius, arc);
 			const done =
 				stage.state === "ready"
@@ -235,11 +229,11 @@ export class TabmeshRing extends LitElement {
 						stages.length === 0
 							? nothing
 							: svg`
-								<circle class="asker" cy=${-radius} r="3"></circle>
+								<circle class="asker" cy=${-radius} r="3.2"></circle>
 								<text class="asker-label" y=${-radius + 10}>${messages.ring.you}</text>
 							`
 					}
-					${this.active ? svg`<circle class="token" cy=${-radius} r="2.4"></circle>` : nothing}
+					${this.active ? svg`<circle class="token" cy=${-radius} r="1.7"></circle>` : nothing}
 				</svg>
 				<div class="centre"><slot></slot></div>
 			</div>

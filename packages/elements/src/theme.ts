@@ -60,11 +60,16 @@ export const theme = css`
 		list-style: none;
 	}
 	h1 {
-		font-size: clamp(1.75rem, 1.35rem + 2cqi, 2.5rem);
-		font-weight: 600;
-		line-height: 1.12;
-		letter-spacing: -0.022em;
+		font-family: var(--_prose);
+		font-size: clamp(1.8rem, 1.35rem + 2.1cqi, 2.6rem);
+		font-weight: 500;
+		line-height: 1.14;
+		letter-spacing: -0.018em;
 		text-wrap: balance;
+	}
+	/* Headings take the focus when a view changes; they are no control and need no frame. */
+	h1:focus-visible {
+		outline: none;
 	}
 	h2 {
 		font-size: 1rem;
