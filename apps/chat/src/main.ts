@@ -1,1 +1,14 @@
-export {};
+import "@tabmesh/elements/chat";
+
+const element = document.querySelector("tabmesh-chat")!;
+
+// Looking costs nobody anything, so this page reaches for the network at once; the panel is drawn before it arrives.
+element.connect = async (signal) => {
+	const { connect } = await import("@tabmesh/client");
+	return connect({ signal });
+};
+
+const title = document.title;
+element.addEventListener("tabmesh-answer", ({ detail }) => {
+	document.title = detail.status === "running" ? `… ${title}` : title;
+});

@@ -643,3 +643,12 @@ export class TabmeshChat extends LitElement {
 }
 
 define("tabmesh-chat", TabmeshChat);
+
+declare global {
+	interface HTMLElementTagNameMap {
+		"tabmesh-chat": TabmeshChat;
+	}
+	interface HTMLElementEventMap {
+		"tabmesh-answer": CustomEvent<{ status: Turn["status"] }>;
+	}
+}

@@ -709,3 +709,12 @@ export class TabmeshLend extends LitElement {
 }
 
 define("tabmesh-lend", TabmeshLend);
+
+declare global {
+	interface HTMLElementTagNameMap {
+		"tabmesh-lend": TabmeshLend;
+	}
+	interface HTMLElementEventMap {
+		"tabmesh-phase": CustomEvent<{ phase: Phase | undefined }>;
+	}
+}
