@@ -4,5 +4,6 @@
  *
  * It never computes, plans or speaks a protocol itself.
  */
+export { buildSite } from "./buildSite.ts";
 export { type ModelRoutes, modelRoutes, type ServedModel } from "./modelRoutes.ts";
 export { run } from "./run.ts";

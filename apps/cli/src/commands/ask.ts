@@ -1,10 +1,4 @@
-import {
-	connect,
-	type GenerateOptions,
-	type Generation,
-	type ModelView,
-	type Tabmesh,
-} from "@tabmesh/client";
+import { connect, type GenerateOptions, type ModelView, type Tabmesh } from "@tabmesh/client";
 import { EmptyPromptError, InvalidParameterError, ModelNotFoundError, NoRouteError } from "@tabmesh/wire";
 import { formatSize } from "../optionValues.ts";
 

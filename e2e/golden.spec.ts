@@ -1,0 +1,50 @@
+import { readFileSync } from "node:fs";
+import { expect, test } from "@playwright/test";
+import { startNetwork } from "./network.ts";
+import { askTokens, lendingTabs, openChat } from "./tabs.ts";
+
+interface GoldenCase {
+	prompt: string;
+	promptTokens: number[];
+	greedyTokens: number[];
+}
+const golden = JSON.parse(
+	readFileSync(new URL("golden/stories15m-greedy.json", import.meta.url), "utf8"),
+) as { cases: GoldenCase[] };
+
+test("stories15M over three tabs writes the golden stories, token for token", async ({ browser }) => {
+	const network = await startNetwork("--model", "stories15m", "--min-stages", "3");
+	try {
+		await lendingTabs(browser, network.url, 3);
+		const chat = await openChat(browser, network.url);
+		for (const { promptTokens, greedyTokens } of golden.cases) {
+			const answer = await askTokens(chat, {
+				promptTokens,
+				maxTokens: greedyTokens.length,
+				temperature: 0,
+				minStages: 3,
+			});
+			expect(answer.tokens).toEqual(greedyTokens);
+			expect(new Set(answer.peers).size).toBe(3);
+		}
+	} finally {
+		await network.stop();
+	}
+});
+
+test("a visitor types a beginning and reads the story that three tabs write", async ({ browser }) => {
+	const network = await startNetwork("--model", "stories15m", "--min-stages", "3");
+	try {
+		await lendingTabs(browser, network.url, 3);
+		const chat = await openChat(browser, network.url);
+		const prompt = chat.getByRole("textbox");
+		await prompt.fill("Once upon a time, there was a little dog");
+		await expect(chat.getByRole("button", { name: /^(Continue|Send|Write)/ })).toBeEnabled();
+		await prompt.press("Enter");
+		const story = chat.getByRole("region", { name: /conversation/i });
+		await expect(story).toContainText("named Spot. Spot loved to play outside in the sun.");
+		await expect(story).toContainText(/tokens? (per second|a second|\/s)|\/s/i);
+	} finally {
+		await network.stop();
+	}
+});

@@ -1,0 +1,72 @@
+import { expect, test } from "@playwright/test";
+import { startNetwork, tabmesh, withSeededModel } from "./network.ts";
+import { askTokens, joinTab, lenders, openChat, untilServing } from "./tabs.ts";
+
+test("two lending tabs of one browser profile are two peers", async ({ browser }) => {
+	await withSeededModel({}, async (model) => {
+		const network = await startNetwork("--model", model, "--min-stages", "2");
+		try {
+			const profile = await browser.newContext();
+			const tabs = [await joinTab(profile, network.url), await joinTab(profile, network.url)];
+			await untilServing(...tabs);
+			const chat = await openChat(browser, network.url);
+			const answer = await askTokens(chat, { promptTokens: [1], maxTokens: 8, temperature: 0, minStages: 2 });
+			expect(new Set(answer.peers).size).toBe(2);
+			expect(new Set(await lenders(chat))).toEqual(new Set(answer.peers));
+		} finally {
+			await network.stop();
+		}
+	});
+});
+
+test("headless lenders and browser tabs serve in one ring, and the terminal gets the same answer", async ({
+	browser,
+}) => {
+	await withSeededModel({ layers: 6 }, async (model) => {
+		const network = await startNetwork(
+			"--model",
+			model,
+			"--min-stages",
+			"3",
+			"--lenders",
+			"2",
+			"--memory",
+			"200MB",
+		);
+		try {
+			await untilServing(await joinTab(await browser.newContext(), network.url));
+			const chat = await openChat(browser, network.url);
+			const answer = await askTokens(chat, {
+				promptTokens: [1, 300],
+				maxTokens: 16,
+				temperature: 0,
+				minStages: 3,
+			});
+			expect(new Set(answer.peers).size).toBe(3);
+			const asked = await tabmesh(
+				..."ask --prompt-tokens 1,300 --max-tokens 16 --temperature 0 --min-stages 3 --json --relay".split(
+					" ",
+				),
+				network.url,
+			);
+			expect(asked.stderr).toBe("");
+			expect(asked.status).toBe(0);
+			const printed = JSON.parse(asked.stdout);
+			expect(Object.keys(printed)).toEqual([
+				"model",
+				"promptTokens",
+				"tokens",
+				"text",
+				"finishReason",
+				"peers",
+				"timing",
+			]);
+			expect(printed.tokens).toEqual(answer.tokens);
+			expect(printed.promptTokens).toEqual([1, 300]);
+			expect(printed.peers.map(({ span }: { span: number[] }) => span)).toEqual(answer.spans);
+			expect(printed.timing.firstTokenMs).toBeGreaterThan(0);
+		} finally {
+			await network.stop();
+		}
+	});
+});

@@ -1,0 +1,41 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "@playwright/test";
+import { chromiumPath } from "./setup/ensureChromium.ts";
+
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** Headless Chromium as root, silent, with loopback candidates that other tabs can reach. */
+const flags = [
+	"--no-sandbox",
+	"--no-first-run",
+	"--disable-background-networking",
+	"--disable-component-update",
+	"--disable-sync",
+	"--disable-quic",
+	"--disable-features=WebRtcHideLocalIpsWithMdns",
+	// Every tab of a ring is a background tab to all others.
+	"--disable-background-timer-throttling",
+	"--disable-backgrounding-occluded-windows",
+	"--disable-renderer-backgrounding",
+];
+/** WebGPU in software: slow, but the same API and the same arithmetic rules. */
+const softwareGpu = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
+
+const launch = (...more: string[]) => ({
+	launchOptions: { executablePath: chromiumPath(), args: [...flags, ...more] },
+});
+
+/** Real relays, real tabs, real WebRTC. One spec at a time: four tabs already fill a small machine. */
+export default defineConfig({
+	testDir: at("."),
+	outputDir: at("../test-results/e2e"),
+	globalSetup: at("setup/globalSetup.ts"),
+	workers: 1,
+	timeout: 180_000,
+	expect: { timeout: 60_000 },
+	reporter: [["list"], ["json", { outputFile: at("../test-results/e2e.json") }]],
+	projects: [
+		{ name: "wasm", testIgnore: /webgpu\.spec\.ts/, use: launch() },
+		{ name: "webgpu", testMatch: /webgpu\.spec\.ts/, use: launch(...softwareGpu) },
+	],
+});

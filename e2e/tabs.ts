@@ -1,0 +1,95 @@
+import { type Browser, type BrowserContext, expect, type Page } from "@playwright/test";
+import type { GenerateOptions, GenerationSummary, Tabmesh } from "@tabmesh/client";
+
+/** Where a lending tab computes. */
+export type PageBackend = "wasm" | "webgpu";
+
+/** Opens `/lend` in a new tab of `context`, chooses the backend, and presses *Join*. */
+export async function joinTab(
+	context: BrowserContext,
+	url: string,
+	backend: PageBackend = "wasm",
+): Promise<Page> {
+	const page = await context.newPage();
+	await page.goto(`${url}/lend`);
+	await page.getByText("Details", { exact: true }).click();
+	await page.getByLabel("Computes on").selectOption(backend);
+	// Several tabs share two cores in a test machine.
+	await page.getByLabel("Threads").fill("1");
+	await page.getByRole("button", { name: /^Join/ }).click();
+	return page;
+}
+
+/** Waits until a lending tab holds its layers. */
+export async function untilServing(...pages: Page[]): Promise<void> {
+	await Promise.all(
+		pages.map((page) => expect(page.getByRole("heading", { name: "Serving" })).toBeVisible()),
+	);
+}
+
+/** Opens lending tabs, each in a context of its own, and waits until all of them serve. */
+export async function lendingTabs(
+	browser: Browser,
+	url: string,
+	count: number,
+	backend: PageBackend = "wasm",
+): Promise<Page[]> {
+	const pages: Page[] = [];
+	for (let i = 0; i < count; i++) pages.push(await joinTab(await browser.newContext(), url, backend));
+	await untilServing(...pages);
+	return pages;
+}
+
+/** Opens `/chat` in a context of its own. */
+export async function openChat(browser: Browser, url: string): Promise<Page> {
+	const page = await (await browser.newContext()).newPage();
+	await page.goto(`${url}/chat`);
+	return page;
+}
+
+interface ChatElement {
+	connect(signal: AbortSignal): Promise<Tabmesh>;
+}
+
+/** What crosses from the page to the test. */
+export type Answer = Pick<GenerationSummary, "tokens" | "text" | "finishReason"> & {
+	readonly peers: readonly string[];
+	readonly spans: readonly (readonly [from: number, to: number])[];
+};
+
+/**
+ * Asks from inside a chat page, through the SDK that the page itself uses: unlike its text field that takes token ids
+ * and gives them back. Waits for as many lenders as `minStages` asks for.
+ */
+export async function askTokens(
+	page: Page,
+	request: Pick<
+		GenerateOptions,
+		"promptTokens" | "prompt" | "maxTokens" | "temperature" | "seed" | "minStages"
+	>,
+): Promise<Answer> {
+	return page.locator("tabmesh-chat").evaluate(async (element, options) => {
+		const mesh = await (element as unknown as ChatElement).connect(new AbortController().signal);
+		const serving = () =>
+			mesh.members.filter((member) => member.lends?.spans.some((span) => span.ready)).length;
+		while (!mesh.models[0]?.coverage.complete || serving() < (options.minStages ?? 1)) {
+			await new Promise((resolve) => setTimeout(resolve, 50));
+		}
+		const { tokens, text, finishReason, stages } = await mesh.generate({ ...options }).summary;
+		return {
+			tokens: [...tokens],
+			text,
+			finishReason,
+			peers: stages.map(({ peer }) => peer),
+			spans: stages.map(({ span }) => [span.from, span.to] as const),
+		};
+	}, request);
+}
+
+/** Peer ids of those that lend, as the chat page sees them. */
+export async function lenders(page: Page): Promise<string[]> {
+	return page.locator("tabmesh-chat").evaluate(async (element) => {
+		const mesh = await (element as unknown as ChatElement).connect(new AbortController().signal);
+		return mesh.members.filter(({ lends }) => lends !== undefined).map(({ peer }) => peer);
+	});
+}
