@@ -14,7 +14,7 @@ import { bulkPiece } from "./messageStream.ts";
 import { Node, type NodeServices, nodeGater } from "./node.ts";
 import { patientWebRTC } from "./patientWebRTC.ts";
 import type { Peer, PeerInit } from "./peer.ts";
-import { RelayLinks } from "./relayLinks.ts";
+import { parseRelayAddress, RelayLinks } from "./relayLinks.ts";
 import { askRendezvous, rendezvousProtocol } from "./rendezvous.ts";
 import { Reputation } from "./reputation.ts";
 
@@ -83,7 +83,12 @@ export async function createPeer(init: PeerInit): Promise<Peer> {
 		services: {
 			// Not over relayed connections, which live for the moment of a WebRTC handshake.
 			identify: identify({ runOnLimitedConnection: false }),
-			gossip: gossipsub(gossipOptions((peer) => (relays.isRelay(peer) ? 0 : reputation.score(peer)))),
+			gossip: gossipsub({
+				...gossipOptions((peer) => (relays.isRelay(peer) ? 0 : reputation.score(peer))),
+				directPeers: init.relays
+					.map(parseRelayAddress)
+					.map(({ peer, address }) => ({ id: peer, addrs: [address] })),
+			}),
 		},
 	});
 

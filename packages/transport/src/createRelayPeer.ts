@@ -146,10 +146,11 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 			}),
 			gossip: gossipsub({
 				...gossipOptions((peer) => reputation.score(peer)),
-				// A hub: everybody is in its mesh, so every message is one hop in and one hop out.
-				D: maxPeers,
-				Dlo: maxPeers,
-				Dhi: maxPeers * 2,
+				// A hub: everybody is its direct peer (below), so every message is one hop in and one hop out, with no
+				// mesh to build first and nothing to gossip about.
+				D: 0,
+				Dlo: 0,
+				Dhi: 0,
 				Dscore: 0,
 				Dout: 0,
 				Dlazy: 0,
@@ -235,10 +236,16 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 		}
 	});
 
-	node.addEventListener("connect", ({ detail }) => events.safeDispatchEvent("connect", { detail }));
+	// gossipsub takes direct peers only at its start; its set of them is public but not in its interface.
+	const { direct } = gossip as unknown as { direct: Set<string> };
+	node.addEventListener("connect", ({ detail }) => {
+		direct.add(detail.peer);
+		events.safeDispatchEvent("connect", { detail });
+	});
 	node.addEventListener("banned", ({ detail }) => events.safeDispatchEvent("banned", { detail }));
 	node.addEventListener("disconnect", ({ detail }) => {
 		// Who left need not be found any more, and libp2p would keep its place booked for two hours.
+		direct.delete(detail.peer);
 		store.forget(detail.peer);
 		budgets.delete(detail.peer);
 		for (const peer of circuit.reservations.keys()) {

@@ -20,7 +20,7 @@ export function gossipOptions(score: (peer: string) => number): Partial<Gossipsu
 		msgIdFn: ({ topic, data }) =>
 			sha256.create().update(encoder.encode(topic)).update(data).digest().subarray(0, 20),
 		fallbackToFloodsub: false,
-		// The relay is in everybody's mesh and hands everything on: sending to all direct peers as well is waste.
+		// Relays are direct peers and hand everything on: sending to every neighbour as well is waste.
 		floodPublish: false,
 		emitSelf: false,
 		allowPublishToZeroTopicPeers: true,

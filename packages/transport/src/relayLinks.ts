@@ -18,7 +18,8 @@ export interface RelayLinksInit {
 	onChange: (address: string, connected: boolean) => void;
 }
 
-interface RelayAddress {
+/** One relay, as it was given. */
+export interface RelayAddress {
 	readonly text: string;
 	readonly address: Multiaddr;
 	readonly peer: PeerId;
@@ -135,7 +136,8 @@ function gone(connection: Connection): Promise<void> {
 	});
 }
 
-function parseRelayAddress(text: string): RelayAddress {
+/** @throws InvalidParameterError for what is no multiaddr, or names no peer */
+export function parseRelayAddress(text: string): RelayAddress {
 	try {
 		const address = multiaddr(text);
 		const id = address.getComponents().findLast(({ name }) => name === "p2p")?.value;

@@ -13,7 +13,7 @@ const messagesPerSecond = 50;
 const messagesAtOnce = 500;
 
 /** How long after joining a topic, or meeting a relay, a publication waits for the relay to follow that topic: one round trip, and a lot. */
-const followMs = 3_000;
+const followMs = 10_000;
 
 export interface TopicsInit {
 	gossip: GossipSub;
