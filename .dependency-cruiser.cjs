@@ -66,7 +66,7 @@ module.exports = {
 			from: { path: "^(packages|workers|apps)/([^/]+)/|^(relay|bench|e2e)/" },
 			to: {
 				path: "^(packages|workers)/([^/]+)/src/|^relay/src/",
-				pathNot: ["^$1/$2/", "^$3/", "/src/(index|index\\.browser|testing)\\.ts$"],
+				pathNot: ["^$1/$2/", "^$3/", "/src/(index|index\\.browser|testing|relay|wallet/index)\\.ts$"],
 			},
 		},
 		{

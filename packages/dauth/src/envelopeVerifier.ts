@@ -19,7 +19,12 @@ export interface EnvelopeVerifierInit {
 	maxAheadMs?: number;
 	/** Milliseconds since 1970. @default Date.now */
 	now?: () => number;
-	/** Authors and domains remembered at once. @default 10,000, about 2 MB */
+	/**
+	 * `newest`: an envelope must be newer than all taken before of its author and domain; one number is remembered for
+	 * each. `any`: they may come in any order, for stores and mailboxes; every one is remembered. @default "newest"
+	 */
+	order?: "newest" | "any";
+	/** Authors and domains (or, in any order, envelopes) remembered at once. @default 10,000, about 2 MB */
 	capacity?: number;
 }
 
@@ -39,6 +44,7 @@ export function createEnvelopeVerifier(init: EnvelopeVerifierInit = {}): Envelop
 	const maxAheadMs = init.maxAheadMs ?? 2 * 60_000;
 	const now = init.now ?? Date.now;
 	const capacity = init.capacity ?? 10_000;
+	const order = init.order ?? "newest";
 	const newest = new Map<string, Newest>();
 	let forgottenUntil = Number.NEGATIVE_INFINITY;
 
@@ -81,7 +87,7 @@ export function createEnvelopeVerifier(init: EnvelopeVerifierInit = {}): Envelop
 				);
 			}
 			const author = peerIdFromPublicKey(key);
-			const memory = `${author} ${domain}`;
+			const memory = order === "newest" ? `${author} ${domain}` : `${author} ${domain} ${sequence}`;
 			assertNew(memory, time, sequence);
 			const body = envelopeBody(domain, key, time, sequence, payload);
 			let genuine = false;

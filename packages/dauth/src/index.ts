@@ -1,14 +1,27 @@
 /**
- * Who a peer is: its Ed25519 key (the libp2p identity at the same time), where that key is kept, and envelopes signed
- * with it. Gives `createIdentity` and `openIdentity`, `createEnvelopeSigner` and `createEnvelopeVerifier`, and the two
- * conversions between peer ids and raw public keys.
+ * Who a peer is: its Ed25519 key (the libp2p identity at the same time), where that key is kept, envelopes signed with
+ * it, capabilities for private rooms, and messages sealed to other peers. Wallets and delegations are
+ * `@tabmesh/dauth/wallet`.
  *
- * This room never opens a connection, and never lets a private key out: it signs, nothing else.
+ * This room never opens a connection, and never lets a private key out: it signs and opens, nothing else.
  */
 export { type OpenIdentityOptions, openIdentity } from "#openIdentity";
+export { attenuateCapability } from "./capability/attenuateCapability.ts";
+export type { Capability, CapabilityNarrowing } from "./capability/capability.ts";
+export { type CapabilityGrant, mintCapability } from "./capability/mintCapability.ts";
+export { presentCapability } from "./capability/presentCapability.ts";
+export { privateRoomId, roomOwner } from "./capability/privateRoom.ts";
+export { readCapability } from "./capability/readCapability.ts";
+export { type CapabilityDemand, verifyCapability } from "./capability/verifyCapability.ts";
+export type { ContractSignature, ContractVerifier } from "./contractVerifier.ts";
 export { createIdentity } from "./createIdentity.ts";
 export type { EnvelopeSigner, EnvelopeVerifier, OpenedEnvelope } from "./envelope.ts";
 export { createEnvelopeSigner, type EnvelopeSignerInit } from "./envelopeSigner.ts";
 export { createEnvelopeVerifier, type EnvelopeVerifierInit } from "./envelopeVerifier.ts";
 export type { PeerIdentity } from "./identity.ts";
 export { peerIdFromPublicKey, publicKeyFromPeerId } from "./peerId.ts";
+export type { RevocationKey, RevocationView } from "./revocationView.ts";
+export { createPrekeys, type OpenedMessage, type Prekeys, type PrekeysInit } from "./sealed/createPrekeys.ts";
+export { createSealer, type Sealer, type SealerInit } from "./sealed/createSealer.ts";
+export { openPrekey } from "./sealed/openPrekey.ts";
+export type { Prekey } from "./sealed/prekey.ts";

@@ -10,14 +10,18 @@ export { fromWireError, toWireError, type WireError, wireErrorSchema } from "./e
 export { float32ToHalf, halfToFloat32 } from "./half.ts";
 export { limits } from "./limits.ts";
 export * from "./schemas/announcement.ts";
+export * from "./schemas/capability.ts";
 export * from "./schemas/common.ts";
+export * from "./schemas/delegation.ts";
 export * from "./schemas/envelope.ts";
 export * from "./schemas/frame.ts";
 export * from "./schemas/hello.ts";
 export * from "./schemas/manifest.ts";
 export * from "./schemas/route.ts";
+export * from "./schemas/sealed.ts";
 export * from "./schemas/site.ts";
 export * from "./schemas/stage.ts";
+export * from "./schemas/walletRecord.ts";
 export {
 	assertFinite,
 	decodeTensor,

@@ -46,4 +46,30 @@ export const limits = {
 	rendezvousBytes: 4 * MiB,
 	/** Length of a room id. */
 	roomIdLength: 64,
+	/** A signed delegation or revocation: 16 scopes and the longest signature. */
+	delegationBytes: 8 * KiB,
+	/** Scopes of one delegation: more than there are services. */
+	delegationScopes: 16,
+	/** Length of a scope's name. */
+	scopeLength: 64,
+	/** Longest life of a delegation: a year and a month, so that even a forgotten one ends. */
+	delegationSeconds: 400 * 24 * 3600,
+	/** A wallet's signature: a key's has 65 bytes, a passkey's in a contract wallet about 1 KB, a Safe's 65 per owner. */
+	walletSignatureBytes: 4 * KiB,
+	/** A capability token in bytes, before base64url: eight blocks of about 150 bytes. */
+	capabilityBytes: 2 * KiB,
+	/** Links of a capability's chain: owner → friend → friend's devices, with room. */
+	capabilityBlocks: 8,
+	/** Actions that one capability grants. */
+	capabilityActions: 16,
+	/** Length of an action's name. */
+	capabilityActionLength: 32,
+	/** A prekey: a key and a time. */
+	prekeyBytes: 128,
+	/** Longest life of a prekey in milliseconds: how far back a seized device could read at worst. */
+	prekeyMs: 24 * 3_600_000,
+	/** A sign-in message (ERC-4361): one sentence, a few resources. */
+	signInLength: 4 * KiB,
+	/** A kept wallet: one recovery phrase. */
+	walletRecordBytes: KiB,
 } as const;

@@ -1,5 +1,26 @@
 export { TabmeshError, type TabmeshErrorOptions } from "./base.ts";
 export {
+	CapabilityActionError,
+	CapabilityError,
+	CapabilityForgedError,
+	CapabilityHolderError,
+	CapabilityRevokedError,
+	CapabilityRoomError,
+	CapabilityTimeError,
+	CapabilityWidenedError,
+} from "./capability.ts";
+export {
+	DelegationChainError,
+	DelegationError,
+	DelegationExpiredError,
+	DelegationForgedError,
+	DelegationNotYetValidError,
+	DelegationPeerError,
+	DelegationRevokedError,
+	DelegationScopeError,
+	DelegationUncheckedError,
+} from "./delegation.ts";
+export {
 	DeviceLostError,
 	EngineInputError,
 	EngineUnavailableError,
@@ -56,3 +77,17 @@ export {
 	StageLostError,
 	TokenChainError,
 } from "./pipeline.ts";
+export { PrekeyExpiredError, SealedMessageError } from "./sealed.ts";
+export {
+	RecoveryPhraseError,
+	SignInDomainError,
+	SignInError,
+	SignInForgedError,
+	SignInNonceError,
+	SignInTimeError,
+	WalletError,
+	WalletExistsError,
+	WalletRejectedError,
+	WalletUnavailableError,
+	WrongPassphraseError,
+} from "./wallet.ts";

@@ -3,7 +3,15 @@ import { limits } from "../limits.ts";
 import { bytesSchema, countSchema, timeSchema } from "./common.ts";
 
 /** What an envelope is for. A signature made for one domain is worth nothing in another. */
-export const envelopeDomainSchema = v.picklist(["announcement", "route", "receipt", "origin", "gate"]);
+export const envelopeDomainSchema = v.picklist([
+	"announcement",
+	"route",
+	"receipt",
+	"origin",
+	"gate",
+	"prekey",
+	"sealed",
+]);
 export type EnvelopeDomain = v.InferOutput<typeof envelopeDomainSchema>;
 
 /**
