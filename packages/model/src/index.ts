@@ -4,6 +4,7 @@
  *
  * This room never runs a model (the inference worker does, behind the `Engine` interface declared here) and never talks to peers.
  */
+export { type CatalogEntry, catalog, catalogEntry } from "./catalog/catalog.ts";
 export * from "./engine.ts";
 export * from "./format/llama2cSource.ts";
 export * from "./format/modelSource.ts";
