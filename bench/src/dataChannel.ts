@@ -13,7 +13,12 @@ declare global {
  * Median round trip in milliseconds of `bytes` bytes over a bare RTCDataChannel between two pages: what the browser
  * itself costs, without libp2p or any code of ours.
  */
-export async function rawRoundTripMs(caller: Page, answerer: Page, bytes: number, rounds: number): Promise<number> {
+export async function rawRoundTripMs(
+	caller: Page,
+	answerer: Page,
+	bytes: number,
+	rounds: number,
+): Promise<number> {
 	const offer = await caller.evaluate(async () => {
 		const connection = new RTCPeerConnection();
 		globalThis.rawChannel = { connection, channel: connection.createDataChannel("raw") };

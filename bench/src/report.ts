@@ -30,9 +30,12 @@ export function print(report: Report, targets: Record<string, string> = {}): voi
 	}));
 	console.log(`\n${report.bench} (${cpus().length} cores, Node ${process.versions.node})`);
 	console.table(rows);
-	for (const [name, value] of Object.entries(report.details)) console.log(`  ${name}: ${JSON.stringify(value)}`);
+	for (const [name, value] of Object.entries(report.details))
+		console.log(`  ${name}: ${JSON.stringify(value)}`);
 	if (process.argv.includes("--json")) {
-		const figures = Object.fromEntries(Object.entries(report.figures).map(([name, value]) => [name, round(value)]));
+		const figures = Object.fromEntries(
+			Object.entries(report.figures).map(([name, value]) => [name, round(value)]),
+		);
 		console.log(JSON.stringify({ ...report, figures }));
 	}
 }

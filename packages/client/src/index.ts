@@ -1,1 +1,8 @@
-export * from "./tabmesh.ts";
+/**
+ * The SDK: one object that reaches a network, asks it, lends to it and looks at it. It puts the rooms below together
+ * and adds nothing of their kind itself.
+ *
+ * This room never renders, and never lends before it is told to by a person's click.
+ */
+export { connect } from "./connect.ts";
+export type * from "./tabmesh.ts";

@@ -7,7 +7,16 @@ import type { FinishReason, Sampling, Span, TabmeshError } from "@tabmesh/wire";
 export interface ConnectOptions {
 	/** Address of a relay's site. In a page the page's own origin is the default. */
 	relay?: string;
+	/** Node: where the peer key is kept; without it every connection is a new peer. Pages keep theirs in a key slot. */
+	keyFile?: string;
 	signal?: AbortSignal;
+}
+
+export interface TabmeshEvents {
+	/** Members, models or their coverage changed. */
+	swarm: Event;
+	/** A connection came, went or changed. */
+	connections: Event;
 }
 
 /** A model as people choose it, and how much of it the swarm holds now. */
@@ -148,7 +157,7 @@ export interface Lender extends EventTarget {
 }
 
 /** One connection to one network: ask, lend, look. */
-export interface Tabmesh extends EventTarget {
+export interface Tabmesh {
 	/** Our own peer id. */
 	readonly peer: string;
 	readonly room: string;
@@ -166,5 +175,14 @@ export interface Tabmesh extends EventTarget {
 	generate(options: GenerateOptions): Generation;
 	/** Lends this device. Call it from a click handler only. */
 	lend(options: LendOptions): Lender;
+	addEventListener<K extends keyof TabmeshEvents>(
+		type: K,
+		listener: (event: TabmeshEvents[K]) => void,
+		options?: AddEventListenerOptions,
+	): void;
+	removeEventListener<K extends keyof TabmeshEvents>(
+		type: K,
+		listener: (event: TabmeshEvents[K]) => void,
+	): void;
 	close(): Promise<void>;
 }

@@ -1,0 +1,83 @@
+import { connect, type GenerationSummary, type Tabmesh } from "@tabmesh/client";
+import { joinTab, launchBrowser, untilServing } from "./src/browser.ts";
+import { rawRoundTripMs } from "./src/dataChannel.ts";
+import { startNetwork } from "./src/network.ts";
+import { median, note, print } from "./src/report.ts";
+
+// What distance inside one machine costs: stories15M, its layers in one, two and three Chromium tabs, measured in turn
+// in one run. The model's layers take 2 to 3 ms in all, so this is nearly pure overhead.
+const rounds = 7;
+const tokens = 96;
+/** Hidden state of stories15M on the wire: 288 × f16, and the frame's header. */
+const frameBytes = 660;
+
+/** Median time between tokens after the first few. */
+async function decode(mesh: Tabmesh, stages: number): Promise<{ ms: number; summary: GenerationSummary }> {
+	const generation = mesh.generate({
+		promptTokens: [1, 9038, 2501, 263, 931],
+		maxTokens: tokens,
+		temperature: 0,
+		minStages: stages,
+	});
+	const arrivals: number[] = [];
+	for await (const _ of generation) arrivals.push(performance.now());
+	const summary = await generation.summary;
+	if (summary.stages.length !== stages)
+		throw new Error(`${summary.stages.length} stages instead of ${stages}`);
+	const steady = arrivals.slice(8);
+	// Over the whole stretch, not by single gaps: tokens may arrive in pairs when the asker's process is late.
+	return { ms: (steady.at(-1)! - steady[0]!) / (steady.length - 1), summary };
+}
+
+const network = await startNetwork("--model", "stories15m");
+const browser = await launchBrowser();
+try {
+	const context = await browser.newContext();
+	const tabs = [];
+	for (let i = 0; i < 3; i++) {
+		const tab = await joinTab(context, network.url);
+		await untilServing(tab);
+		tabs.push(tab);
+		note(`tab ${i + 1} serves`);
+	}
+	const mesh = await connect({ relay: network.url });
+	const texts = new Set<string>();
+	const times: Record<1 | 2 | 3, number[]> = { 1: [], 2: [], 3: [] };
+	const raw: number[] = [];
+	for (let round = -1; round < rounds; round++) {
+		const rawMs = await rawRoundTripMs(tabs[0]!, tabs[1]!, frameBytes, 300);
+		if (round >= 0) raw.push(rawMs);
+		for (const stages of [1, 2, 3] as const) {
+			const { ms, summary } = await decode(mesh, stages);
+			texts.add(summary.tokens.join(" "));
+			// The first round loads the parts of the spans and warms everything up.
+			if (round >= 0) times[stages].push(ms);
+		}
+		note(
+			`round ${round + 1}: ${[1, 2, 3].map((n) => times[n as 1]?.at(-1)?.toFixed(2)).join(" / ")} ms, raw ${rawMs.toFixed(2)} ms`,
+		);
+	}
+	if (texts.size !== 1) throw new Error("One, two and three tabs did not write the same text.");
+	const [one, two, three] = [median(times[1]), median(times[2]), median(times[3])];
+	const rawMs = median(raw);
+	print(
+		{
+			bench: "hop",
+			figures: { added_ms_per_stage: (three - one) / 2 - rawMs, three_tabs_ratio: one / three },
+			details: {
+				msPerToken: { one, two, three },
+				rawRoundTripMs: rawMs,
+				frameBytes,
+				rounds,
+				tokens,
+				runs: times,
+			},
+		},
+		{ added_ms_per_stage: "≤ 1.5", three_tabs_ratio: "≥ 0.35" },
+	);
+	await mesh.close();
+} finally {
+	await browser.close();
+	await network.stop();
+}
+process.exit(0);

@@ -1,0 +1,232 @@
+import {
+	createEnvelopeSigner,
+	createEnvelopeVerifier,
+	type EnvelopeSigner,
+	openIdentity,
+	type PeerIdentity,
+} from "@tabmesh/dauth";
+import { createDirectory, type Directory, type Member } from "@tabmesh/directory";
+import type { ShardSource } from "@tabmesh/model";
+import { type ConnectionView, createPeer, type Peer } from "@tabmesh/transport";
+import { InvalidParameterError, ModelNotFoundError, type Site } from "@tabmesh/wire";
+import { TypedEventEmitter } from "main-event";
+import { DeviceLender } from "./deviceLender.ts";
+import { modelView } from "./modelView.ts";
+import { fetchNetworkModel, type NetworkModel } from "./networkModel.ts";
+import { readSite } from "./readSite.ts";
+import type {
+	ConnectOptions,
+	GenerateOptions,
+	Generation,
+	Lender,
+	LendOptions,
+	ModelView,
+	Tabmesh,
+	TabmeshEvents,
+} from "./tabmesh.ts";
+import { TextGeneration } from "./textGeneration.ts";
+import { weightSource } from "./weightSource.ts";
+
+/** Program and version, as other peers' logs show it. */
+const agent = "tabmesh/0.1.0";
+
+/**
+ * Reaches the network behind a relay's site. Looking and asking cost this device nothing but a connection.
+ *
+ * @throws PeerUnreachableError, MalformedMessageError, InsecureOriginError, KeyStorageError
+ *
+ * @example
+ * ```ts
+ * import { connect } from "@tabmesh/client";
+ * const mesh = await connect({ relay: "https://relay.example.org" });
+ * for await (const { text } of mesh.generate({ prompt: "Once upon a time" })) process.stdout.write(text);
+ * await mesh.close();
+ * ```
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
+	const relay = options.relay ?? globalThis.location?.origin;
+	if (!relay) {
+		throw new InvalidParameterError("Outside a page the address of a relay is needed.", {
+			metaMessages: ['Give it as `relay`, for example "http://localhost:8787".'],
+		});
+	}
+	const site = await readSite(relay, options.signal);
+	const identity = await openIdentity(options.keyFile === undefined ? {} : { file: options.keyFile });
+	let peer: Peer | undefined;
+	try {
+		peer = await createPeer({
+			identity,
+			relays: site.relays,
+			agent,
+			...(site.iceServers ? { iceServers: site.iceServers as RTCIceServer[] } : {}),
+			...(options.signal ? { signal: options.signal } : {}),
+		});
+		const signer = createEnvelopeSigner(identity);
+		const directory = await createDirectory({
+			peer,
+			signer,
+			verifier: createEnvelopeVerifier(),
+			room: site.room,
+		});
+		return new ConnectedTabmesh({ relay, site, identity, peer, signer, directory });
+	} catch (error) {
+		await peer?.stop();
+		await identity.release();
+		throw error;
+	}
+}
+
+interface Parts {
+	readonly relay: string;
+	readonly site: Site;
+	readonly identity: PeerIdentity;
+	readonly peer: Peer;
+	readonly signer: EnvelopeSigner;
+	readonly directory: Directory;
+}
+
+class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabmesh {
+	readonly #parts: Parts;
+	readonly #models: Promise<NetworkModel>[];
+	readonly #known: NetworkModel[] = [];
+	readonly #sources = new Map<string, Promise<ShardSource>>();
+	readonly #closing = new AbortController();
+	#lender: Lender | undefined;
+	#views: readonly ModelView[] | undefined;
+	readonly #onPageHide = (): void => void this.close();
+
+	constructor(parts: Parts) {
+		super();
+		this.#parts = parts;
+		this.#models = parts.site.models.map((listed) =>
+			fetchNetworkModel(parts.relay, listed, this.#closing.signal),
+		);
+		for (const model of this.#models) {
+			model.then(
+				(known) => {
+					// In the site's order, whichever arrives first.
+					this.#known.push(known);
+					this.#known.sort((a, b) => this.#rank(a) - this.#rank(b));
+					this.#onSwarm();
+				},
+				// Whoever asks for the model gets the error.
+				() => {},
+			);
+		}
+		parts.directory.addEventListener("change", this.#onSwarm);
+		parts.peer.addEventListener("connect", this.#onConnection);
+		parts.peer.addEventListener("disconnect", this.#onConnection);
+		parts.peer.addEventListener("relay", this.#onConnection);
+		globalThis.addEventListener?.("pagehide", this.#onPageHide);
+	}
+
+	get peer(): string {
+		return this.#parts.peer.id;
+	}
+
+	get room(): string {
+		return this.#parts.site.room;
+	}
+
+	get directory(): Directory {
+		return this.#parts.directory;
+	}
+
+	get members(): readonly Member[] {
+		return this.#parts.directory.members;
+	}
+
+	get connections(): readonly ConnectionView[] {
+		return this.#parts.peer.connections;
+	}
+
+	get models(): readonly ModelView[] {
+		this.#views ??= this.#known.map((model) => modelView(model, this.members, this.#parts.site.minStages));
+		return this.#views;
+	}
+
+	generate(options: GenerateOptions): Generation {
+		const { peer, signer, directory, site } = this.#parts;
+		return new TextGeneration(
+			{
+				peer,
+				signer,
+				directory,
+				room: site.room,
+				minStages: site.minStages,
+				model: (name) => this.#model(name),
+				source: (model) => this.#source(model),
+			},
+			options,
+		);
+	}
+
+	lend(options: LendOptions): Lender {
+		if (this.#lender && !["left", "failed"].includes(this.#lender.view.phase)) {
+			throw new InvalidParameterError("This tab lends already.", {
+				metaMessages: ["Leave first, or open another tab."],
+			});
+		}
+		const { peer, directory, site } = this.#parts;
+		this.#lender = new DeviceLender(
+			{
+				peer,
+				directory,
+				room: site.room,
+				minStages: site.minStages,
+				kind: "document" in globalThis ? "page" : "node",
+				model: (name) => this.#model(name),
+				source: (model) => this.#source(model),
+			},
+			options,
+		);
+		return this.#lender;
+	}
+
+	async close(): Promise<void> {
+		if (this.#closing.signal.aborted) return;
+		this.#closing.abort();
+		const { directory, peer, identity } = this.#parts;
+		globalThis.removeEventListener?.("pagehide", this.#onPageHide);
+		directory.removeEventListener("change", this.#onSwarm);
+		await this.#lender?.leave();
+		await directory.stop();
+		await peer.stop();
+		await identity.release();
+	}
+
+	readonly #onSwarm = (): void => {
+		this.#views = undefined;
+		this.dispatchEvent(new Event("swarm"));
+	};
+
+	readonly #onConnection = (): void => {
+		this.dispatchEvent(new Event("connections"));
+	};
+
+	#rank(model: NetworkModel): number {
+		return this.#parts.site.models.findIndex((listed) => listed.id === model.id);
+	}
+
+	async #model(nameOrId: string | undefined): Promise<NetworkModel> {
+		const { models } = this.#parts.site;
+		const index =
+			nameOrId === undefined ? 0 : models.findIndex(({ id, name }) => id === nameOrId || name === nameOrId);
+		const model = this.#models[index];
+		if (model) return model;
+		throw new ModelNotFoundError(
+			nameOrId === undefined
+				? "This network serves no model."
+				: `This network serves no model called "${nameOrId.slice(0, 100)}".`,
+			{ metaMessages: models.length > 0 ? [`It serves ${models.map(({ name }) => name).join(", ")}.`] : [] },
+		);
+	}
+
+	#source(model: NetworkModel): Promise<ShardSource> {
+		const known = this.#sources.get(model.id);
+		if (known) return known;
+		const source = weightSource(model);
+		this.#sources.set(model.id, source);
+		return source;
+	}
+}

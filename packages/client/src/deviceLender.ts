@@ -1,0 +1,342 @@
+import type { Directory } from "@tabmesh/directory";
+import type { Engine, EngineHandle, LoadProgress, ShardSource } from "@tabmesh/model";
+import { deal, type StageServer, serveStages } from "@tabmesh/pipeline";
+import type { Peer } from "@tabmesh/transport";
+import {
+	type Announcement,
+	OutOfMemoryBudgetError,
+	protocolVersion,
+	type Span,
+	TabmeshError,
+} from "@tabmesh/wire";
+import { TypedEventEmitter } from "main-event";
+import { modelView } from "./modelView.ts";
+import type { NetworkModel } from "./networkModel.ts";
+import type { Lender, LenderView, LendOptions } from "./tabmesh.ts";
+
+/** What of the network a lender needs. */
+export interface LenderNetwork {
+	readonly peer: Peer;
+	readonly directory: Directory;
+	readonly room: string;
+	readonly minStages: number;
+	readonly kind: "page" | "node";
+	model(nameOrId: string | undefined): Promise<NetworkModel>;
+	source(model: NetworkModel): Promise<ShardSource>;
+}
+
+/** Announcements of peers that join at the same moment cross; deciding after they met saves moving layers twice. */
+const settleMs = 250;
+/** Figures that only inform (streams, speed, free memory) are spread this often at most; what routes need goes at once. */
+const figuresEveryMs = 3_000;
+/** Memory comes free when the streams on the old span end; this catches what comes free without an event. */
+const retryMs = 1_000;
+/** Speed that is assumed before the first measurement: float32 weights read once per token on one core of a laptop. */
+const assumedBytesPerMs = 2e7;
+
+interface LenderEvents {
+	change: Event;
+}
+
+/**
+ * This device's share in one model: takes the span that the deal gives it, serves it, moves when the swarm changes, and
+ * leaves without a trace. Nothing runs before it is created, and it is created by a click.
+ */
+export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Lender {
+	readonly #network: LenderNetwork;
+	readonly #options: LendOptions;
+	readonly #joined = Date.now();
+	readonly #ended = new AbortController();
+	#engine: Engine | undefined;
+	#server: StageServer | undefined;
+	#model: NetworkModel | undefined;
+	#held: Span | undefined;
+	#loadingSpan: Span | undefined;
+	#loading: AbortController | undefined;
+	#heldBytes = 0;
+	#usedBytes = 0;
+	#settle: ReturnType<typeof setTimeout> | undefined;
+	#figures: ReturnType<typeof setTimeout> | undefined;
+	#figuresSpread = 0;
+	#view: LenderView;
+
+	constructor(network: LenderNetwork, options: LendOptions) {
+		super();
+		this.#network = network;
+		this.#options = options;
+		this.#view = {
+			phase: "joining",
+			model: undefined,
+			span: undefined,
+			backend: undefined,
+			threads: options.threads ?? 1,
+			loading: undefined,
+			memoryBytes: options.memoryBytes,
+			usedBytes: 0,
+			streams: 0,
+			tokensServed: 0,
+			msPerToken: 0,
+			since: this.#joined,
+			error: undefined,
+		};
+		void this.#start();
+	}
+
+	get view(): LenderView {
+		return this.#view;
+	}
+
+	async pause(): Promise<void> {
+		if (!this.#server || this.#over()) return;
+		this.#server.paused = true;
+		this.#show({ phase: "paused" });
+		await this.#announce();
+	}
+
+	async resume(): Promise<void> {
+		if (!this.#server || this.#view.phase !== "paused") return;
+		this.#server.paused = false;
+		this.#show({ phase: this.#held ? "serving" : "waiting" });
+		await this.#announce();
+		this.#reconsiderSoon();
+	}
+
+	async leave(): Promise<void> {
+		if (this.#over()) return;
+		await this.#end("left", undefined);
+	}
+
+	#over(): boolean {
+		return this.#ended.signal.aborted;
+	}
+
+	async #start(): Promise<void> {
+		try {
+			const model = await this.#network.model(this.#options.model);
+			this.#model = model;
+			this.#showSwarm();
+			const { memoryBytes, backend, threads } = this.#options;
+			// Who only asks never loads an engine.
+			const { createEngine } = await import("@tabmesh/inference");
+			const [engine, source] = await Promise.all([
+				createEngine({
+					memoryBytes,
+					...(backend === undefined ? {} : { backend }),
+					...(threads === undefined ? {} : { threads }),
+				}),
+				this.#network.source(model),
+			]);
+			if (this.#over()) return await engine.close();
+			this.#engine = engine;
+			engine.addEventListener("devicelost", this.#onDeviceLost);
+			this.#server = serveStages({
+				peer: this.#network.peer,
+				engine,
+				source,
+				room: this.#network.room,
+				models: (id) => (id === model.id ? model : undefined),
+			});
+			this.#server.addEventListener("change", this.#onServing);
+			this.#network.directory.addEventListener("change", this.#onSwarm);
+			this.#show({ phase: "waiting", backend: engine.info.backend, threads: engine.info.threads });
+			await this.#announce();
+			this.#reconsiderSoon();
+		} catch (error) {
+			if (!this.#over()) await this.#end("failed", error);
+		}
+	}
+
+	readonly #onSwarm = (): void => {
+		this.#showSwarm();
+		this.#reconsiderSoon();
+	};
+
+	readonly #onServing = (): void => {
+		const { streams, tokensServed, msPerToken } = this.#server!;
+		this.#show({ streams, tokensServed, msPerToken });
+		this.#figures ??= setTimeout(
+			() => {
+				this.#figures = undefined;
+				this.#figuresSpread = Date.now();
+				void this.#announce();
+			},
+			Math.max(0, this.#figuresSpread + figuresEveryMs - Date.now()),
+		);
+	};
+
+	readonly #onDeviceLost = (): void => {
+		// The engine's worker starts again by itself; what was held has to be loaded anew.
+		this.#held = undefined;
+		this.#show({ phase: "waiting", span: undefined });
+		void this.#announce().then(() => this.#reconsiderSoon());
+	};
+
+	#reconsiderSoon(): void {
+		if (this.#over() || this.#view.phase === "paused") return;
+		this.#settle ??= setTimeout(() => {
+			this.#settle = undefined;
+			void this.#reconsider();
+		}, settleMs);
+	}
+
+	/** Takes what the deal gives us now; the same as we have, nearly always. */
+	async #reconsider(): Promise<void> {
+		const model = this.#model;
+		if (this.#over() || this.#view.phase === "paused" || !model) return;
+		const { directory, minStages, peer } = this.#network;
+		const target = deal(directory.members, model, { minStages }).assignments.get(peer.id);
+		if (!target) {
+			if (!this.#held && !this.#loadingSpan && this.#view.phase !== "waiting")
+				this.#show({ phase: "waiting" });
+			return;
+		}
+		if (sameSpan(target, this.#loadingSpan ?? this.#held)) return;
+		await this.#move(model, target);
+	}
+
+	async #move(model: NetworkModel, target: Span): Promise<void> {
+		this.#loading?.abort();
+		const loading = new AbortController();
+		this.#loading = loading;
+		this.#loadingSpan = target;
+		this.#show({ phase: "loading", span: target, loading: undefined });
+		await this.#announce();
+		try {
+			const handle = await this.#hold(model, target, loading.signal);
+			if (loading.signal.aborted) return;
+			if (this.#held) this.#server!.spans.drop(model.id, this.#held);
+			this.#held = target;
+			this.#heldBytes = handle.weightBytes;
+			this.#loadingSpan = undefined;
+			this.#usedBytes = await this.#engine!.usedBytes();
+			this.#show({
+				phase: "serving",
+				span: target,
+				loading: undefined,
+				usedBytes: this.#usedBytes,
+				error: undefined,
+			});
+			await this.#announce();
+			// The swarm may have changed while we were loading.
+			this.#reconsiderSoon();
+		} catch (error) {
+			if (loading.signal.aborted || this.#over()) return;
+			this.#loadingSpan = undefined;
+			await this.#end("failed", error);
+		}
+	}
+
+	/** With room for both, the old span serves until the new one does; without, it goes first, when its streams have ended. */
+	async #hold(model: NetworkModel, target: Span, signal: AbortSignal): Promise<EngineHandle> {
+		const { spans } = this.#server!;
+		for (;;) {
+			try {
+				return await spans.hold(model, target, {
+					signal,
+					onProgress: (progress) => this.#showLoading(progress),
+				});
+			} catch (error) {
+				const inTheWay = this.#held ?? (this.#server!.streams > 0 ? target : undefined);
+				if (!(error instanceof OutOfMemoryBudgetError) || !inTheWay) throw error;
+				if (this.#held) spans.drop(model.id, this.#held);
+				this.#held = undefined;
+				await this.#changeOfStreams(signal);
+			}
+		}
+	}
+
+	#changeOfStreams(signal: AbortSignal): Promise<void> {
+		const server = this.#server!;
+		return new Promise((resolve, reject) => {
+			const timer = setTimeout(done, retryMs);
+			server.addEventListener("change", done);
+			signal.addEventListener("abort", aborted, { once: true });
+			function stop(): void {
+				clearTimeout(timer);
+				server.removeEventListener("change", done);
+				signal.removeEventListener("abort", aborted);
+			}
+			function done(): void {
+				stop();
+				resolve();
+			}
+			function aborted(): void {
+				stop();
+				reject(signal.reason);
+			}
+		});
+	}
+
+	#showLoading(progress: LoadProgress): void {
+		this.#show({ loading: progress });
+	}
+
+	#showSwarm(): void {
+		if (!this.#model) return;
+		this.#show({ model: modelView(this.#model, this.#network.directory.members, this.#network.minStages) });
+	}
+
+	#show(change: Partial<LenderView>): void {
+		this.#view = { ...this.#view, ...change };
+		this.dispatchEvent(new Event("change"));
+	}
+
+	async #announce(): Promise<void> {
+		if (this.#over() || !this.#engine || !this.#model || !this.#server) return;
+		this.#usedBytes = await this.#engine.usedBytes().catch(() => this.#usedBytes);
+		if (this.#over()) return;
+		if (this.#usedBytes !== this.#view.usedBytes) this.#show({ usedBytes: this.#usedBytes });
+		await this.#network.directory.announce(this.#announcement());
+	}
+
+	#announcement(): Announcement {
+		const { room, kind } = this.#network;
+		const announcement: Announcement = {
+			rooms: [room],
+			majors: [protocolVersion.oldestMajor, protocolVersion.major],
+			kind,
+			joined: this.#joined,
+		};
+		// Paused: still here, but no lender, so that others take the layers over.
+		if (this.#view.phase === "paused") return announcement;
+		const { streams, msPerToken } = this.#server!;
+		const model = this.#model!.id;
+		const spans = [
+			...(this.#held ? [{ model, ...this.#held, ready: true, msPerToken }] : []),
+			...(this.#loadingSpan ? [{ model, ...this.#loadingSpan, ready: false, msPerToken: 0 }] : []),
+		];
+		return {
+			...announcement,
+			lends: {
+				numericsClass: this.#engine!.info.numericsClass,
+				memoryBytes: this.#options.memoryBytes,
+				freeBytes: Math.max(0, this.#options.memoryBytes - this.#usedBytes),
+				bytesPerMs: msPerToken > 0 && this.#heldBytes > 0 ? this.#heldBytes / msPerToken : assumedBytesPerMs,
+				models: [model],
+				spans,
+				streams,
+			},
+		};
+	}
+
+	async #end(phase: "left" | "failed", reason: unknown): Promise<void> {
+		this.#ended.abort();
+		clearTimeout(this.#settle);
+		clearTimeout(this.#figures);
+		this.#loading?.abort();
+		this.#network.directory.removeEventListener("change", this.#onSwarm);
+		this.#server?.removeEventListener("change", this.#onServing);
+		await this.#network.directory.leave().catch(() => {});
+		await this.#server?.close();
+		await this.#engine?.close();
+		const error =
+			reason === undefined || reason instanceof TabmeshError
+				? reason
+				: new TabmeshError("Lending ended because of an error inside Tabmesh.", { cause: reason });
+		this.#show({ phase, error, span: undefined, loading: undefined, streams: 0, usedBytes: 0 });
+	}
+}
+
+function sameSpan(a: Span, b: Span | undefined): boolean {
+	return b !== undefined && a.from === b.from && a.to === b.to && a.embed === b.embed && a.head === b.head;
+}

@@ -1,0 +1,221 @@
+import type { EnvelopeSigner } from "@tabmesh/dauth";
+import type { Directory } from "@tabmesh/directory";
+import { createTokenizer, type ShardSource, type Tokenizer } from "@tabmesh/model";
+import { generate } from "@tabmesh/pipeline";
+import type { Peer } from "@tabmesh/transport";
+import { InvalidParameterError, ModelFileError, type Sampling, samplingSchema } from "@tabmesh/wire";
+import * as v from "valibot";
+import type { NetworkModel } from "./networkModel.ts";
+import { StopStrings } from "./stopStrings.ts";
+import type { GenerateOptions, Generation, GenerationSummary, StageView } from "./tabmesh.ts";
+
+/** What of the network an answer needs. */
+export interface GenerationNetwork {
+	readonly peer: Peer;
+	readonly signer: EnvelopeSigner;
+	readonly directory: Directory;
+	readonly room: string;
+	readonly minStages: number;
+	model(nameOrId: string | undefined): Promise<NetworkModel>;
+	source(model: NetworkModel): Promise<ShardSource>;
+}
+
+const defaultMaxTokens = 256;
+/** Strings that end an answer; more than this is a list, not a choice. */
+const mostStopStrings = 16;
+
+interface Piece {
+	readonly text: string;
+	readonly token: number;
+}
+
+/** One running answer: text in, tokens around the ring, text out. */
+export class TextGeneration implements Generation {
+	readonly summary: Promise<GenerationSummary>;
+	readonly #network: GenerationNetwork;
+	readonly #options: GenerateOptions;
+	readonly #cancelled = new AbortController();
+	readonly #pieces: Piece[] = [];
+	#ended = false;
+	#wake: (() => void) | undefined;
+
+	constructor(network: GenerationNetwork, options: GenerateOptions) {
+		this.#network = network;
+		this.#options = options;
+		this.summary = this.#run().finally(() => {
+			this.#ended = true;
+			this.#wake?.();
+		});
+		// Who only iterates gets the error from the iterator; it must not count as unhandled here.
+		this.summary.catch(() => {});
+	}
+
+	cancel(): void {
+		this.#cancelled.abort();
+	}
+
+	async *[Symbol.asyncIterator](): AsyncGenerator<Piece> {
+		try {
+			for (let next = 0; ; ) {
+				const piece = this.#pieces[next];
+				if (piece) {
+					next++;
+					yield piece;
+				} else if (this.#ended) {
+					await this.summary;
+					return;
+				} else {
+					await new Promise<void>((resolve) => {
+						this.#wake = resolve;
+					});
+				}
+			}
+		} finally {
+			// Whoever stops listening stops paying.
+			this.cancel();
+		}
+	}
+
+	async #run(): Promise<GenerationSummary> {
+		const started = performance.now();
+		const options = this.#options;
+		const sampling = samplingOf(options);
+		const model = await this.#network.model(options.model);
+		const source = await this.#network.source(model);
+		const tokenizer = await tokenizerOf(model, source);
+		const promptTokens = promptOf(options, model, tokenizer);
+		const stops = new StopStrings(stopsOf(options));
+		const decoder = tokenizer.streamingDecoder();
+		const tokens: number[] = [];
+		let stages: readonly StageView[] = [];
+		let text = "";
+		let firstTokenAt = 0;
+		let lastTokenAt = 0;
+		let finishReason: GenerationSummary["finishReason"] | undefined;
+
+		const show = (piece: string, token: number): void => {
+			text += piece;
+			this.#pieces.push({ text: piece, token });
+			this.#wake?.();
+		};
+		const signal = options.signal
+			? AbortSignal.any([options.signal, this.#cancelled.signal])
+			: this.#cancelled.signal;
+		const { eos } = model.manifest.tokenizer;
+		const answer = generate({
+			peer: this.#network.peer,
+			signer: this.#network.signer,
+			directory: this.#network.directory,
+			room: this.#network.room,
+			model,
+			promptTokens,
+			sampling,
+			maxTokens: options.maxTokens ?? defaultMaxTokens,
+			stopTokens: eos,
+			minStages: options.minStages ?? this.#network.minStages,
+			signal,
+			onStages: (views) => {
+				stages = views;
+				options.onStages?.(views);
+			},
+		});
+		try {
+			for await (const { token } of answer) {
+				lastTokenAt = performance.now();
+				firstTokenAt ||= lastTokenAt;
+				if (eos.includes(token)) continue;
+				tokens.push(token);
+				const { shown, stopped } = stops.push(decoder.push(token));
+				show(shown, token);
+				if (stopped) {
+					finishReason = "stop";
+					break;
+				}
+			}
+			finishReason ??= (await answer.summary).finishReason;
+		} catch (error) {
+			if (!signal.aborted) throw error;
+			finishReason = "cancelled";
+		}
+		const rest =
+			finishReason === "stop" && stops.hit ? "" : stops.push(decoder.flush()).shown + stops.flush();
+		if (rest) show(rest, tokens.at(-1) ?? 0);
+		const decodeMs = lastTokenAt - firstTokenAt;
+		return {
+			model: model.id,
+			promptTokens,
+			tokens,
+			text,
+			finishReason,
+			stages,
+			timing: {
+				firstTokenMs: firstTokenAt > 0 ? firstTokenAt - started : 0,
+				tokensPerSecond: decodeMs > 0 ? ((tokens.length - 1) * 1000) / decodeMs : 0,
+			},
+		};
+	}
+}
+
+/** @throws InvalidParameterError naming the first value that is out of range */
+function samplingOf(options: GenerateOptions): Sampling {
+	const sampling = {
+		temperature: options.temperature ?? 0.8,
+		topK: options.topK ?? 0,
+		topP: options.topP ?? 1,
+		minP: options.minP ?? 0.05,
+		repetitionPenalty: options.repetitionPenalty ?? 1,
+		seed: options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!,
+	};
+	const result = v.safeParse(samplingSchema, sampling, { abortEarly: true });
+	if (result.success) return result.output;
+	const name = v.getDotPath(result.issues[0]) as keyof Sampling;
+	throw new InvalidParameterError(`${name} cannot be ${sampling[name]}.`, { details: { option: name } });
+}
+
+function stopsOf({ stop = [] }: GenerateOptions): readonly string[] {
+	if (stop.length > mostStopStrings || stop.some((text) => text === "")) {
+		throw new InvalidParameterError(
+			`At most ${mostStopStrings} stop strings are taken, and none of them empty.`,
+		);
+	}
+	return stop;
+}
+
+function promptOf(options: GenerateOptions, model: NetworkModel, tokenizer: Tokenizer): number[] {
+	const { messages, prompt, promptTokens } = options;
+	if ([messages, prompt, promptTokens].filter((given) => given !== undefined).length !== 1) {
+		throw new InvalidParameterError("Exactly one of messages, prompt and promptTokens is needed.");
+	}
+	const { vocabularySize } = model.manifest.config;
+	if (promptTokens) {
+		const foreign = promptTokens.find(
+			(token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize,
+		);
+		if (foreign !== undefined) {
+			throw new InvalidParameterError(`Token ${foreign} lies outside the vocabulary of ${vocabularySize}.`);
+		}
+		return [...promptTokens];
+	}
+	if (messages) return tokenizer.encodeChat(messages);
+	return tokenizer.encodePrompt(prompt!);
+}
+
+const tokenizers = new WeakMap<NetworkModel, Promise<Tokenizer>>();
+
+/** The model's tokenizer, fetched and built once. */
+function tokenizerOf(model: NetworkModel, source: ShardSource): Promise<Tokenizer> {
+	let tokenizer = tokenizers.get(model);
+	if (!tokenizer) {
+		tokenizer = loadTokenizer(model, source);
+		tokenizers.set(model, tokenizer);
+		// A failed fetch may succeed the next time.
+		tokenizer.catch(() => tokenizers.delete(model));
+	}
+	return tokenizer;
+}
+
+async function loadTokenizer(model: NetworkModel, source: ShardSource): Promise<Tokenizer> {
+	const entry = model.manifest.tensors.find((tensor) => tensor.name === "tokenizer.json");
+	if (!entry) throw new ModelFileError("The model comes without a tokenizer.");
+	return createTokenizer(await source.read(model, entry), model.manifest);
+}
