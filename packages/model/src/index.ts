@@ -23,3 +23,7 @@ export { openManifest } from "./manifest/openManifest.ts";
 export { type PublishedModel, type PublishOptions, publishModel } from "./manifest/publishModel.ts";
 export * from "./shardSource.ts";
 export * from "./sources/sourceOfModel.ts";
+export { type CachedSourceOptions, cachedSource } from "./sources/cachedSource.ts";
+export type { ChunkStore } from "./sources/chunkStoreTypes.ts";
+export { type HttpSourceOptions, httpSource } from "./sources/httpSource.ts";
+export { deleteChunkStore, openChunkStore } from "#chunkStore";

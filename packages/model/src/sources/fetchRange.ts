@@ -1,0 +1,119 @@
+import { ModelSourceError } from "@tabmesh/wire";
+
+/** A range of bytes of one file. */
+export interface RangeRequest {
+	readonly url: string;
+	readonly offset: number;
+	readonly length: number;
+}
+
+/** Tries per origin; servers that are busy for longer are left for another. */
+const attempts = 4;
+/** Milliseconds before the second try; doubled before each further one, and never more than the longest. */
+const firstPause = 300;
+const longestPause = 10_000;
+/** Milliseconds without a byte after which a connection counts as dead. */
+const stallLimit = 20_000;
+
+/**
+ * Fetches one range into `target`. Busy servers (429, 5xx) and broken connections are tried again after a pause, or after as long as
+ * the server asks for.
+ *
+ * @param onBytes - told how many bytes more are here; a try that failed is taken back with a negative number
+ * @throws ModelSourceError when the server refuses, does not know byte ranges, or keeps failing
+ */
+export async function fetchRange(
+	request: RangeRequest,
+	target: Uint8Array<ArrayBuffer>,
+	signal: AbortSignal | undefined,
+	onBytes: (bytes: number) => void,
+): Promise<void> {
+	for (let attempt = 1; ; attempt++) {
+		let counted = 0;
+		try {
+			await fetchOnce(request, target, signal, (bytes) => {
+				counted += bytes;
+				onBytes(bytes);
+			});
+			return;
+		} catch (error) {
+			signal?.throwIfAborted();
+			onBytes(-counted);
+			if (attempt === attempts || error instanceof ModelSourceError) throw error;
+			const asked = error instanceof BusyServer ? error.retryAfter : undefined;
+			await pause(Math.min(asked ?? firstPause * 2 ** (attempt - 1), longestPause), signal);
+		}
+	}
+}
+
+/** Thrown inside this module for answers after which a second try makes sense. */
+class BusyServer extends Error {
+	/** Milliseconds that the server asks to wait. */
+	readonly retryAfter: number | undefined;
+
+	constructor(status: number, retryAfter: string | null) {
+		super(`The server answers ${status}.`);
+		const seconds = retryAfter === null ? Number.NaN : Number(retryAfter);
+		this.retryAfter = Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined;
+	}
+}
+
+async function fetchOnce(
+	{ url, offset, length }: RangeRequest,
+	target: Uint8Array<ArrayBuffer>,
+	signal: AbortSignal | undefined,
+	onBytes: (bytes: number) => void,
+): Promise<void> {
+	const stalled = new AbortController();
+	const stop = (): void => stalled.abort(new Error("No byte has arrived for a while."));
+	let timer = setTimeout(stop, stallLimit);
+	try {
+		const response = await fetch(url, {
+			headers: { range: `bytes=${offset}-${offset + length - 1}` },
+			signal: signal ? AbortSignal.any([signal, stalled.signal]) : stalled.signal,
+		});
+		const { status } = response;
+		if (status === 429 || status >= 500) throw new BusyServer(status, response.headers.get("retry-after"));
+		const whole = status === 200 && offset === 0 && Number(response.headers.get("content-length")) === length;
+		if (status !== 206 && !whole) {
+			await response.body?.cancel();
+			throw status === 200
+				? new ModelSourceError(`${hostOf(url)} does not serve byte ranges.`, {
+						metaMessages: ["Serve the model's files from a server that answers Range requests."],
+					})
+				: new ModelSourceError(`${hostOf(url)} answers ${status}.`, { details: { status } });
+		}
+		let at = 0;
+		for await (const bytes of response.body ?? []) {
+			if (at + bytes.byteLength > length) {
+				throw new ModelSourceError(`${hostOf(url)} sends more than it was asked for.`);
+			}
+			target.set(bytes, at);
+			at += bytes.byteLength;
+			onBytes(bytes.byteLength);
+			clearTimeout(timer);
+			timer = setTimeout(stop, stallLimit);
+		}
+		if (at !== length) throw new Error("The connection was closed early.");
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+function hostOf(url: string): string {
+	return new URL(url).host;
+}
+
+function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+	return new Promise((resolve, reject) => {
+		const abort = (): void => {
+			clearTimeout(timer);
+			reject(signal?.reason);
+		};
+		const timer = setTimeout(() => {
+			signal?.removeEventListener("abort", abort);
+			resolve();
+		}, milliseconds);
+		signal?.addEventListener("abort", abort, { once: true });
+	});
+}
