@@ -1,7 +1,9 @@
 import { stat } from "node:fs/promises";
-import { basename, dirname, resolve } from "node:path";
-import type { ModelSource } from "@tabmesh/model";
-import { openModelFile } from "@tabmesh/model/node";
+import { basename, dirname, join, resolve } from "node:path";
+import { catalogEntry, type ModelSource } from "@tabmesh/model";
+import { fetchCatalogModel, openModelFile } from "@tabmesh/model/node";
+import { ModelNotFoundError } from "@tabmesh/wire";
+import { progressBar } from "./progressBar.ts";
 
 /** A model that was found, whatever it was called by. */
 export interface ResolvedModel {
@@ -14,10 +16,10 @@ export interface ResolvedModel {
 }
 
 /**
- * Finds a model by what a person calls it: a local folder or file, a URL, or an id of `models/catalog.json`. What has to
- * be fetched lands in the cache folder, checked, with a progress bar; a second call finds it there.
+ * Finds a model by what a person calls it: a local folder or file, a URL, or an id of `models/catalog.json`. What the
+ * catalogue names is fetched into the cache folder, checked, with a progress bar; a second call finds it there.
  *
- * @throws ModelNotFoundError, ModelFileError, ModelSourceError
+ * @throws ModelNotFoundError, ModelFileError, ModelSourceError, ShardIntegrityError
  */
 export async function resolveModel(
 	spec: string,
@@ -30,5 +32,23 @@ export async function resolveModel(
 		const folder = stats.isDirectory() ? path : dirname(path);
 		return { source: await openModelFile(path, { signal }), name: basename(path), folder };
 	}
-	throw new Error("TODO catalogue");
+	if (/[\\/]|\.(bin|gguf|safetensors)$/.test(spec)) {
+		throw new ModelNotFoundError(`There is no file or folder ${path}.`, {
+			metaMessages: ["Give a folder or file that exists, a URL, or an id of the catalogue."],
+		});
+	}
+	const { license } = catalogEntry(spec);
+	const bar = progressBar(`Fetching ${spec}`);
+	let done = false;
+	try {
+		const folder = await fetchCatalogModel(spec, {
+			cacheDir: join(options.cacheDir, "models"),
+			signal,
+			onProgress: ({ loadedBytes, totalBytes }) => bar.update(loadedBytes, totalBytes),
+		});
+		done = true;
+		return { source: await openModelFile(folder, { signal }), name: spec, license };
+	} finally {
+		bar.end(done);
+	}
 }
