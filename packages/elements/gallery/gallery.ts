@@ -22,8 +22,9 @@ declare global {
 const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
 async function settle(element: TabmeshChat | TabmeshLend): Promise<void> {
-	// Scripted answers take a task for each step, and drawings a frame: some of both are always enough.
-	for (let turn = 0; turn < 12; turn++) {
+	await window.gallery.tabmesh.rested;
+	// An answer's end wakes the element, the element schedules a frame, its children draw after it.
+	for (let turn = 0; turn < 4; turn++) {
 		await frame();
 		await element.updateComplete;
 	}
@@ -60,7 +61,7 @@ async function show(state: GalleryState): Promise<void> {
 			input.dispatchEvent(new InputEvent("input"));
 			await settle(element);
 			element.shadowRoot!.querySelector("form")!.requestSubmit();
-			for (let round = 0; round < 4; round++) await settle(element);
+			await settle(element);
 		}
 	await settle(element);
 	if (state.press !== undefined) {

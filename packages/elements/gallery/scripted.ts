@@ -57,11 +57,13 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 	readonly peer = "12D3KooWQ2xTtW6zsSxzKDPGAYRfkkGx4jzDqUrJM5vXhVuaThis";
 	readonly room = "public";
 	readonly connections = [];
-	readonly models: readonly ModelView[];
-	readonly members: readonly Member[];
+	models: readonly ModelView[];
+	members: readonly Member[];
 	/** Everything that was asked of it, for tests. */
 	readonly calls: { method: string; options?: unknown }[] = [];
 	lender: ScriptedLender | undefined;
+	/** Resolves when the latest answer has done all that its script says. */
+	rested: Promise<void> = Promise.resolve();
 	readonly #script: Script;
 
 	constructor(script: Script) {
@@ -69,6 +71,13 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		this.#script = script;
 		this.models = script.models;
 		this.members = script.members;
+	}
+
+	/** Peers came, went or loaded something. */
+	becomeSwarm(models: readonly ModelView[], members: readonly Member[]): void {
+		this.models = models;
+		this.members = members;
+		this.dispatchEvent(new Event("swarm"));
 	}
 
 	get directory(): Directory {
@@ -100,6 +109,8 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		const { signal: _, onStages, ...plain } = options;
 		this.calls.push({ method: "generate", options: plain });
 		const cancelled = Promise.withResolvers<void>();
+		const rest = Promise.withResolvers<void>();
+		this.rested = rest.promise;
 		const whole = Promise.withResolvers<GenerationSummary>();
 		const steps = this.#script.answer ?? [];
 		const calls = this.calls;
@@ -107,7 +118,8 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		let token = 0;
 		let stages: readonly StageView[] = [];
 		let stopped = false;
-		const finish = (finishReason: GenerationSummary["finishReason"]) =>
+		const finish = (finishReason: GenerationSummary["finishReason"]) => {
+			rest.resolve();
 			whole.resolve({
 				model: options.model ?? "",
 				promptTokens: [1],
@@ -117,6 +129,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 				stages,
 				timing: { firstTokenMs: 312, tokensPerSecond: 41.3 },
 			});
+		};
 		async function* pieces() {
 			for (const step of steps) {
 				await new Promise((resolve) => setTimeout(resolve));
@@ -128,6 +141,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 					text += step.text;
 					yield { text: step.text, token: token++ };
 				} else if ("fail" in step) {
+					rest.resolve();
 					whole.reject(step.fail);
 					throw step.fail;
 				} else {
@@ -135,6 +149,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 					return;
 				}
 			}
+			rest.resolve();
 			await cancelled.promise;
 			finish("cancelled");
 		}

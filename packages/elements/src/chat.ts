@@ -629,6 +629,7 @@ export class TabmeshChat extends LitElement {
 					}
 					${this.#turns.length === 0 ? this.#renderEmpty(model) : nothing}
 					<div class="talk" part="conversation" role="region" aria-label=${messages.chat.conversation} ?hidden=${this.#turns.length === 0}>
+						<h1 class="unseen">${messages.chat.conversation}</h1>
 						${this.#turns.map((turn) => this.#renderTurn(turn))}
 						<span id="end"></span>
 					</div>

@@ -1,0 +1,160 @@
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type {} from "../gallery/gallery.ts";
+import { type OpenGallery, openGallery } from "../gallery/openGallery.ts";
+
+describe("<tabmesh-chat>", () => {
+	let gallery: OpenGallery;
+	beforeAll(async () => {
+		gallery = await openGallery();
+	});
+	afterAll(async () => {
+		expect(gallery.complaints).toEqual([]);
+		await gallery.close();
+	});
+
+	const calls = (page: Page) => page.evaluate(() => window.gallery.tabmesh.calls);
+	const answerText = (page: Page) =>
+		page
+			.locator("[part=answer]")
+			.last()
+			.evaluate((answer) => answer.textContent);
+
+	it("sends on Enter, makes a new line on Shift+Enter, and leaves an input method's Enter alone", async () => {
+		const page = await gallery.show("chat-empty");
+		const input = page.getByRole("textbox", { name: "The beginning of a story" });
+		await input.fill("One");
+		await input.press("Shift+Enter");
+		await input.pressSequentially("two");
+		await input.evaluate((element) => {
+			for (const init of [{ isComposing: true }, { keyCode: 229 }])
+				element.dispatchEvent(
+					new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true, ...init }),
+				);
+		});
+		expect(await calls(page)).toEqual([]);
+		await input.press("Enter");
+		await page.getByRole("button", { name: "Stop" }).waitFor();
+		expect(await calls(page)).toEqual([
+			{ method: "generate", options: { model: "bafyreistories15m", prompt: "One\ntwo" } },
+		]);
+		expect(await input.inputValue()).toBe("");
+		await page.close();
+	});
+
+	it("shows pieces as they come, and Stop frees the swarm and keeps the text", async () => {
+		const page = await gallery.show("chat-streaming");
+		const before = await answerText(page);
+		expect(before).toContain("She was curious");
+		await page.getByRole("button", { name: "Stop" }).click();
+		await page.getByText("stopped by you").waitFor();
+		expect((await calls(page)).at(-1)).toEqual({ method: "cancel" });
+		expect(await answerText(page)).toBe(before);
+		await page.close();
+	});
+
+	it("stops on Escape", async () => {
+		const page = await gallery.show("chat-streaming");
+		await page.getByRole("textbox").press("Escape");
+		await page.getByText("stopped by you").waitFor();
+		await page.close();
+	});
+
+	it("never makes anything but text of what a model writes", async () => {
+		const page = await gallery.show("chat-hostile");
+		expect(await answerText(page)).toContain(
+			'<img src=x onerror="window.pwned=1"><script>window.pwned=2</script>',
+		);
+		const made = await page.locator("[part=answer]").evaluate((answer) => ({
+			elements: [...answer.querySelectorAll("*")].map(({ localName }) => localName),
+			pwned: "pwned" in window,
+		}));
+		expect(made).toEqual({ elements: ["span"], pwned: false });
+		await page.close();
+	});
+
+	it("reads an answer out once when it is whole, not with every token", async () => {
+		const page = await gallery.show("chat-answered");
+		await page.evaluate(() => {
+			const status = document.querySelector("tabmesh-chat")!.shadowRoot!.querySelector("[role=status]")!;
+			const said: string[] = [];
+			Object.assign(window, { said });
+			new MutationObserver(() => {
+				const text = status.textContent ?? "";
+				if (text !== "") said.push(text);
+			}).observe(status, { childList: true, characterData: true, subtree: true });
+		});
+		await page.getByRole("textbox").fill("Again");
+		await page.getByRole("textbox").press("Enter");
+		await page.waitForFunction(() => (window as unknown as { said: string[] }).said.length === 2);
+		const said = await page.evaluate(() => (window as unknown as { said: string[] }).said);
+		expect(said[0]).toBe("The answer is being written.");
+		expect(said[1]).toContain("until the stars came out.");
+		await page.close();
+	});
+
+	it("looks at the network as soon as it is shown, and asks it for nothing", async () => {
+		const page = await gallery.show("chat-empty");
+		expect(await page.evaluate(() => window.gallery.connects)).toBe(1);
+		expect(await calls(page)).toEqual([]);
+		await page.close();
+	});
+
+	it("keeps a draft while nobody lends, and sends it once the model is whole", async () => {
+		const page = await gallery.show("chat-no-peers");
+		const input = page.getByRole("textbox");
+		await input.fill("Once");
+		await input.press("Enter");
+		expect(await calls(page)).toEqual([]);
+		expect(await page.getByRole("link", { name: "Open the lending page" }).getAttribute("href")).toBe(
+			"/lend",
+		);
+		await page.evaluate(() => {
+			const { tabmesh } = window.gallery;
+			const [model] = tabmesh.models;
+			const holders = model!.coverage.holders.map(() => 1);
+			tabmesh.becomeSwarm(
+				[{ ...model!, coverage: { holders, complete: true, missingBytes: 0, loading: 0 } }],
+				[],
+			);
+		});
+		await page.getByRole("button", { name: "Continue" }).click();
+		await page.getByRole("button", { name: "Stop" }).waitFor();
+		expect(await calls(page)).toHaveLength(1);
+		await page.close();
+	});
+
+	it("asks the same again after a peer was lost, on request", async () => {
+		const page = await gallery.show("chat-peer-lost");
+		await page.getByRole("alert").getByText("What had arrived is kept above.", { exact: false }).waitFor();
+		await page.getByRole("button", { name: "Ask again" }).click();
+		await page.waitForFunction(() => window.gallery.tabmesh.calls.length === 2);
+		const [first, second] = await calls(page);
+		expect(second).toEqual(first);
+		await page.close();
+	});
+
+	it("gives a model that chats the whole conversation", async () => {
+		const page = await gallery.show("chat-conversation");
+		const second = (await calls(page))[1] as { options: { messages: { role: string; content: string }[] } };
+		expect(second.options.messages.map(({ role }) => role)).toEqual(["user", "assistant", "user"]);
+		await page.close();
+	});
+
+	it("says how many stages are still compiling", async () => {
+		const page = await gallery.show("chat-stages-compiling");
+		await page.getByText("2 of 3 stages are compiling", { exact: true }).waitFor();
+		await page.close();
+	});
+
+	it("is used by keyboard alone, from a suggestion to Stop", async () => {
+		const page = await gallery.show("chat-empty");
+		await page.getByRole("button", { name: "Lily wanted" }).focus();
+		await page.keyboard.press("Enter");
+		await page.getByRole("button", { name: "Stop" }).waitFor();
+		await page.keyboard.press("Tab");
+		await page.keyboard.press("Enter");
+		await page.getByText("stopped by you").waitFor();
+		await page.close();
+	});
+});
