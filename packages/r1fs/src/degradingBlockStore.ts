@@ -1,0 +1,109 @@
+import { StorageQuotaError } from "@tabmesh/wire";
+import type { CID } from "multiformats/cid";
+import type { BlockStore, Degradation, FileRecord, PutOptions } from "./blockStore.ts";
+import { createMemoryBlockStore } from "./memoryBlockStore.ts";
+
+export interface DegradingBlockStoreInit {
+	/** Bytes of memory that blocks may take when the disk gives none. */
+	memoryBytes: number;
+	/** Told when the store begins to keep things in memory only. */
+	onDegraded?: (degradation: Degradation) => void;
+}
+
+/** After this long without a refusal the disk is no longer called full. */
+const forgetRefusalMs = 60_000;
+
+/**
+ * A block store that goes on in memory where the disk is full or denied, and says so with numbers.
+ *
+ * @param disk - the store beneath; or the reason why there is none
+ */
+export function createDegradingBlockStore(
+	disk: BlockStore | { deniedBy: unknown },
+	init: DegradingBlockStoreInit,
+): BlockStore {
+	const memory = createMemoryBlockStore(init.memoryBytes);
+	const beneath = "deniedBy" in disk ? undefined : disk;
+	let degraded: Degradation | undefined;
+
+	function degrade(reason: Degradation["reason"], message: string): void {
+		const begins = degraded === undefined;
+		degraded = { reason, message, since: degraded?.since ?? Date.now() };
+		if (begins) init.onDegraded?.(degraded);
+	}
+	if ("deniedBy" in disk) {
+		degrade(
+			"denied",
+			`Nothing can be kept on this device (${nameOf(disk.deniedBy)}): up to ${init.memoryBytes} bytes stay in memory until the page or program ends.`,
+		);
+	}
+	let refusedAt = 0;
+
+	return {
+		async has(cid: CID) {
+			return (await memory.has(cid)) || ((await beneath?.has(cid)) ?? false);
+		},
+		async get(cid: CID) {
+			return (await memory.get(cid)) ?? (await beneath?.get(cid));
+		},
+		async put(cid: CID, bytes: Uint8Array, options: PutOptions = {}) {
+			if (beneath) {
+				try {
+					await beneath.put(cid, bytes, options);
+					if (degraded?.reason === "quota" && Date.now() - refusedAt > forgetRefusalMs) degraded = undefined;
+					return;
+				} catch (error) {
+					// Over the user's own budget is no failure of the device: more memory would not be what the user allowed.
+					if (!(error instanceof StorageQuotaError) || error.cause === undefined) throw error;
+					refusedAt = Date.now();
+					degrade(
+						"quota",
+						`${error.shortMessage} Up to ${init.memoryBytes} bytes stay in memory until the page or program ends.`,
+					);
+				}
+			}
+			await memory.put(cid, bytes, options);
+		},
+		async keep(file: FileRecord, blocks: readonly string[]) {
+			const missing = beneath ? await beneath.keep(file, blocks) : [...blocks];
+			if (missing.length === 0) return [];
+			// A file partly in memory lives as long as the memory does.
+			return memory.keep(file, missing);
+		},
+		async file(cid: string) {
+			return (await beneath?.file(cid)) ?? (await memory.file(cid));
+		},
+		async files() {
+			const onDisk = (await beneath?.files()) ?? [];
+			const known = new Set(onDisk.map(({ cid }) => cid));
+			return [...onDisk, ...(await memory.files()).filter(({ cid }) => !known.has(cid))];
+		},
+		async setPinned(cid: string, pinned: boolean) {
+			const there = await Promise.all([memory.setPinned(cid, pinned), beneath?.setPinned(cid, pinned)]);
+			return there.includes(true);
+		},
+		async forget(cid: string) {
+			return (await memory.forget(cid)) + ((await beneath?.forget(cid)) ?? 0);
+		},
+		async usage() {
+			const inMemory = await memory.usage();
+			const memoryBytes = inMemory.usedBytes;
+			if (!beneath) return { ...inMemory, memoryBytes, degraded };
+			return { ...(await beneath.usage()), memoryBytes, degraded };
+		},
+		async setBudget(bytes: number) {
+			if (beneath) await beneath.setBudget(bytes);
+			else await memory.setBudget(Math.min(bytes, init.memoryBytes));
+		},
+		async persist() {
+			return (await beneath?.persist()) ?? false;
+		},
+		async close() {
+			await Promise.all([memory.close(), beneath?.close()]);
+		},
+	};
+}
+
+function nameOf(error: unknown): string {
+	return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}

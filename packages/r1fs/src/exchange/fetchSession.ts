@@ -1,0 +1,478 @@
+import type { Peer } from "@tabmesh/transport";
+import { FileNotFoundError } from "@tabmesh/wire";
+import { blockLimits } from "../blockLimits.ts";
+import { blockKey, verifyBlock } from "../cid.ts";
+import type { Providers } from "../providers.ts";
+import type { Want } from "../readFile.ts";
+import { BlockMissing, type BlockSource } from "./blockSource.ts";
+import { createHttpSource, type HttpOrigin } from "./httpSource.ts";
+import { createPeerSource } from "./peerSource.ts";
+
+export interface FetchSessionInit {
+	/** The file, for whoever knows providers. */
+	root: string;
+	peer?: Peer;
+	providers?: Providers;
+	origins?: readonly HttpOrigin[];
+	/** Names of sources that gave wrong bytes once; shared by all sessions of a room. */
+	refused: Set<string>;
+	/** Told of every block that was right. */
+	onReceived?: (source: string, bytes: number) => void;
+	/** Without any new block for this long, what is wanted is given up. */
+	patienceMs: number;
+}
+
+/** What a source did in a session. */
+export interface SourceView {
+	/** Peer id or origin. */
+	readonly name: string;
+	/** Bytes of blocks that were right. */
+	readonly bytes: number;
+	/** Measured over the last blocks; undefined before the first. */
+	readonly bytesPerSecond: number | undefined;
+	/** Refused since it gave bytes with a wrong hash. */
+	readonly refused: boolean;
+}
+
+interface Job {
+	readonly want: Want;
+	readonly key: string;
+	readonly promise: Promise<Uint8Array>;
+	readonly resolve: (bytes: Uint8Array) => void;
+	readonly reject: (error: Error) => void;
+	readonly attempts: Map<Source, { controller: AbortController; startedAt: number }>;
+	/** Since when every source that is here has said that it has not got it. */
+	exhaustedAt: number | undefined;
+}
+
+interface Source {
+	readonly source: BlockSource;
+	readonly inFlight: Set<Job>;
+	readonly missing: WeakSet<Job>;
+	/** Bytes per millisecond; 0 before the first block. */
+	rate: number;
+	/** Length of its blocks, averaged like the rate. */
+	blockBytes: number;
+	/** When its last answer came. */
+	heardAt: number;
+	bytes: number;
+	failures: number;
+	/** Blocks it had not got, one after the other. */
+	absences: number;
+	/** It is not asked before this time. */
+	restsUntil: number;
+}
+
+/** Sources of one file at once: more than these only divide the same downlink. */
+const sourcesAtOnce = 32;
+
+/** Work under way at a source: this much time of its measured speed, so that its line never runs dry and a late one holds little. */
+const aheadMs = 400;
+
+/** Before it is measured: one block to measure and one behind it. */
+const firstInFlight = 2;
+
+/** How often deadlines are looked at. */
+const tickMs = 250;
+
+/** A want is given to a second source after three times what its first should need, within these bounds. */
+const deadlineMs = { least: 1_000, unmeasured: 3_000, most: 10_000 };
+
+/** A source that says nothing at all for this long is reported and rests. 2 MiB on a phone's 2 Mbit/s need nine seconds. */
+const silentMs = 20_000;
+
+const restMs = { first: 1_000, most: 30_000 };
+
+/** After so many blocks that it had not got, a source is asked again later: it may be fetching the file itself. */
+const absencesInARow = 8;
+
+const rediscoverMs = 5_000;
+
+/** Providers are found in this time, or the peers that are connected anyway are asked. */
+const providersFirstMs = 1_500;
+
+/**
+ * Fetches the blocks of one file from several sources at once.
+ *
+ * Each source gets as much work as its measured speed deserves; a want that is late is given to a second one, and a source
+ * with nothing left to do races the slowest. The first right block wins and the others are cancelled. A source that gives
+ * a wrong block is reported, refused and asked no more; its wants go to the others.
+ */
+export class FetchSession {
+	readonly #init: FetchSessionInit;
+	readonly #jobs = new Map<string, Job>();
+	/** Jobs that no source is working on, in the order they are wanted. */
+	#pending: Job[] = [];
+	readonly #sources = new Map<string, Source>();
+	readonly #refused: SourceView[] = [];
+	readonly #closing = new AbortController();
+	#timer: ReturnType<typeof setInterval> | undefined;
+	#progressAt = 0;
+	#discovering = false;
+	#discoveredAt = Number.NEGATIVE_INFINITY;
+
+	constructor(init: FetchSessionInit) {
+		this.#init = init;
+		for (const origin of init.origins ?? []) this.#add(createHttpSource(origin));
+	}
+
+	/**
+	 * A block with the right hash. Wants for the same block are one want.
+	 *
+	 * @throws FileNotFoundError when nobody gave it in time
+	 */
+	fetch(want: Want): Promise<Uint8Array> {
+		const key = blockKey(want.cid);
+		const known = this.#jobs.get(key);
+		if (known) return known.promise;
+		const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+		const job: Job = { want, key, promise, resolve, reject, attempts: new Map(), exhaustedAt: undefined };
+		if (this.#closing.signal.aborted) {
+			reject(this.#closing.signal.reason);
+			return promise;
+		}
+		if (this.#jobs.size === 0) this.#progressAt = performance.now();
+		this.#jobs.set(key, job);
+		this.#pending.push(job);
+		this.#timer ??= setInterval(() => this.#tick(), tickMs);
+		if (this.#discoveredAt === Number.NEGATIVE_INFINITY) this.#discover();
+		this.#pump();
+		return promise;
+	}
+
+	/** What each source gave so far. */
+	view(): SourceView[] {
+		return [...[...this.#sources.values()].map((source) => viewOf(source, false)), ...this.#refused];
+	}
+
+	/** Cancels what is under way and lets the sources go. */
+	close(reason: Error = new FileNotFoundError("The file is not fetched any more.")): void {
+		if (this.#closing.signal.aborted) return;
+		this.#closing.abort(reason);
+		clearInterval(this.#timer);
+		for (const job of [...this.#jobs.values()]) this.#fail(job, reason);
+		for (const { source } of this.#sources.values()) source.close();
+	}
+
+	// Sources
+
+	#add(source: BlockSource): void {
+		if (
+			this.#closing.signal.aborted ||
+			this.#sources.has(source.name) ||
+			this.#init.refused.has(source.name) ||
+			this.#sources.size >= sourcesAtOnce
+		) {
+			source.close();
+			return;
+		}
+		this.#sources.set(source.name, {
+			source,
+			inFlight: new Set(),
+			missing: new WeakSet(),
+			rate: 0,
+			blockBytes: blockLimits.leafBytes,
+			heardAt: 0,
+			bytes: 0,
+			failures: 0,
+			absences: 0,
+			restsUntil: 0,
+		});
+		for (const job of this.#jobs.values()) job.exhaustedAt = undefined;
+		this.#pump();
+	}
+
+	#addPeer(remote: string): void {
+		const { peer } = this.#init;
+		if (!peer || remote === peer.id || this.#sources.has(remote)) return;
+		this.#add(createPeerSource(peer, remote));
+	}
+
+	#discover(): void {
+		if (this.#discovering) return;
+		this.#discovering = true;
+		this.#discoveredAt = performance.now();
+		const search = this.#find();
+		void search.finally(() => {
+			this.#discovering = false;
+			this.#tick();
+		});
+	}
+
+	async #find(): Promise<void> {
+		const { providers, peer } = this.#init;
+		const connected = (): void => {
+			for (const { peer: remote, path } of peer?.connections ?? []) {
+				if (path === "direct" || path === "turn") this.#addPeer(remote);
+			}
+		};
+		if (!providers) return connected();
+		const timer = setTimeout(connected, providersFirstMs);
+		try {
+			const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(this.#init.patienceMs)]);
+			for await (const provider of providers.find(this.#init.root, { signal })) {
+				if (signal.aborted) break;
+				if ("peer" in provider) this.#addPeer(provider.peer);
+				else this.#add(createHttpSource(provider.origin));
+			}
+		} catch {
+			// Whoever looks for providers may fail; the sources that are known remain.
+		} finally {
+			clearTimeout(timer);
+		}
+		connected();
+	}
+
+	#refuse(source: Source): void {
+		const { name } = source.source;
+		this.#init.refused.add(name);
+		this.#refused.push(viewOf(source, true));
+		this.#sources.delete(name);
+		this.#release(source);
+		source.source.accuse("wrong-bytes");
+		source.source.close();
+	}
+
+	#rest(source: Source): void {
+		source.failures++;
+		source.restsUntil = performance.now() + Math.min(restMs.most, restMs.first * 2 ** (source.failures - 1));
+		this.#release(source);
+	}
+
+	/** Takes all work from a source and queues it again. */
+	#release(source: Source): void {
+		for (const job of [...source.inFlight]) {
+			const attempt = job.attempts.get(source);
+			this.#ended(source, job);
+			attempt?.controller.abort();
+		}
+	}
+
+	// Work
+
+	#pump(): void {
+		if (this.#closing.signal.aborted) return;
+		const now = performance.now();
+		const usable = [...this.#sources.values()]
+			.filter((source) => source.restsUntil <= now)
+			.sort((a, b) => (b.rate || Number.POSITIVE_INFINITY) - (a.rate || Number.POSITIVE_INFINITY));
+		for (const source of usable) {
+			let room = capacityOf(source) - source.inFlight.size;
+			for (let at = 0; room > 0 && at < this.#pending.length; ) {
+				const job = this.#pending[at]!;
+				if (source.missing.has(job) || !source.source.offers(job.want)) {
+					at++;
+					continue;
+				}
+				this.#pending.splice(at, 1);
+				this.#attempt(source, job);
+				room--;
+			}
+		}
+		for (const source of usable) if (source.inFlight.size === 0 && source.rate > 0) this.#race(source, now);
+	}
+
+	/** An idle source takes the want whose source will need longest, if it would be done before. */
+	#race(source: Source, now: number): void {
+		let chosen: Job | undefined;
+		let longest = 1.5 * (source.blockBytes / source.rate);
+		for (const job of this.#jobs.values()) {
+			if (job.attempts.size !== 1 || source.missing.has(job) || !source.source.offers(job.want)) continue;
+			const [slow, { startedAt }] = [...job.attempts][0]!;
+			const size = job.want.size ?? slow.blockBytes;
+			const left = slow.rate > 0 ? (slow.inFlight.size * size) / slow.rate : now - startedAt;
+			if (left > longest) {
+				longest = left;
+				chosen = job;
+			}
+		}
+		if (chosen) this.#attempt(source, chosen);
+	}
+
+	#attempt(source: Source, job: Job): void {
+		const controller = new AbortController();
+		const startedAt = performance.now();
+		job.attempts.set(source, { controller, startedAt });
+		job.exhaustedAt = undefined;
+		source.inFlight.add(job);
+		source.source.fetch(job.want, controller.signal).then(
+			(bytes) => this.#arrived(source, job, bytes, startedAt),
+			(error) => this.#failed(source, job, controller.signal, error),
+		);
+	}
+
+	async #arrived(source: Source, job: Job, bytes: Uint8Array, startedAt: number): Promise<void> {
+		const now = performance.now();
+		const elapsed = Math.max(0.1, now - Math.max(startedAt, source.heardAt));
+		const rate = bytes.byteLength / elapsed;
+		source.blockBytes =
+			source.rate === 0 ? bytes.byteLength : source.blockBytes * 0.7 + bytes.byteLength * 0.3;
+		source.rate = source.rate === 0 ? rate : source.rate * 0.7 + rate * 0.3;
+		source.heardAt = now;
+		const stillWanted = this.#jobs.get(job.key) === job;
+		this.#ended(source, job, false);
+		// The hash takes milliseconds: the source gets its next work meanwhile.
+		this.#pump();
+		try {
+			if (bytes.byteLength > blockLimits.blockBytes) throw new RangeError("longer than any block");
+			await verifyBlock(job.want.cid, bytes);
+		} catch {
+			if (this.#sources.get(source.source.name) === source) this.#refuse(source);
+			this.#requeue(job);
+			this.#pump();
+			return;
+		}
+		source.failures = 0;
+		source.absences = 0;
+		if (!stillWanted || this.#jobs.get(job.key) !== job) return;
+		source.bytes += bytes.byteLength;
+		this.#progressAt = now;
+		this.#jobs.delete(job.key);
+		const others = [...job.attempts];
+		job.attempts.clear();
+		for (const [other, { controller }] of others) {
+			other.inFlight.delete(job);
+			controller.abort();
+		}
+		this.#pending = this.#pending.filter((waiting) => waiting !== job);
+		this.#init.onReceived?.(source.source.name, bytes.byteLength);
+		job.resolve(bytes);
+		this.#stopWhenIdle();
+		this.#pump();
+	}
+
+	#failed(source: Source, job: Job, signal: AbortSignal, error: unknown): void {
+		if (signal.aborted) return;
+		source.heardAt = performance.now();
+		this.#ended(source, job);
+		if (error instanceof BlockMissing) {
+			source.missing.add(job);
+			if (++source.absences >= absencesInARow && source.bytes === 0) {
+				source.absences = 0;
+				source.restsUntil = performance.now() + rediscoverMs;
+			}
+		} else {
+			this.#rest(source);
+		}
+		this.#pump();
+	}
+
+	/** A source does not work on a job any more; the job waits again if nobody else does. */
+	#ended(source: Source, job: Job, again = true): void {
+		source.inFlight.delete(job);
+		job.attempts.delete(source);
+		if (again) this.#requeue(job);
+	}
+
+	#requeue(job: Job): void {
+		if (job.attempts.size === 0 && this.#jobs.get(job.key) === job && !this.#pending.includes(job)) {
+			this.#pending.unshift(job);
+		}
+	}
+
+	#fail(job: Job, error: Error): void {
+		this.#jobs.delete(job.key);
+		this.#pending = this.#pending.filter((waiting) => waiting !== job);
+		for (const [source, { controller }] of job.attempts) {
+			source.inFlight.delete(job);
+			controller.abort();
+		}
+		job.attempts.clear();
+		job.reject(error);
+		this.#stopWhenIdle();
+	}
+
+	#stopWhenIdle(): void {
+		if (this.#jobs.size > 0) return;
+		clearInterval(this.#timer);
+		this.#timer = undefined;
+	}
+
+	// Deadlines
+
+	#tick(): void {
+		if (this.#jobs.size === 0 || this.#closing.signal.aborted) return;
+		const now = performance.now();
+		for (const source of [...this.#sources.values()]) this.#watch(source, now);
+		this.#pump();
+		const idle = [...this.#sources.values()].every((source) => source.inFlight.size === 0);
+		if (idle && !this.#discovering && now - this.#discoveredAt > rediscoverMs) this.#discover();
+		for (const job of [...this.#jobs.values()]) {
+			const hopeless =
+				!this.#discovering &&
+				job.attempts.size === 0 &&
+				[...this.#sources.values()].every(
+					(source) => source.missing.has(job) || !source.source.offers(job.want),
+				);
+			if (!hopeless) {
+				job.exhaustedAt = undefined;
+				continue;
+			}
+			job.exhaustedAt ??= now;
+			// Without any source there is nothing to wait for; those that are here may be fetching the file themselves.
+			if (this.#sources.size === 0 || now - job.exhaustedAt > rediscoverMs)
+				this.#fail(job, this.#notFound(job));
+		}
+		if (now - this.#progressAt > this.#init.patienceMs) {
+			for (const job of [...this.#jobs.values()]) this.#fail(job, this.#notFound(job));
+		}
+	}
+
+	#watch(source: Source, now: number): void {
+		for (const job of [...source.inFlight]) {
+			const attempt = job.attempts.get(source);
+			if (!attempt) continue;
+			if (now - Math.max(attempt.startedAt, source.heardAt) > silentMs) {
+				source.source.accuse("timeout");
+				this.#rest(source);
+				return;
+			}
+			if (job.attempts.size > 1 || now - attempt.startedAt < deadlineOf(source)) continue;
+			const second = [...this.#sources.values()]
+				.filter(
+					(other) =>
+						other !== source &&
+						other.restsUntil <= now &&
+						!other.missing.has(job) &&
+						other.source.offers(job.want) &&
+						other.inFlight.size <= capacityOf(other),
+				)
+				.sort((a, b) => b.rate - a.rate)[0];
+			if (second) this.#attempt(second, job);
+		}
+	}
+
+	#notFound(job: Job): FileNotFoundError {
+		const asked = this.view();
+		return new FileNotFoundError(
+			asked.length === 0
+				? `Nobody who is here has ${this.#init.root}.`
+				: `None of the ${asked.length} sources that are here gave a block of ${this.#init.root} in time.`,
+			{
+				metaMessages: ["Try again when a peer that has the file is online, or give an origin on the web."],
+				details: { cid: this.#init.root, block: job.want.cid.toString(), sources: asked.length },
+			},
+		);
+	}
+}
+
+function capacityOf(source: Source): number {
+	if (source.rate === 0) return firstInFlight;
+	const blocks = Math.ceil((source.rate * aheadMs) / Math.max(1, source.blockBytes)) + 1;
+	return Math.min(source.source.maxInFlight, blocks);
+}
+
+function deadlineOf(source: Source): number {
+	if (source.rate === 0) return deadlineMs.unmeasured;
+	const due = (3 * source.inFlight.size * source.blockBytes) / source.rate;
+	return Math.min(deadlineMs.most, Math.max(deadlineMs.least, due));
+}
+
+function viewOf(source: Source, refused: boolean): SourceView {
+	return {
+		name: source.source.name,
+		bytes: source.bytes,
+		bytesPerSecond: source.rate > 0 ? Math.round(source.rate * 1000) : undefined,
+		refused,
+	};
+}

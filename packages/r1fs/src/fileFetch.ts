@@ -1,0 +1,99 @@
+import { FileNotFoundError, type StorageQuotaError } from "@tabmesh/wire";
+import type { CID } from "multiformats/cid";
+import { blockLimits } from "./blockLimits.ts";
+import type { BlockStore } from "./blockStore.ts";
+import { blockKey } from "./cid.ts";
+import type { FetchSession, SourceView } from "./exchange/fetchSession.ts";
+import type { Want } from "./readFile.ts";
+
+export interface FileFetchInit {
+	root: CID;
+	store: BlockStore;
+	/** Makes the session at the first block that is not here; undefined where only what is here may be read. */
+	connect: ((onReceived: (source: string, bytes: number) => void) => FetchSession) | undefined;
+	/** `must`: fails where a block cannot be kept; `may`: goes on without keeping; `not`: keeps nothing. */
+	keep: "must" | "may" | "not";
+	signal: AbortSignal;
+}
+
+/** Blocks that are being written while others arrive: the disk must not hold up the network, nor the network fill the memory. */
+const writesAtOnce = 8;
+
+/** One file's blocks: from the store where they are, else from a session, and then into the store. */
+export class FileFetch {
+	/** Key and length of every block that was read. */
+	readonly blocks = new Map<string, number>();
+	/** Bytes by source. */
+	readonly from: Record<string, number> = {};
+	readonly startedAt = Date.now();
+	/** Whether all blocks that were read are in the store. */
+	stored = true;
+	readonly #init: FileFetchInit;
+	readonly #writes = new Set<Promise<void>>();
+	#failure: StorageQuotaError | Error | undefined;
+	#session: FetchSession | undefined;
+	readonly #abort = (): void => this.#session?.close(this.#init.signal.reason);
+
+	constructor(init: FileFetchInit) {
+		this.#init = init;
+		if (init.keep === "not") this.stored = false;
+		init.signal.addEventListener("abort", this.#abort, { once: true });
+	}
+
+	/** @throws FileNotFoundError, StorageQuotaError where blocks must be kept, the signal's reason */
+	readonly getBlock = async (want: Want): Promise<Uint8Array> => {
+		const { store, signal, root } = this.#init;
+		signal.throwIfAborted();
+		const kept = await store.get(want.cid);
+		signal.throwIfAborted();
+		if (kept) {
+			this.#seen(want.cid, kept.byteLength);
+			return kept;
+		}
+		this.#session ??= this.#init.connect?.((source, bytes) => {
+			this.from[source] = (this.from[source] ?? 0) + bytes;
+		});
+		if (!this.#session) {
+			throw new FileNotFoundError(`A block of ${root} is not kept here.`, {
+				details: { cid: root.toString(), block: want.cid.toString() },
+			});
+		}
+		const bytes = await this.#session.fetch(want);
+		this.#seen(want.cid, bytes.byteLength);
+		await this.#write(want.cid, bytes);
+		return bytes;
+	};
+
+	sources(): SourceView[] {
+		return this.#session?.view() ?? [];
+	}
+
+	/** Resolves when everything that was read is written. @throws StorageQuotaError where it must be kept and cannot */
+	async settle(): Promise<void> {
+		await Promise.all(this.#writes);
+		if (this.#failure) throw this.#failure;
+	}
+
+	/** Ends what is under way. */
+	close(): void {
+		this.#init.signal.removeEventListener("abort", this.#abort);
+		this.#session?.close();
+	}
+
+	#seen(cid: CID, size: number): void {
+		if (this.blocks.size < blockLimits.fileBlocks) this.blocks.set(blockKey(cid), size);
+		else this.stored = false;
+	}
+
+	async #write(cid: CID, bytes: Uint8Array): Promise<void> {
+		if (this.#failure) throw this.#failure;
+		if (!this.stored) return;
+		const write = this.#init.store.put(cid, bytes, { keepSince: this.startedAt }).catch((error: Error) => {
+			this.stored = false;
+			if (this.#init.keep === "must") this.#failure = error;
+		});
+		this.#writes.add(write);
+		void write.finally(() => this.#writes.delete(write));
+		while (this.#writes.size > writesAtOnce) await Promise.race(this.#writes);
+	}
+}

@@ -1,0 +1,367 @@
+import { StorageQuotaError } from "@tabmesh/wire";
+import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB } from "idb";
+import type { CID } from "multiformats/cid";
+import type { BlockStore, FileRecord, PutOptions, StorageUsage } from "./blockStore.ts";
+import { blockKey, verifyBlock } from "./cid.ts";
+
+interface BlockEntry {
+	key: string;
+	size: number;
+	/** Milliseconds since 1970. */
+	usedAt: number;
+}
+
+interface BlockDatabase extends DBSchema {
+	/** The bytes, by key. */
+	blocks: { key: string; value: Uint8Array<ArrayBuffer> };
+	/** What eviction needs to know of each block: reading it must not read the bytes. */
+	entries: { key: string; value: BlockEntry; indexes: { usedAt: number } };
+	files: { key: string; value: FileRecord };
+	/** The keys of a file's blocks, by the file's CID. */
+	fileBlocks: { key: string; value: string[] };
+	/** `usedBytes` and `budgetBytes`: changed in the same transactions as the blocks, so all tabs count the same. */
+	totals: { key: string; value: number };
+}
+
+type Names = ("blocks" | "entries" | "files" | "fileBlocks" | "totals")[];
+const everything: Names = ["blocks", "entries", "files", "fileBlocks", "totals"];
+type Writing = IDBPTransaction<BlockDatabase, Names, "readwrite">;
+
+// Times of use are written together: a write transaction for each read would make every read wait for the disk.
+const touchesKept = 256;
+const touchEveryMs = 5_000;
+
+// A sweep frees this share of the budget beyond what is needed, or every later block would sweep again.
+const sweepShare = 0.02;
+
+export interface IndexedBlockStoreInit {
+	/** Name of the database. */
+	name: string;
+	/** Budget of a store that has none yet. */
+	budgetBytes: number;
+}
+
+/**
+ * Blocks in IndexedDB. Every change is one transaction, so a tab that is killed leaves all of it or nothing; transactions
+ * of several tabs wait for each other. Sweeps hold a Web Lock besides, so that two tabs that are both full do not evict twice.
+ *
+ * @throws the browser's own error where IndexedDB cannot be opened
+ */
+export async function openIndexedBlockStore(init: IndexedBlockStoreInit): Promise<BlockStore> {
+	const database = await openDB<BlockDatabase>(init.name, 1, {
+		upgrade(fresh) {
+			fresh.createObjectStore("blocks");
+			fresh.createObjectStore("entries", { keyPath: "key" }).createIndex("usedAt", "usedAt");
+			fresh.createObjectStore("files", { keyPath: "cid" });
+			fresh.createObjectStore("fileBlocks");
+			fresh.createObjectStore("totals");
+		},
+		// A newer version in another tab must not wait for this one.
+		blocking: () => database?.close(),
+	});
+	const store = new IndexedBlockStore(init.name, database);
+	await store.start(init.budgetBytes);
+	return store;
+}
+
+class IndexedBlockStore implements BlockStore {
+	readonly #name: string;
+	readonly #database: IDBPDatabase<BlockDatabase>;
+	readonly #touched = new Map<string, number>();
+	#touchTimer: ReturnType<typeof setTimeout> | undefined;
+
+	constructor(name: string, database: IDBPDatabase<BlockDatabase>) {
+		this.#name = name;
+		this.#database = database;
+	}
+
+	async start(budgetBytes: number): Promise<void> {
+		const transaction = this.#database.transaction("totals", "readwrite");
+		const totals = transaction.objectStore("totals");
+		if ((await totals.get("budgetBytes")) === undefined) await totals.put(budgetBytes, "budgetBytes");
+		await transaction.done;
+	}
+
+	async has(cid: CID): Promise<boolean> {
+		return (await this.#database.count("entries", blockKey(cid))) > 0;
+	}
+
+	async get(cid: CID): Promise<Uint8Array<ArrayBuffer> | undefined> {
+		const key = blockKey(cid);
+		const bytes = await this.#database.get("blocks", key);
+		if (!bytes) return undefined;
+		try {
+			await verifyBlock(cid, bytes);
+		} catch {
+			await this.#writing(everything, (transaction) => this.#evictKeys(transaction, [key]));
+			return undefined;
+		}
+		this.#touch(key);
+		return bytes;
+	}
+
+	async put(cid: CID, bytes: Uint8Array, options: PutOptions = {}): Promise<void> {
+		const key = blockKey(cid);
+		// An array of its own: storing a view clones the whole buffer behind it.
+		const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+		const neededBytes = own.byteLength;
+		try {
+			if (await this.#tryPut(key, own as Uint8Array<ArrayBuffer>)) return;
+			await this.#sweep(neededBytes, options.keepSince ?? Number.POSITIVE_INFINITY);
+			if (await this.#tryPut(key, own as Uint8Array<ArrayBuffer>)) return;
+		} catch (cause) {
+			if (!isQuotaExceeded(cause)) throw cause;
+			throw await this.#full(neededBytes, cause);
+		}
+		throw await this.#full(neededBytes);
+	}
+
+	/** @returns false where the budget has no room */
+	async #tryPut(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+		return this.#writing(["blocks", "entries", "totals"], async (transaction) => {
+			const entries = transaction.objectStore("entries");
+			const totals = transaction.objectStore("totals");
+			const known = await entries.get(key);
+			if (known) {
+				await entries.put({ ...known, usedAt: Date.now() });
+				return true;
+			}
+			const used = (await totals.get("usedBytes")) ?? 0;
+			if (used + bytes.byteLength > ((await totals.get("budgetBytes")) ?? 0)) return false;
+			await Promise.all([
+				transaction.objectStore("blocks").put(bytes, key),
+				entries.put({ key, size: bytes.byteLength, usedAt: Date.now() }),
+				totals.put(used + bytes.byteLength, "usedBytes"),
+			]);
+			return true;
+		});
+	}
+
+	async keep(file: FileRecord, blocks: readonly string[]): Promise<string[]> {
+		return this.#writing(everything, async (transaction) => {
+			const entries = transaction.objectStore("entries");
+			const here = await Promise.all(blocks.map((key) => entries.count(key)));
+			const missing = blocks.filter((_, i) => here[i] === 0);
+			if (missing.length > 0) return missing;
+			await Promise.all([
+				transaction.objectStore("files").put(file),
+				transaction.objectStore("fileBlocks").put([...blocks], file.cid),
+			]);
+			return [];
+		});
+	}
+
+	file(cid: string): Promise<FileRecord | undefined> {
+		return this.#database.get("files", cid);
+	}
+
+	files(): Promise<FileRecord[]> {
+		return this.#database.getAll("files");
+	}
+
+	setPinned(cid: string, pinned: boolean): Promise<boolean> {
+		return this.#writing(["files"], async (transaction) => {
+			const files = transaction.objectStore("files");
+			const file = await files.get(cid);
+			if (!file) return false;
+			await files.put({ ...file, pinned });
+			return true;
+		});
+	}
+
+	forget(cid: string): Promise<number> {
+		return this.#writing(everything, async (transaction) => {
+			const fileBlocks = transaction.objectStore("fileBlocks");
+			const blocks = await fileBlocks.get(cid);
+			if (!blocks) return 0;
+			await Promise.all([fileBlocks.delete(cid), transaction.objectStore("files").delete(cid)]);
+			const needed = new Set((await fileBlocks.getAll()).flat());
+			return this.#dropKeys(
+				transaction,
+				blocks.filter((key) => !needed.has(key)),
+			);
+		});
+	}
+
+	async usage(): Promise<StorageUsage> {
+		const transaction = this.#database.transaction(everything, "readonly");
+		const totals = transaction.objectStore("totals");
+		const [usedBytes, budgetBytes, files] = await Promise.all([
+			totals.get("usedBytes"),
+			totals.get("budgetBytes"),
+			transaction.objectStore("files").getAll(),
+		]);
+		// Files that share blocks are counted with all of theirs, unless that would be more than there is.
+		const pinned = files.filter((file) => file.pinned).reduce((sum, file) => sum + file.storedBytes, 0);
+		const { quota, usage } = await estimate();
+		return {
+			budgetBytes: budgetBytes ?? 0,
+			usedBytes: usedBytes ?? 0,
+			pinnedBytes: Math.min(pinned, usedBytes ?? 0),
+			memoryBytes: 0,
+			quotaBytes: quota,
+			originBytes: usage,
+			persisted: (await globalThis.navigator?.storage?.persisted?.()) ?? false,
+			degraded: undefined,
+		};
+	}
+
+	async setBudget(bytes: number): Promise<void> {
+		await this.#database.put("totals", bytes, "budgetBytes");
+		await this.#sweep(0, Number.POSITIVE_INFINITY);
+	}
+
+	async persist(): Promise<boolean> {
+		return (await globalThis.navigator?.storage?.persist?.()) ?? false;
+	}
+
+	async close(): Promise<void> {
+		await this.#writeTouches();
+		this.#database.close();
+	}
+
+	// Eviction
+
+	/** Evicts what was used longest ago until `neededBytes` more fit, sparing pinned files and what was used since `keepSince`. */
+	async #sweep(neededBytes: number, keepSince: number): Promise<void> {
+		await this.#writeTouches();
+		await underLock(`${this.#name}:sweep`, () =>
+			this.#writing(everything, async (transaction) => {
+				const totals = transaction.objectStore("totals");
+				const budget = (await totals.get("budgetBytes")) ?? 0;
+				let used = (await totals.get("usedBytes")) ?? 0;
+				if (used + neededBytes <= budget) return;
+				const target = budget - Math.max(neededBytes, budget * sweepShare);
+				const pinned = await this.#pinnedKeys(transaction);
+				const doomed: string[] = [];
+				const byUse = transaction.objectStore("entries").index("usedAt");
+				let cursor = await byUse.openCursor();
+				while (cursor && used > target && cursor.value.usedAt < keepSince) {
+					if (!pinned.has(cursor.value.key)) {
+						doomed.push(cursor.value.key);
+						used -= cursor.value.size;
+					}
+					cursor = await cursor.continue();
+				}
+				await this.#evictKeys(transaction, doomed);
+			}),
+		);
+	}
+
+	async #pinnedKeys(transaction: Writing): Promise<Set<string>> {
+		const files = await transaction.objectStore("files").getAll();
+		const fileBlocks = transaction.objectStore("fileBlocks");
+		const lists = await Promise.all(
+			files.filter(({ pinned }) => pinned).map(({ cid }) => fileBlocks.get(cid)),
+		);
+		return new Set(lists.flatMap((keys) => keys ?? []));
+	}
+
+	/** Drops blocks, and the records of files that are no longer whole. */
+	async #evictKeys(transaction: Writing, keys: readonly string[]): Promise<void> {
+		if (keys.length === 0) return;
+		await this.#dropKeys(transaction, keys);
+		const gone = new Set(keys);
+		let cursor = await transaction.objectStore("fileBlocks").openCursor();
+		while (cursor) {
+			if (cursor.value.some((key) => gone.has(key))) {
+				await Promise.all([transaction.objectStore("files").delete(cursor.key), cursor.delete()]);
+			}
+			cursor = await cursor.continue();
+		}
+	}
+
+	async #dropKeys(transaction: Writing, keys: readonly string[]): Promise<number> {
+		const blocks = transaction.objectStore("blocks");
+		const entries = transaction.objectStore("entries");
+		const totals = transaction.objectStore("totals");
+		const sizes = await Promise.all(keys.map(async (key) => (await entries.get(key))?.size ?? 0));
+		await Promise.all(keys.flatMap((key) => [blocks.delete(key), entries.delete(key)]));
+		const freed = sizes.reduce((sum, size) => sum + size, 0);
+		await totals.put(Math.max(0, ((await totals.get("usedBytes")) ?? 0) - freed), "usedBytes");
+		return freed;
+	}
+
+	// Times of use
+
+	#touch(key: string): void {
+		this.#touched.set(key, Date.now());
+		if (this.#touched.size >= touchesKept) void this.#writeTouches().catch(() => {});
+		else this.#touchTimer ??= setTimeout(() => void this.#writeTouches().catch(() => {}), touchEveryMs);
+	}
+
+	async #writeTouches(): Promise<void> {
+		clearTimeout(this.#touchTimer);
+		this.#touchTimer = undefined;
+		if (this.#touched.size === 0) return;
+		const touched = [...this.#touched];
+		this.#touched.clear();
+		await this.#writing(["entries"], async (transaction) => {
+			const entries = transaction.objectStore("entries");
+			await Promise.all(
+				touched.map(async ([key, usedAt]) => {
+					const entry = await entries.get(key);
+					if (entry && entry.usedAt < usedAt) await entries.put({ ...entry, usedAt });
+				}),
+			);
+		});
+	}
+
+	async #writing<T>(names: Names, change: (transaction: Writing) => Promise<T>): Promise<T> {
+		const transaction = this.#database.transaction(names, "readwrite") as Writing;
+		try {
+			const result = await change(transaction);
+			await transaction.done;
+			return result;
+		} catch (error) {
+			transaction.done.catch(() => {});
+			// The transaction says why it was undone; the request that met it first says only that it was.
+			const cause = transaction.error ?? error;
+			try {
+				transaction.abort();
+			} catch {
+				// It ended by itself.
+			}
+			throw cause;
+		}
+	}
+
+	async #full(neededBytes: number, cause?: unknown): Promise<StorageQuotaError> {
+		const { usedBytes, budgetBytes, quotaBytes, originBytes } = await this.usage();
+		const message = cause
+			? `The browser refuses ${neededBytes} more bytes: it gives this site ${quotaBytes ?? "an unknown number of"} bytes, ${originBytes ?? usedBytes} are taken.`
+			: `There is no room for ${neededBytes} more bytes: ${usedBytes} of the ${budgetBytes} bytes allowed are taken, and nothing can be evicted.`;
+		return new StorageQuotaError(message, {
+			cause,
+			metaMessages: ["Remove or unpin files, or allow more room."],
+			details: {
+				neededBytes,
+				usedBytes,
+				budgetBytes,
+				quotaBytes: quotaBytes ?? null,
+				originBytes: originBytes ?? null,
+			},
+		});
+	}
+}
+
+export function isQuotaExceeded(error: unknown): boolean {
+	for (let at = error, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth++) {
+		// Firefox's older name for the same.
+		if (at.name === "QuotaExceededError" || at.name === "NS_ERROR_DOM_QUOTA_REACHED") return true;
+	}
+	return false;
+}
+
+async function estimate(): Promise<StorageEstimate> {
+	try {
+		return (await globalThis.navigator?.storage?.estimate?.()) ?? {};
+	} catch {
+		return {};
+	}
+}
+
+async function underLock<T>(name: string, work: () => Promise<T>): Promise<T> {
+	const locks = globalThis.navigator?.locks;
+	return locks ? await locks.request(name, work) : await work();
+}
