@@ -39,11 +39,11 @@ test("a visitor types a beginning and reads the story that three tabs write", as
 		const chat = await openChat(browser, network.url);
 		const prompt = chat.getByRole("textbox");
 		await prompt.fill("Once upon a time, there was a little dog");
-		await expect(chat.getByRole("button", { name: /^(Continue|Send|Write)/ })).toBeEnabled();
+		await expect(chat.getByRole("button", { name: "Continue" })).toBeEnabled();
 		await prompt.press("Enter");
 		const story = chat.getByRole("region", { name: /conversation/i });
 		await expect(story).toContainText("named Spot. Spot loved to play outside in the sun.");
-		await expect(story).toContainText(/tokens? (per second|a second|\/s)|\/s/i);
+		await expect(story).toContainText(/\d tokens\/s/);
 	} finally {
 		await network.stop();
 	}

@@ -75,14 +75,18 @@ export async function askTokens(
 		while (!mesh.models[0]?.coverage.complete || serving() < (options.minStages ?? 1)) {
 			await new Promise((resolve) => setTimeout(resolve, 50));
 		}
-		const { tokens, text, finishReason, stages } = await mesh.generate({ ...options }).summary;
-		return {
-			tokens: [...tokens],
-			text,
-			finishReason,
-			peers: stages.map(({ peer }) => peer),
-			spans: stages.map(({ span }) => [span.from, span.to] as const),
-		};
+		try {
+			const { tokens, text, finishReason, stages } = await mesh.generate({ ...options }).summary;
+			return {
+				tokens: [...tokens],
+				text,
+				finishReason,
+				peers: stages.map(({ peer }) => peer),
+				spans: stages.map(({ span }) => [span.from, span.to] as const),
+			};
+		} finally {
+			await mesh.close();
+		}
 	}, request);
 }
 
@@ -90,6 +94,10 @@ export async function askTokens(
 export async function lenders(page: Page): Promise<string[]> {
 	return page.locator("tabmesh-chat").evaluate(async (element) => {
 		const mesh = await (element as unknown as ChatElement).connect(new AbortController().signal);
-		return mesh.members.filter(({ lends }) => lends !== undefined).map(({ peer }) => peer);
+		const found = () => mesh.members.filter(({ lends }) => lends !== undefined).map(({ peer }) => peer);
+		while (found().length === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+		const peers = found();
+		await mesh.close();
+		return peers;
 	});
 }
