@@ -6,9 +6,9 @@ import {
 	type PeerIdentity,
 } from "@tabmesh/dauth";
 import { createDirectory, type Directory, type Member } from "@tabmesh/directory";
-import type { ShardSource } from "@tabmesh/model";
+import { type ChunkStore, openChunkStore, type ShardSource } from "@tabmesh/model";
 import { type ConnectionView, createPeer, type Peer } from "@tabmesh/transport";
-import { InvalidParameterError, ModelNotFoundError, type Site } from "@tabmesh/wire";
+import { InvalidParameterError, ModelNotFoundError, type Site, type TabmeshError } from "@tabmesh/wire";
 import { TypedEventEmitter } from "main-event";
 import { DeviceLender } from "./deviceLender.ts";
 import { modelView } from "./modelView.ts";
@@ -25,7 +25,7 @@ import type {
 	TabmeshEvents,
 } from "./tabmesh.ts";
 import { TextGeneration } from "./textGeneration.ts";
-import { weightSource } from "./weightSource.ts";
+import { storeOrNone, weightSource } from "./weightSource.ts";
 
 /** Program and version, as other peers' logs show it. */
 const agent = "tabmesh/0.1.0";
@@ -68,7 +68,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
 			verifier: createEnvelopeVerifier(),
 			room: site.room,
 		});
-		return new ConnectedTabmesh({ relay, site, identity, peer, signer, directory });
+		return new ConnectedTabmesh({ relay, site, identity, peer, signer, directory, cache: options.cacheDir });
 	} catch (error) {
 		await peer?.stop();
 		await identity.release();
@@ -83,6 +83,7 @@ interface Parts {
 	readonly peer: Peer;
 	readonly signer: EnvelopeSigner;
 	readonly directory: Directory;
+	readonly cache: string | undefined;
 }
 
 class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabmesh {
@@ -91,6 +92,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	readonly #known: NetworkModel[] = [];
 	readonly #sources = new Map<string, Promise<ShardSource>>();
 	readonly #closing = new AbortController();
+	#store: Promise<ChunkStore | undefined> | undefined;
 	#lender: Lender | undefined;
 	#views: readonly ModelView[] | undefined;
 	readonly #onPageHide = (): void => void this.close();
@@ -192,6 +194,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		await this.#lender?.leave();
 		await directory.stop();
 		await peer.stop();
+		await (await this.#store)?.close();
 		await identity.release();
 	}
 
@@ -203,6 +206,19 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	readonly #onConnection = (): void => {
 		this.dispatchEvent(new Event("connections"));
 	};
+
+	readonly #onNotice = (error: TabmeshError): void => {
+		this.dispatchEvent(new CustomEvent("notice", { detail: error }));
+	};
+
+	#openStore(): Promise<ChunkStore | undefined> {
+		const { cache } = this.#parts;
+		// A page has one store by a fixed name; in Node a folder has to be given.
+		const location = "indexedDB" in globalThis ? "tabmesh-weights" : cache;
+		if (location === undefined) return Promise.resolve(undefined);
+		this.#store ??= storeOrNone(openChunkStore(location), this.#onNotice);
+		return this.#store;
+	}
 
 	#rank(model: NetworkModel): number {
 		return this.#parts.site.models.findIndex((listed) => listed.id === model.id);
@@ -225,7 +241,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	#source(model: NetworkModel): Promise<ShardSource> {
 		const known = this.#sources.get(model.id);
 		if (known) return known;
-		const source = weightSource(model);
+		const source = weightSource(model, { store: this.#openStore(), onNotice: this.#onNotice });
 		this.#sources.set(model.id, source);
 		return source;
 	}

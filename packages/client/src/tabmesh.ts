@@ -9,6 +9,8 @@ export interface ConnectOptions {
 	relay?: string;
 	/** Node: where the peer key is kept; without it every connection is a new peer. Pages keep theirs in a key slot. */
 	keyFile?: string;
+	/** Node: folder in which weights are kept between starts; without it nothing is kept. Pages keep theirs in IndexedDB. */
+	cacheDir?: string;
 	signal?: AbortSignal;
 }
 
@@ -17,6 +19,8 @@ export interface TabmeshEvents {
 	swarm: Event;
 	/** A connection came, went or changed. */
 	connections: Event;
+	/** Something went wrong that ended nothing: an origin that serves wrong bytes, a device without room for weights. */
+	notice: CustomEvent<TabmeshError>;
 }
 
 /** A model as people choose it, and how much of it the swarm holds now. */
