@@ -78,7 +78,7 @@ function precompress(): Plugin {
 		configResolved(config) {
 			folder = config.build.outDir;
 		},
-		async closeBundle() {
+		async writeBundle() {
 			const entries = await readdir(folder, { recursive: true, withFileTypes: true });
 			const files = entries.filter((entry) => entry.isFile() && compressible.test(entry.name));
 			await Promise.all(
@@ -132,7 +132,16 @@ export default defineConfig({
 		sourcemap: false,
 		reportCompressedSize: false,
 		chunkSizeWarningLimit: 1024,
-		rolldownOptions: { input: pages },
+		rolldownOptions: {
+			input: pages,
+			output: {
+				// Every room's entry is src/index.ts: the room's name tells more in a network log than "src".
+				chunkFileNames: ({ facadeModuleId, name }) => {
+					const room = /\/(?:packages|workers)\/([^/]+)\/src\/index/.exec(facadeModuleId ?? "")?.[1];
+					return `assets/${room ?? name}-[hash].js`;
+				},
+			},
+		},
 	},
 	server: { headers: isolation },
 	preview: { headers: isolation },
