@@ -55,6 +55,8 @@ export async function openFileBlockStore(init: { folder: string; budgetBytes: nu
 class FileBlockStore implements BlockStore {
 	readonly #folder: string;
 	readonly #entries = new Map<string, Entry>();
+	/** Blocks that are counted and perhaps not yet in their place. */
+	readonly #underWay = new Map<string, Entry>();
 	#budget: number;
 	#used = 0;
 	#drafts = 0;
@@ -87,7 +89,8 @@ class FileBlockStore implements BlockStore {
 		const key = blockKey(cid);
 		let bytes: Uint8Array<ArrayBuffer>;
 		try {
-			bytes = (await readFile(this.#path(key))) as Uint8Array<ArrayBuffer>;
+			const read = await readFile(this.#path(key));
+			bytes = new Uint8Array(read.buffer as ArrayBuffer, read.byteOffset, read.byteLength);
 			await verifyBlock(cid, bytes);
 		} catch (error) {
 			if ((error as NodeJS.ErrnoException).code !== "ENOENT")
@@ -115,13 +118,17 @@ class FileBlockStore implements BlockStore {
 			if (this.#used + bytes.byteLength > this.#budget) throw await this.#full(bytes.byteLength);
 		}
 		// Counted before it is written, or blocks written side by side would all find the same room.
-		this.#note(key, { size: bytes.byteLength, usedAt: Date.now() });
+		const entry = { size: bytes.byteLength, usedAt: Date.now() };
+		this.#note(key, entry);
+		this.#underWay.set(key, entry);
 		try {
 			await this.#write(this.#path(key), bytes);
 		} catch (cause) {
 			this.#drop(key);
 			if (isDiskFull(cause)) throw await this.#full(bytes.byteLength, cause);
 			throw cause;
+		} finally {
+			this.#underWay.delete(key);
 		}
 	}
 
@@ -259,7 +266,7 @@ class FileBlockStore implements BlockStore {
 		}
 		this.#entries.clear();
 		this.#used = 0;
-		for (const [key, entry] of found) this.#note(key, entry);
+		for (const [key, entry] of [...found, ...this.#underWay]) this.#note(key, entry);
 	}
 
 	async #readKept(cid: string): Promise<KeptFile | undefined> {
@@ -297,10 +304,7 @@ class FileBlockStore implements BlockStore {
 
 	async #sweep(neededBytes: number, keepSince: number): Promise<void> {
 		if (this.#used + neededBytes <= this.#budget) return;
-		const underWay = new Map([...this.#entries].filter(([, entry]) => entry.usedAt >= keepSince));
 		await this.#scan();
-		// Blocks that are counted and not yet renamed were not found; they count all the same.
-		for (const [key, entry] of underWay) if (!this.#entries.has(key)) this.#note(key, entry);
 		const target = this.#budget - Math.max(neededBytes, this.#budget * sweepShare);
 		const pinned = new Set((await this.#allKept()).filter((f) => f.record.pinned).flatMap((f) => f.blocks));
 		const byUse = [...this.#entries].sort(([, a], [, b]) => a.usedAt - b.usedAt);
@@ -308,7 +312,7 @@ class FileBlockStore implements BlockStore {
 		let used = this.#used;
 		for (const [key, { size, usedAt }] of byUse) {
 			if (used <= target || usedAt >= keepSince) break;
-			if (pinned.has(key)) continue;
+			if (pinned.has(key) || this.#underWay.has(key)) continue;
 			doomed.push(key);
 			used -= size;
 		}
