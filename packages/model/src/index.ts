@@ -27,3 +27,5 @@ export { type CachedSourceOptions, cachedSource } from "./sources/cachedSource.t
 export type { ChunkStore } from "./sources/chunkStoreTypes.ts";
 export { type HttpSourceOptions, httpSource } from "./sources/httpSource.ts";
 export { deleteChunkStore, openChunkStore } from "#chunkStore";
+export type { StreamingDecoder } from "./tokenizer/streamingDecoder.ts";
+export { createTokenizer, type TemplateMessage, type Tokenizer } from "./tokenizer/tokenizer.ts";

@@ -24,7 +24,8 @@ const harness = {
 			return undefined;
 		} catch (error) {
 			const lines: string[] = [];
-			for (let at: unknown = error; at instanceof Error; at = at.cause) lines.push(`${at.name}: ${at.message}`);
+			for (let at: unknown = error; at instanceof Error; at = at.cause)
+				lines.push(`${at.name}: ${at.message}`);
 			return lines.join("\n");
 		}
 	},

@@ -1,6 +1,6 @@
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ViteDevServer } from "vite";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { conformanceCases } from "../src/conformance.ts";
 import type { ConformanceHarness } from "./conformance.page.ts";
 import { openBrowser } from "./openBrowser.ts";

@@ -68,13 +68,16 @@ async function continueDownload(url: string, part: string, options: DownloadOpti
 		...(signal ? { signal } : {}),
 	});
 	// A server that does not know ranges sends everything again.
-	const continued = response.status === 206 && response.headers.get("content-range")?.startsWith(`bytes ${have}-`);
+	const continued =
+		response.status === 206 && response.headers.get("content-range")?.startsWith(`bytes ${have}-`);
 	if (!continued) have = 0;
 	const count = async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
 		for await (const chunk of chunks) {
 			have += chunk.byteLength;
 			if (have > bytes) {
-				throw new ShardIntegrityError("The registry sends more than the catalogue says that the package has.");
+				throw new ShardIntegrityError(
+					"The registry sends more than the catalogue says that the package has.",
+				);
 			}
 			onProgress?.(have);
 			yield chunk;

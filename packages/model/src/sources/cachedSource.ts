@@ -1,5 +1,5 @@
-import { limits, ShardIntegrityError, StorageQuotaError, type TensorEntry } from "@tabmesh/wire";
 import { bytesToHex } from "@noble/hashes/utils.js";
+import { limits, ShardIntegrityError, StorageQuotaError, type TensorEntry } from "@tabmesh/wire";
 import { chunkCount, chunkRange, verifyChunks } from "../manifest/chunks.ts";
 import { sha256 } from "../manifest/sha256.ts";
 import type { ModelRef, ReadOptions, ShardSource } from "../shardSource.ts";
@@ -73,7 +73,11 @@ async function readStored(
 	return whole;
 }
 
-async function writeStored(store: ChunkStore, tensor: TensorEntry, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+async function writeStored(
+	store: ChunkStore,
+	tensor: TensorEntry,
+	bytes: Uint8Array<ArrayBuffer>,
+): Promise<void> {
 	for (const first of recordStarts(tensor)) {
 		const from = chunkRange(tensor.bytes, first).offset;
 		const to = Math.min(from + recordChunks * limits.chunkBytes, tensor.bytes);
@@ -84,7 +88,10 @@ async function writeStored(store: ChunkStore, tensor: TensorEntry, bytes: Uint8A
 }
 
 function recordStarts(tensor: TensorEntry): number[] {
-	return Array.from({ length: Math.ceil(chunkCount(tensor.bytes) / recordChunks) }, (_, i) => i * recordChunks);
+	return Array.from(
+		{ length: Math.ceil(chunkCount(tensor.bytes) / recordChunks) },
+		(_, i) => i * recordChunks,
+	);
 }
 
 /** Named by the hashes that the record must have, so that models with a tensor in common share it. */

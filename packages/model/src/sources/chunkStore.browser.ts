@@ -18,10 +18,13 @@ export async function openChunkStore(location: string): Promise<ChunkStore> {
 		// Another tab wants to delete or upgrade: its wish goes before ours.
 		blocking: (_current, _blocked, event) => (event.target as IDBDatabase).close(),
 	}).catch((cause: unknown) => {
-		throw new StorageQuotaError("This browser keeps nothing for this page: the model will be fetched at every visit.", {
-			cause,
-			metaMessages: ["Leave private browsing, or allow this site to store data."],
-		});
+		throw new StorageQuotaError(
+			"This browser keeps nothing for this page: the model will be fetched at every visit.",
+			{
+				cause,
+				metaMessages: ["Leave private browsing, or allow this site to store data."],
+			},
+		);
 	});
 	return {
 		get: (key) => database.get("records", key),
@@ -45,12 +48,17 @@ export async function deleteChunkStore(location: string): Promise<void> {
 
 async function quotaError(cause: unknown, bytes: number): Promise<unknown> {
 	// Browsers name the condition on the error of the request, of the transaction, or as the cause of an abort.
-	const names = [cause, (cause as { cause?: unknown })?.cause].map((error) => (error as Error | undefined)?.name);
+	const names = [cause, (cause as { cause?: unknown })?.cause].map(
+		(error) => (error as Error | undefined)?.name,
+	);
 	if (!names.includes("QuotaExceededError")) return cause;
 	const { usage = 0, quota = 0 } = (await navigator.storage?.estimate?.().catch(() => undefined)) ?? {};
-	return new StorageQuotaError("This browser has no room left for the model: it will be fetched at every visit.", {
-		cause,
-		metaMessages: ["Free disk space, or allow this site to store more."],
-		details: { bytes, usage, quota },
-	});
+	return new StorageQuotaError(
+		"This browser has no room left for the model: it will be fetched at every visit.",
+		{
+			cause,
+			metaMessages: ["Free disk space, or allow this site to store more."],
+			details: { bytes, usage, quota },
+		},
+	);
 }

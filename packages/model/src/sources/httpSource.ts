@@ -116,7 +116,8 @@ function rangesOf(
 	wanted: { offset: number; length: number },
 	base: string | URL | undefined,
 ): RangeRequest[] {
-	const broken = () => new ShardIntegrityError(`An origin does not describe ${tensor.name} as the model has it.`);
+	const broken = () =>
+		new ShardIntegrityError(`An origin does not describe ${tensor.name} as the model has it.`);
 	const ranges = origin.ranges[model.manifest.tensors.findIndex(({ name }) => name === tensor.name)] ?? [];
 	if (ranges.reduce((sum, [, , length]) => sum + length, 0) !== tensor.bytes) throw broken();
 	const requests: RangeRequest[] = [];
