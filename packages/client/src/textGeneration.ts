@@ -85,7 +85,7 @@ export class TextGeneration implements Generation {
 		const tokenizer = await tokenizerOf(model, source);
 		const promptTokens = promptOf(options, model, tokenizer);
 		const stops = new StopStrings(stopsOf(options));
-		const decoder = tokenizer.streamingDecoder();
+		const decoder = tokenizer.streamingDecoder(promptTokens);
 		const tokens: number[] = [];
 		let stages: readonly StageView[] = [];
 		let text = "";
