@@ -1,7 +1,7 @@
 import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Directory } from "@tabmesh/directory";
 import type { ModelRef } from "@tabmesh/model";
-import type { Peer } from "@tabmesh/transport";
+import type { Offence, Peer } from "@tabmesh/transport";
 import {
 	EmptyPromptError,
 	equalBytes,
@@ -11,6 +11,7 @@ import {
 	InvalidParameterError,
 	limits,
 	NoRouteError,
+	PeerUnreachableError,
 	PromptTooLongError,
 	ProtocolViolationError,
 	type Route,
@@ -32,7 +33,7 @@ import { TokenChain } from "./tokenChain.ts";
 const DEFAULT_MAX_TOKENS = 256;
 /** Often enough that a silent stage is noticed within 2 s. */
 const PING_EVERY_MS = 500;
-/** Routes tried before an answer is given up: the first, and one without the peer that could not serve. */
+/** Routes tried before an answer is given up: the first, and others without the peers that could not serve. */
 const MOST_PLANS = 3;
 /** A route is for opening stages; clocks of devices differ by minutes. */
 const ROUTE_LIFETIME_MS = 5 * 60_000;
@@ -181,12 +182,17 @@ class Generation implements TokenGeneration {
 		let reason: unknown;
 		for (let plans = 1; ; plans++) {
 			if (this.#cancelled.signal.aborted) return this.#summary("cancelled");
+			const plan = (): Hop[] =>
+				planRoute(directory.members, model, { room, minStages, exclude, self: peer.id });
 			let hops: Hop[];
 			try {
-				hops = planRoute(directory.members, model, { room, minStages, exclude, self: peer.id });
+				hops = plan();
 			} catch (error) {
-				// What the peers that were left out had said is the better explanation.
-				throw reason ?? error;
+				// What the peer that was left out had said is the better explanation.
+				if (!isPassing(reason)) throw reason ?? error;
+				// Without it there is no route: a connection that failed once may stand the next time.
+				exclude.clear();
+				hops = plan();
 			}
 			const attempt = new Attempt(this.#init, request, hops, {
 				onToken: (token) => this.#onToken(token),
@@ -218,6 +224,11 @@ class Generation implements TokenGeneration {
 			},
 		};
 	}
+}
+
+/** Whether the same peer may do the next moment what it did not do now. */
+function isPassing(error: unknown): boolean {
+	return error instanceof PeerUnreachableError || error instanceof TimeoutError;
 }
 
 /** What is asked for, checked and complete. */
@@ -448,10 +459,9 @@ class Attempt implements StageListener {
 
 	onLost(link: StageLink, error: unknown): void {
 		// After the last token a stage may go; its last word is missing then, the answer is not.
-		if (this.#finish) return;
+		if (this.#finish || this.#settled) return;
 		const offence = offenceOf(error);
-		if (offence && !(error instanceof TokenChainError)) this.#init.peer.report(link.hop.peer, offence);
-		this.#fail(link.hop.peer, error);
+		this.#fail(link.hop.peer, error, error instanceof TokenChainError ? undefined : offence);
 	}
 
 	#onToken(link: StageLink, message: Extract<StageResponse, { type: "token" }>): void {
@@ -466,10 +476,10 @@ class Attempt implements StageListener {
 			position - promptTokens.length >= maxTokens ||
 			token >= this.#init.model.manifest.config.vocabularySize
 		) {
-			this.#init.peer.report(link.hop.peer, "violation");
 			this.#fail(
 				link.hop.peer,
 				new ProtocolViolationError("A stage sent a token that was not due.", { details: { position } }),
+				"violation",
 			);
 			return;
 		}
@@ -497,8 +507,8 @@ class Attempt implements StageListener {
 		if (position > this.#chain.length) {
 			const links = this.#unchecked.get(link) ?? [];
 			if (links.length === MOST_UNCHECKED || position > this.#request.maxPositions) {
-				this.#init.peer.report(link.hop.peer, "violation");
-				this.#fail(link.hop.peer, new ProtocolViolationError("A stage claims to be ahead of its stream."));
+				const error = new ProtocolViolationError("A stage claims to be ahead of its stream.");
+				this.#fail(link.hop.peer, error, "violation");
 				return;
 			}
 			links.push({ position, chain });
@@ -514,17 +524,22 @@ class Attempt implements StageListener {
 	 */
 	#forked(link: StageLink, position: number): void {
 		const liar = link === this.#links[0] ? this.#links.at(-1)! : link;
-		this.#init.peer.report(liar.hop.peer, "equivocation");
 		this.#fail(
 			liar.hop.peer,
 			new TokenChainError("Stages of the route disagree about which tokens were generated.", {
 				details: { position, peer: liar.hop.peer },
 			}),
+			"equivocation",
 		);
 	}
 
-	#fail(peer: string, error: unknown): void {
-		if (this.#settled) return;
+	#fail(peer: string, error: unknown, offence?: Offence): void {
+		if (!this.#settled) this.#settle(peer, error);
+		// Last: it may end the connection to the peer, which is no news any more then.
+		if (offence) this.#init.peer.report(peer, offence);
+	}
+
+	#settle(peer: string, error: unknown): void {
 		this.#settled = true;
 		const blamed = error instanceof TabmeshError ? error.details.peer : undefined;
 		const known =

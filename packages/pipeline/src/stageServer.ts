@@ -49,6 +49,8 @@ export interface StageServerInit {
 	maxStreams?: number;
 	/** @default 8 */
 	maxStreamsPerAsker?: number;
+	/** How long a link for a stream that nobody opened yet is kept, in milliseconds. @default 20,000 */
+	ringHoldMs?: number;
 }
 
 /** What a lender serves; `change` is dispatched when it does. */
@@ -207,9 +209,9 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 			// Without a word, but in order: as good as `close`.
 			session.close();
 		} catch (error) {
+			session.fail(error);
 			const offence = offenceOf(error);
 			if (offence) this.peer.report(control.remote, offence);
-			session.fail(error);
 		}
 	}
 
@@ -287,10 +289,10 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 	}
 
 	#refuse(control: MessageStream, error: unknown): void {
-		const offence = offenceOf(error);
-		if (offence) this.peer.report(control.remote, offence);
 		const response: StageResponse = { type: "error", error: toWireError(error) };
 		control.send(encodeCbor(response)).catch(() => {});
+		const offence = offenceOf(error);
+		if (offence) this.peer.report(control.remote, offence);
 	}
 
 	#sweepIdle(): void {
@@ -333,7 +335,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		const { promise, resolve } = Promise.withResolvers<void>();
 		const waiting = this.#waiting.get(key) ?? new Set();
 		this.#waiting.set(key, waiting.add(resolve));
-		const timer = setTimeout(resolve, RING_HOLD_MS);
+		const timer = setTimeout(resolve, this.#init.ringHoldMs ?? RING_HOLD_MS);
 		try {
 			await promise;
 		} finally {

@@ -43,6 +43,8 @@ const MOST_BACKLOG = 4;
 const PROGRESS_EVERY = 8;
 /** How long reaching the next stage may take: a dial through the relay, and the asker's own dial to that stage. */
 const CONNECT_MS = 20_000;
+/** How long a stage whose neighbour's link broke leaves the word to the neighbour; the asker is to know within 2 s. */
+const HEARSAY_MS = 250;
 /** Least time between two `preparing` messages. */
 const PREPARING_EVERY_MS = 100;
 /**
@@ -223,7 +225,7 @@ export class StageSession {
 			({ done }) => {
 				if (!done) this.#violation(new ProtocolViolationError("A stage answered on a one-way link."), to);
 			},
-			(error) => this.fail(this.#neighbourError(error, to)),
+			(error) => this.#neighbourLost(error, to),
 		);
 	}
 
@@ -323,7 +325,7 @@ export class StageSession {
 				if (this.#lane && this.#lane.backlog >= MOST_BACKLOG) await this.#lane.fewerThan(MOST_BACKLOG);
 			}
 		} catch (error) {
-			this.fail(this.#neighbourError(error, from));
+			this.#neighbourLost(error, from);
 		}
 	}
 
@@ -461,10 +463,8 @@ export class StageSession {
 	}
 
 	#send(frame: Uint8Array): Promise<void> {
-		return this.#successor!.send(frame).catch((error) => {
-			const { hops } = this.route;
-			throw this.#neighbourError(error, hops[(this.#place + 1) % hops.length]!.peer);
-		});
+		const successor = this.#successor!;
+		return successor.send(frame).catch((error) => this.#neighbourLost(error, successor.remote));
 	}
 
 	#tell(response: StageResponse): void {
@@ -485,12 +485,19 @@ export class StageSession {
 
 	#violation(error: unknown, offender: string): void {
 		if (this.#state === "ended") return;
+		this.fail(error);
 		const offence = offenceOf(error);
-		// A forked chain may have come through an honest neighbour.
+		// A forked chain may have come through an honest neighbour. Last, because it may end the connection.
 		if (offence && !(error instanceof TokenChainError && this.route.hops.length > 2)) {
 			this.#context.peer.report(offender, offence);
 		}
-		this.fail(error);
+	}
+
+	/** A neighbour's link has ended. Why, the neighbour tells the asker itself if it still can: that is worth a moment. */
+	#neighbourLost(error: unknown, peer: string): void {
+		const lost = this.#neighbourError(error, peer);
+		if (lost instanceof StageLostError) setTimeout(() => this.fail(lost), HEARSAY_MS);
+		else this.fail(lost);
 	}
 
 	/** Ends the stream in order: tells how far it came, and frees everything. */

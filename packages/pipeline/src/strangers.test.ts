@@ -1,0 +1,527 @@
+import { createEnvelopeSigner, createIdentity } from "@tabmesh/dauth";
+import type { MessageStream } from "@tabmesh/transport";
+import {
+	decodeCbor,
+	decodeFrame,
+	encodeCbor,
+	encodeFrame,
+	encodeTensor,
+	fromWireError,
+	type Hop,
+	InvalidSignatureError,
+	InvalidTensorError,
+	limits,
+	type RingFrame,
+	RouteRefusedError,
+	RouteViolationError,
+	StageBusyError,
+	StageLostError,
+	type StageRequest,
+	type StageResponse,
+	stageRequestSchema,
+	stageResponseSchema,
+	TabmeshError,
+	TokenChainError,
+} from "@tabmesh/wire";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { generate } from "./generate.ts";
+import { spanOf } from "./modelSizes.ts";
+import { ringProtocol, stageProtocol } from "./protocols.ts";
+import { openRoute, sealRoute } from "./route.ts";
+import { greedy } from "./sampling.ts";
+import {
+	oneProcess,
+	type TestLender,
+	type TestModel,
+	type TestPeer,
+	TestSwarm,
+	testModel,
+	until,
+} from "./testSwarm.ts";
+import { FIRST_LINK, nextLink } from "./tokenChain.ts";
+
+const fuzzRuns = Number(process.env.FUZZ_RUNS ?? 10_000);
+const prompt = [1, 300, 301, 302];
+const streamId = () => crypto.getRandomValues(new Uint8Array(16));
+
+/** The messages of a stream until one of them is an error or the stream ends. */
+async function untilError(control: MessageStream): Promise<TabmeshError> {
+	for await (const message of control) {
+		const response = decodeCbor(stageResponseSchema, message, limits.controlBytes);
+		if (response.type === "error") return fromWireError(response.error);
+	}
+	throw new Error("The stream ended without an error.");
+}
+
+async function next(control: MessageStream): Promise<StageResponse> {
+	for await (const message of control) {
+		const response = decodeCbor(stageResponseSchema, message, limits.controlBytes);
+		if (response.type !== "preparing") return response;
+	}
+	throw new Error("The stream ended.");
+}
+
+/** Accepts ring links and swallows what they bring. */
+function takeLinks({ peer }: TestPeer): void {
+	peer.serve(ringProtocol, async (ring) => {
+		for await (const message of ring) {
+			if (message.byteLength < 100) await ring.send(new Uint8Array(0));
+		}
+	});
+}
+
+describe("a stage among strangers", () => {
+	let model: TestModel;
+	let swarm: TestSwarm;
+	let victim: TestLender;
+	let stranger: TestPeer;
+	let hiddenSize: number;
+
+	beforeAll(async () => {
+		model = await testModel({ layers: 4, context: 512 });
+		hiddenSize = model.model.manifest.config.hiddenSize;
+		swarm = await TestSwarm.start(model);
+		victim = await swarm.lender(2, 4);
+	}, 60_000);
+	afterAll(() => swarm?.stop());
+
+	/** Each attack comes from a new stranger: the last one may be banned by now. */
+	const newStranger = async () => {
+		stranger = await swarm.peer();
+		takeLinks(stranger);
+		await stranger.peer.ping(victim.peer.id);
+	};
+
+	/** The stranger as asker and first stage, the victim as second and last. */
+	const ours = (): Hop[] => [
+		{ peer: stranger.peer.id, span: spanOf(0, 2, 4) },
+		{ peer: victim.peer.id, span: spanOf(2, 4, 4) },
+	];
+
+	interface Overrides {
+		stream?: Uint8Array<ArrayBuffer>;
+		generation?: number;
+		hops?: Hop[];
+		expires?: number;
+		model?: string;
+		room?: string;
+	}
+
+	const routeOf = (overrides: Overrides = {}, signer = stranger.signer) =>
+		sealRoute(signer, {
+			stream: streamId(),
+			generation: 0,
+			room: "public",
+			model: model.model.id,
+			hops: ours(),
+			expires: Date.now() + 60_000,
+			...overrides,
+		}) as Promise<Uint8Array<ArrayBuffer>>;
+
+	const openWith = async (route: Uint8Array<ArrayBuffer>, more: Partial<StageRequest> = {}) => {
+		const control = await stranger.peer.open(victim.peer.id, stageProtocol);
+		await control.send(
+			encodeCbor({
+				type: "open",
+				route,
+				maxPositions: 100,
+				generation: { sampling: greedy, maxTokens: 50, stopTokens: [] },
+				...more,
+			}),
+		);
+		return control;
+	};
+
+	const openRing = async (stream: Uint8Array, generation = 0) => {
+		const ring = await stranger.peer.open(victim.peer.id, ringProtocol);
+		await ring.send(encodeCbor({ stream, generation }));
+		return ring;
+	};
+
+	/** A stream at the victim that waits for our frames. */
+	const openStream = async (generation = 0) => {
+		const stream = streamId();
+		const control = await openWith(await routeOf({ stream, generation }));
+		const ring = await openRing(stream, generation);
+		const accepted = await ring[Symbol.asyncIterator]().next();
+		expect(accepted.value.byteLength).toBe(0);
+		expect((await next(control)).type).toBe("ready");
+		return { stream, control, ring };
+	};
+
+	const frame = (
+		stream: Uint8Array,
+		changes: Partial<Record<keyof RingFrame | "values" | "dtype" | "columns", unknown>> = {},
+	) => {
+		const { values, dtype, columns, ...rest } = changes;
+		const data =
+			(values as Float32Array | undefined) ??
+			new Float32Array(((columns as number) ?? hiddenSize) * 2).fill(0.5);
+		const tensor = encodeTensor(
+			{ rows: 2, columns: (columns as number) ?? hiddenSize, data },
+			(dtype as "f16" | "f32") ?? model.model.manifest.boundary,
+		);
+		return encodeFrame({
+			kind: "hidden",
+			stream,
+			generation: 0,
+			position: 0,
+			rollback: 0,
+			chain: FIRST_LINK,
+			last: true,
+			...tensor,
+			...rest,
+		} as RingFrame);
+	};
+
+	const allFreed = async () => {
+		await until(() => victim.server.streams === 0);
+	};
+
+	describe("refuses to open", () => {
+		beforeAll(newStranger, 60_000);
+
+		it.each<[string, () => Promise<Uint8Array<ArrayBuffer>>, new (message: string) => TabmeshError]>([
+			["a model that it does not serve", () => routeOf({ model: `b${"a".repeat(58)}` }), RouteRefusedError],
+			["another room", () => routeOf({ room: "elsewhere" }), RouteRefusedError],
+			[
+				"layers that it does not hold",
+				() =>
+					routeOf({
+						hops: [
+							{ peer: stranger.peer.id, span: spanOf(0, 1, 4) },
+							{ peer: victim.peer.id, span: spanOf(1, 4, 4) },
+						],
+					}),
+				RouteRefusedError,
+			],
+			[
+				"a route that it is not on",
+				() => routeOf({ hops: [{ peer: stranger.peer.id, span: spanOf(0, 4, 4) }] }),
+				RouteRefusedError,
+			],
+			["a route that has expired", () => routeOf({ expires: Date.now() - 1 }), TabmeshError],
+			["a route that somebody else signed", () => routeOf({}, victim.signer), RouteViolationError],
+			[
+				"a route whose signature is wrong",
+				async () => {
+					const route = await routeOf();
+					route[route.length - 1]! ^= 1;
+					return route;
+				},
+				InvalidSignatureError,
+			],
+			["what is no route", async () => new Uint8Array([1, 2, 3]), TabmeshError],
+		])("%s", async (_what, route, ErrorClass) => {
+			const error = await untilError(await openWith(await route()));
+			expect(error).toBeInstanceOf(ErrorClass);
+			await allFreed();
+		});
+
+		it("more streams of one asker than its share", async () => {
+			const controls: MessageStream[] = [];
+			for (let i = 0; i < 8; i++) {
+				const control = await openWith(await routeOf());
+				expect((await next(control)).type).toBe("ready");
+				controls.push(control);
+			}
+			expect(await untilError(await openWith(await routeOf()))).toBeInstanceOf(StageBusyError);
+			for (const control of controls) await control.close();
+			await allFreed();
+		});
+
+		it("a stream twice, and takes a newer generation of it", async () => {
+			const stream = streamId();
+			const first = await openWith(await routeOf({ stream }));
+			expect((await next(first)).type).toBe("ready");
+			expect(await untilError(await openWith(await routeOf({ stream })))).toBeInstanceOf(RouteViolationError);
+			const second = await openWith(await routeOf({ stream, generation: 1 }));
+			expect(await untilError(first)).toBeInstanceOf(StageLostError);
+			expect((await next(second)).type).toBe("ready");
+			await second.close();
+			await allFreed();
+		});
+	});
+
+	describe("ends the stream of who sends", () => {
+		let honest: TestPeer;
+		let expected: number[];
+
+		beforeAll(async () => {
+			await swarm.lender(0, 2);
+			honest = await swarm.peer();
+			expected = await oneProcess(model, prompt, 200);
+		}, 60_000);
+
+		it.each<[string, (stream: Uint8Array) => Uint8Array, new (message: string) => TabmeshError]>([
+			[
+				"NaN",
+				(stream) => frame(stream, { values: new Float32Array(hiddenSize * 2).fill(Number.NaN) }),
+				InvalidTensorError,
+			],
+			[
+				"infinity",
+				(stream) => frame(stream, { values: new Float32Array(hiddenSize * 2).fill(1e30), dtype: "f16" }),
+				InvalidTensorError,
+			],
+			["another width than the model's", (stream) => frame(stream, { columns: 7 }), InvalidTensorError],
+			["less than its header says", (stream) => frame(stream).subarray(0, -2), InvalidTensorError],
+			["a position ahead", (stream) => frame(stream, { position: 5 }), RouteViolationError],
+			["a rollback of what never was", (stream) => frame(stream, { rollback: 3 }), RouteViolationError],
+			["a generation ahead", (stream) => frame(stream, { generation: 1 }), RouteViolationError],
+			["another stream's frame", () => frame(streamId()), RouteViolationError],
+			[
+				"a token to a stage that is not the first",
+				(stream) =>
+					encodeFrame({
+						kind: "token",
+						stream,
+						generation: 0,
+						position: 0,
+						rollback: 0,
+						chain: FIRST_LINK,
+						token: 5,
+					}),
+				RouteViolationError,
+			],
+			["garbage", () => new Uint8Array(100).fill(7), TabmeshError],
+			["nothing", () => new Uint8Array(0), TabmeshError],
+		])("%s, and nobody else's", async (_what, bad, ErrorClass) => {
+			await newStranger();
+			const running = generate(swarm.ask(honest, prompt, { maxTokens: 200 }));
+			const { stream, control, ring } = await openStream();
+			await ring.send(bad(stream));
+			expect(await untilError(control)).toBeInstanceOf(ErrorClass);
+			expect(victim.peer.score(stranger.peer.id)).toBeLessThan(0);
+			expect((await running.summary).tokens).toEqual(expected);
+			await allFreed();
+		});
+	});
+
+	describe("lives with what may happen to honest peers", () => {
+		beforeAll(newStranger, 60_000);
+
+		it("drops frames of an older generation without a word", async () => {
+			const { stream, control, ring } = await openStream(3);
+			await ring.send(frame(stream, { generation: 2, position: 77 }));
+			await ring.send(frame(stream, { generation: 3 }));
+			const token = await next(control);
+			expect(token).toMatchObject({ type: "token", position: 2 });
+			expect(victim.peer.score(stranger.peer.id)).toBe(0);
+			await control.send(encodeCbor({ type: "close" }));
+			await allFreed();
+		});
+
+		it("holds a link that comes before the stream it is for", async () => {
+			const stream = streamId();
+			const ring = await openRing(stream);
+			const control = await openWith(await routeOf({ stream }));
+			const { value } = await ring[Symbol.asyncIterator]().next();
+			expect(value.byteLength).toBe(0);
+			expect((await next(control)).type).toBe("ready");
+			await control.close();
+			await allFreed();
+		});
+
+		it("goes back where a frame says so, and computes the same from there", async () => {
+			const { stream, control, ring } = await openStream();
+			const values = (seed: number) =>
+				Float32Array.from({ length: hiddenSize * 2 }, (_, i) => Math.sin(i * seed));
+			await ring.send(frame(stream, { values: values(1) }));
+			const straight = await next(control);
+			await ring.send(frame(stream, { position: 0, rollback: 2, values: values(2) }));
+			const other = await next(control);
+			await ring.send(frame(stream, { position: 0, rollback: 2, values: values(1) }));
+			expect(await next(control)).toEqual(straight);
+			expect(other).not.toEqual(straight);
+			await control.close();
+			await allFreed();
+		});
+
+		it("frees a stream whose asker is gone", async () => {
+			await openStream();
+			await stranger.peer.stop();
+			await allFreed();
+		});
+	});
+
+	describe("turns links away", () => {
+		beforeAll(newStranger, 60_000);
+
+		it("for streams that nobody opened", async () => {
+			const ring = await openRing(streamId());
+			// The reset may overtake the words.
+			await expect(ring[Symbol.asyncIterator]().next()).rejects.toThrow(TabmeshError);
+		});
+
+		it("from peers that are not the predecessor, whose stream goes on", async () => {
+			const { stream, control, ring } = await openStream();
+			const intruder = await swarm.peer();
+			const link = await intruder.peer.open(victim.peer.id, ringProtocol);
+			await link.send(encodeCbor({ stream, generation: 0 }));
+			await expect(link[Symbol.asyncIterator]().next()).rejects.toThrow(TabmeshError);
+			expect(victim.peer.score(intruder.peer.id)).toBeLessThan(0);
+			await ring.send(frame(stream));
+			expect((await next(control)).type).toBe("token");
+			await control.close();
+			await allFreed();
+		});
+	});
+
+	it("answers pings at once, and ends a stream whose asker sends what no schema allows", async () => {
+		await newStranger();
+		const { control } = await openStream();
+		await control.send(encodeCbor({ type: "ping", nonce: 7 }));
+		expect(await next(control)).toEqual({ type: "pong", nonce: 7 });
+		await control.send(new Uint8Array([0xff]));
+		expect((await untilError(control)).code).toBe("MalformedMessage");
+		await allFreed();
+	});
+});
+
+describe("an asker among strangers", () => {
+	let model: TestModel;
+	let swarm: TestSwarm;
+	let asker: TestPeer;
+	let liar: TestPeer;
+
+	beforeAll(async () => {
+		model = await testModel({ layers: 4, context: 512 });
+		swarm = await TestSwarm.start(model);
+		await swarm.lender(0, 2);
+		asker = await swarm.peer();
+	}, 60_000);
+	afterAll(() => swarm?.stop());
+
+	/** A last stage that computes nothing; `say` decides what it tells. */
+	const lie = async (
+		say: (
+			control: MessageStream,
+			turn: { position: number; chain: Uint8Array; send(token: number): Promise<void> },
+		) => Promise<void>,
+	) => {
+		liar = await swarm.peer();
+		let control: MessageStream | undefined;
+		let successor: Promise<MessageStream> | undefined;
+		liar.peer.serve(stageProtocol, async (stream) => {
+			for await (const message of stream) {
+				const request = decodeCbor(stageRequestSchema, message, limits.controlBytes);
+				if (request.type !== "open") continue;
+				control = stream;
+				const { route } = await openRoute(request.route, {
+					remote: stream.remote,
+					self: liar.peer.id,
+					room: "public",
+				});
+				successor = (async () => {
+					const ring = await liar.peer.open(route.hops[0]!.peer, ringProtocol);
+					await ring.send(encodeCbor({ stream: route.stream, generation: 0 }));
+					await ring[Symbol.asyncIterator]().next();
+					return ring;
+				})();
+				await successor;
+				await stream.send(encodeCbor({ type: "ready", numericsClass: "lie" } satisfies StageResponse));
+			}
+		});
+		liar.peer.serve(ringProtocol, async (ring) => {
+			const iterator = ring[Symbol.asyncIterator]();
+			await iterator.next();
+			await ring.send(new Uint8Array(0));
+			for (;;) {
+				const { value, done } = await iterator.next();
+				if (done) return;
+				const got = decodeFrame(value);
+				if (got.kind !== "hidden" || !got.last) continue;
+				const position = got.position + got.header[1];
+				await say(control!, {
+					position,
+					chain: got.chain,
+					send: async (token) => {
+						const { stream, generation } = got;
+						const chain = nextLink(got.chain, position, token);
+						await (await successor!).send(
+							encodeFrame({ kind: "token", stream, generation, position, rollback: 0, chain, token }),
+						);
+					},
+				});
+			}
+		});
+		const span = spanOf(2, 4, 4);
+		return generate({
+			...swarm.ask(asker, prompt, { maxTokens: 100 }),
+			directory: { members: [swarm.lenders[0]!.member, swarm.memberOf(liar.peer.id, span)] },
+		});
+	};
+
+	it("catches a last stage that tells the first stage other tokens than it tells us", async () => {
+		let told: Uint8Array<ArrayBuffer> | undefined;
+		const generation = await lie(async (control, { position, chain, send }) => {
+			await send(300 + (position % 7));
+			const token = 400;
+			told = nextLink(told ?? chain, position, token);
+			await control.send(encodeCbor({ type: "token", position, token, chain: told } satisfies StageResponse));
+		});
+		await expect(generation.summary).rejects.toThrow(TokenChainError);
+		await expect(generation.summary).rejects.toMatchObject({ details: { peer: liar.peer.id } });
+		expect(asker.peer.score(liar.peer.id)).toBeLessThan(0);
+		await until(() => swarm.lenders[0]!.server.streams === 0);
+	}, 60_000);
+
+	it("notices a stage that falls silent", async () => {
+		const generation = await lie(async () => {});
+		await expect(generation.summary).rejects.toThrow(StageLostError);
+		await expect(generation.summary).rejects.toMatchObject({ details: { peer: liar.peer.id } });
+		await until(() => swarm.lenders[0]!.server.streams === 0);
+	}, 60_000);
+
+	it("refuses tokens that are not due", async () => {
+		const generation = await lie(async (control, { position, chain }) => {
+			const token = 300;
+			const message: StageResponse = {
+				type: "token",
+				position: position + 1,
+				token,
+				chain: nextLink(chain, position + 1, token),
+			};
+			await control.send(encodeCbor(message));
+		});
+		await expect(generation.summary).rejects.toMatchObject({ code: "ProtocolViolation" });
+		await until(() => swarm.lenders[0]!.server.streams === 0);
+	}, 60_000);
+});
+
+describe("bytes from strangers", () => {
+	it("become a route that holds, or a typed error", async () => {
+		const identity = await createIdentity();
+		const route = await sealRoute(createEnvelopeSigner(identity), {
+			stream: streamId(),
+			generation: 0,
+			room: "public",
+			model: `b${"a".repeat(58)}`,
+			hops: [{ peer: identity.peer, span: spanOf(0, 2, 2) }],
+			expires: Date.now() + 1e6,
+		});
+		const options = { remote: identity.peer, self: identity.peer, room: "public" };
+		expect((await openRoute(route, options)).place).toBe(0);
+		const mutated = fc
+			.array(fc.tuple(fc.nat(route.length - 1), fc.nat(255)), { minLength: 1, maxLength: 4 })
+			.map((changes) => {
+				const bytes = route.slice();
+				for (const [at, value] of changes) bytes[at] = value;
+				return bytes;
+			});
+		await fc.assert(
+			fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 400 }), mutated), async (bytes) => {
+				try {
+					await openRoute(bytes, options);
+					// Only the mutation that changes nothing.
+					expect(bytes).toEqual(route);
+				} catch (error) {
+					expect(error).toBeInstanceOf(TabmeshError);
+				}
+			}),
+			{ numRuns: fuzzRuns },
+		);
+	}, 120_000);
+});

@@ -1,0 +1,146 @@
+// A relay, lenders and an asker, all real, in one process; for this room's tests, not part of its face.
+import { createEnvelopeSigner, createIdentity, type EnvelopeSigner } from "@tabmesh/dauth";
+import type { Member } from "@tabmesh/directory";
+import { createEngine } from "@tabmesh/inference";
+import { type Engine, type ModelRef, publishModel, type ShardSource, sourceOfModel } from "@tabmesh/model";
+import { openSeededModel, type SeededModelOptions } from "@tabmesh/model/testing";
+import { createPeer, type Peer } from "@tabmesh/transport";
+import { createRelayPeer } from "@tabmesh/transport/relay";
+import type { Sampling, Span } from "@tabmesh/wire";
+import { fixtureMember } from "./fixtures.ts";
+import type { GenerateInit } from "./generate.ts";
+import { spanOf } from "./modelSizes.ts";
+import { greedy, sample } from "./sampling.ts";
+import { type StageServer, serveStages } from "./stageServer.ts";
+
+export interface TestModel {
+	readonly model: ModelRef;
+	readonly source: ShardSource;
+}
+
+/** A seeded model, published and readable. */
+export async function testModel(options: SeededModelOptions = {}): Promise<TestModel> {
+	const source = await openSeededModel(options);
+	const { id, manifest } = await publishModel(source);
+	return { model: { id, manifest }, source: sourceOfModel(source) };
+}
+
+export interface TestPeer {
+	readonly peer: Peer;
+	readonly signer: EnvelopeSigner;
+}
+
+export interface TestLender extends TestPeer {
+	readonly engine: Engine;
+	readonly server: StageServer;
+	/** What it announces. */
+	member: Member;
+}
+
+/** What one process would write: the whole model in one engine, no network, no stop token. */
+export async function oneProcess(
+	{ model, source }: TestModel,
+	prompt: readonly number[],
+	maxTokens: number,
+	sampling: Sampling = greedy,
+): Promise<number[]> {
+	const engine = await createEngine({ memoryBytes: 1e9 });
+	const { layers } = model.manifest.config;
+	const handle = await engine.load({ model, span: spanOf(0, layers, layers) }, source);
+	await engine.reserve(handle, "one", prompt.length + maxTokens);
+	const tokens: number[] = [];
+	let input = Int32Array.from(prompt);
+	let position = 0;
+	while (tokens.length < maxTokens) {
+		const [result] = await engine.forward(handle, [{ stream: "one", position, input }], { logits: "last" });
+		position += input.length;
+		const token = sample(result!.logits!, sampling, position, [...prompt, ...tokens]);
+		tokens.push(token);
+		input = Int32Array.of(token);
+	}
+	await engine.close();
+	return tokens;
+}
+
+/** Starts and stops real peers behind one relay. */
+export class TestSwarm {
+	readonly model: TestModel;
+	readonly lenders: TestLender[] = [];
+	readonly #relay: Awaited<ReturnType<typeof createRelayPeer>>;
+	readonly #peers: Peer[] = [];
+
+	private constructor(model: TestModel, relay: Awaited<ReturnType<typeof createRelayPeer>>) {
+		this.model = model;
+		this.#relay = relay;
+	}
+
+	static async start(model: TestModel): Promise<TestSwarm> {
+		return new TestSwarm(
+			model,
+			await createRelayPeer({ identity: await createIdentity(), agent: "relay/1" }),
+		);
+	}
+
+	/** A peer, connected to every lender that is there. */
+	async peer(): Promise<TestPeer> {
+		const identity = await createIdentity();
+		const peer = await createPeer({ identity, relays: this.#relay.addresses, agent: "test/1" });
+		this.#peers.push(peer);
+		return { peer, signer: createEnvelopeSigner(identity) };
+	}
+
+	/** A lender that holds layers `[from, to)`. */
+	async lender(from: number, to: number, options: { memoryBytes?: number } = {}): Promise<TestLender> {
+		const { model, source } = this.model;
+		const { peer, signer } = await this.peer();
+		const engine = await createEngine({ memoryBytes: options.memoryBytes ?? 1e9 });
+		const server = serveStages({
+			peer,
+			engine,
+			source,
+			room: "public",
+			models: (id) => (id === model.id ? model : undefined),
+			ringHoldMs: 300,
+		});
+		const span: Span = spanOf(from, to, model.manifest.config.layers);
+		await server.spans.hold(model, span);
+		const member = this.memberOf(peer.id, span);
+		const lender = { peer, signer, engine, server, member };
+		this.lenders.push(lender);
+		return lender;
+	}
+
+	memberOf(peer: string, span: Span): Member {
+		const member = fixtureMember({ peer, held: span });
+		const { id } = this.model.model;
+		const spans = member.lends!.spans.map((held) => ({ ...held, model: id }));
+		return { ...member, lends: { ...member.lends!, models: [id], spans } };
+	}
+
+	/** What `asker` needs to generate with the lenders that are there. */
+	ask(asker: TestPeer, promptTokens: readonly number[], more: Partial<GenerateInit> = {}): GenerateInit {
+		return {
+			...asker,
+			directory: { members: this.lenders.map(({ member }) => member) },
+			room: "public",
+			model: this.model.model,
+			promptTokens,
+			stopTokens: [],
+			...more,
+		};
+	}
+
+	async stop(): Promise<void> {
+		for (const { server, engine } of this.lenders) {
+			await server.close();
+			await engine.close();
+		}
+		await Promise.all(this.#peers.map((peer) => peer.stop()));
+		await this.#relay.stop();
+	}
+}
+
+/** Waits until `condition` holds. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+	while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
