@@ -1,7 +1,6 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import {
 	DelegationError,
-	DelegationForgedError,
 	decodeCbor,
 	limits,
 	MalformedMessageError,
@@ -54,8 +53,8 @@ export async function heldDelegation(wanted: WantedDelegation): Promise<HeldDele
  * owner is asked for. Of several calls at once, one asks.
  *
  * @param wanted.lifetimeSeconds - of a new one. @default 30 days
- * @throws WalletRejectedError, WalletUnavailableError, KeyStorageError, InvalidParameterError; DelegationForgedError when
- * the wallet signs with another key than its own
+ * @throws WalletRejectedError, WalletUnavailableError, KeyStorageError, InvalidParameterError; DelegationError when
+ * what the wallet signed does not hold
  *
  * @example
  * ```ts
@@ -83,12 +82,8 @@ export async function ensureDelegation(
 			now: (wanted.now ?? Date.now)(),
 			...(lifetimeSeconds === undefined ? {} : { lifetimeSeconds }),
 		});
-		const fresh = await holding(bytes, wanted);
-		if (fresh?.wallet !== wallet.address) {
-			throw new DelegationForgedError("The wallet signed, but not with its own key.", {
-				metaMessages: ["Choose the account that this page is connected to, and try again."],
-			});
-		}
+		// What peers would refuse is not kept: a wallet that signs with another of its keys, a revoked owner.
+		const fresh = await check(bytes, wanted);
 		await keepsakes.write(nameOf(wanted), bytes);
 		return fresh;
 	});
@@ -107,11 +102,21 @@ function covers(held: VerifiedDelegation, scopes: readonly string[]): boolean {
 
 async function heldForAnything(wanted: WantedDelegation): Promise<HeldDelegation | undefined> {
 	const bytes = await wanted.keepsakes.read(nameOf(wanted));
-	return bytes && holding(bytes, wanted);
+	if (!bytes) return undefined;
+	try {
+		return await check(bytes, wanted);
+	} catch (error) {
+		// Over, revoked, or broken on disk.
+		const useless =
+			error instanceof DelegationError ||
+			error instanceof MalformedMessageError ||
+			error instanceof MessageTooLargeError;
+		if (useless) return undefined;
+		throw error;
+	}
 }
 
-/** The delegation in `bytes`, unless it is over, revoked, another's or broken. */
-async function holding(bytes: Uint8Array, wanted: WantedDelegation): Promise<HeldDelegation | undefined> {
+async function check(bytes: Uint8Array, wanted: WantedDelegation): Promise<HeldDelegation> {
 	const { chainId, contracts, identity, now, revocations, signal } = wanted;
 	const verifier = createDelegationVerifier({
 		chainId,
@@ -125,18 +130,9 @@ async function holding(bytes: Uint8Array, wanted: WantedDelegation): Promise<Hel
 		},
 		...(now ? { now } : {}),
 	});
-	try {
-		const { delegation } = decodeCbor(signedDelegationSchema, bytes, limits.delegationBytes);
-		const demand = { peer: identity.peer, scope: delegation.scopes[0]!, ...(signal ? { signal } : {}) };
-		return { ...(await verifier.verify(bytes, demand)), bytes };
-	} catch (error) {
-		const useless =
-			error instanceof DelegationError ||
-			error instanceof MalformedMessageError ||
-			error instanceof MessageTooLargeError;
-		if (useless) return undefined;
-		throw error;
-	}
+	const { delegation } = decodeCbor(signedDelegationSchema, bytes, limits.delegationBytes);
+	const demand = { peer: identity.peer, scope: delegation.scopes[0]!, ...(signal ? { signal } : {}) };
+	return { ...(await verifier.verify(bytes, demand)), bytes };
 }
 
 /** A delegation belongs to one peer key and one chain. Hashed, because some file systems do not tell `a` from `A`. */

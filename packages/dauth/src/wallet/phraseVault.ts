@@ -12,6 +12,8 @@ export interface DerivationOptions {
 	/** Fraction done, from 0 to 1. */
 	onProgress?: (done: number) => void;
 	signal?: AbortSignal;
+	/** scrypt's N for what is locked now, a power of two; a record keeps its own. @default 2^17 */
+	scryptN?: number;
 }
 
 /** What a phrase is kept under: a passphrase if there is one, else the device's own key, else nothing. */
@@ -66,9 +68,14 @@ export async function unlockPhrase(record: WalletRecord, guard: PhraseGuard): Pr
 	}
 }
 
-function freshGuard({ passphrase, deviceKey }: PhraseGuard): WalletRecord["guard"] {
-	if (passphrase !== undefined) {
-		return { by: "passphrase", ...scryptCost, salt: crypto.getRandomValues(new Uint8Array(16)) };
+function freshGuard({
+	deviceKey,
+	passphrase,
+	scryptN: n = scryptCost.n,
+}: PhraseGuard): WalletRecord["guard"] {
+	// An empty field is no passphrase.
+	if (passphrase) {
+		return { by: "passphrase", ...scryptCost, n, salt: crypto.getRandomValues(new Uint8Array(16)) };
 	}
 	return { by: deviceKey ? "device" : "none" };
 }
@@ -79,7 +86,7 @@ async function keyFor(guard: WalletRecord["guard"], given: PhraseGuard): Promise
 		if (!given.deviceKey) throw lostDeviceKey();
 		return given.deviceKey;
 	}
-	if (given.passphrase === undefined) {
+	if (!given.passphrase) {
 		throw new WrongPassphraseError("This wallet needs its passphrase.", { details: { given: false } });
 	}
 	if (!globalThis.crypto?.subtle) {
