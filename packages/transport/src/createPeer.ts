@@ -8,6 +8,7 @@ import { webSockets } from "@libp2p/websockets";
 import { yamux } from "@libp2p/yamux";
 import { equalBytes, PeerUnreachableError } from "@tabmesh/wire";
 import { createLibp2p } from "libp2p";
+import { orderHandshakes } from "#orderlyHandshake";
 import { onPageGone } from "#pageLifetime";
 import { gossipOptions } from "./gossip.ts";
 import { bulkPiece } from "./messageStream.ts";
@@ -39,6 +40,7 @@ const maxBufferedBytes = 2 * 1024 * 1024;
  */
 export async function createPeer(init: PeerInit): Promise<Peer> {
 	init.signal?.throwIfAborted();
+	orderHandshakes();
 	const reputation = new Reputation();
 	let reserve: ((relay: PeerId) => Promise<unknown>) | undefined;
 	const circuit = circuitRelayTransport();

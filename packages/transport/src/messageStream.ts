@@ -11,6 +11,7 @@ import {
 	toWireError,
 	wireErrorSchema,
 } from "@tabmesh/wire";
+import { DataChannelLane } from "./dataChannelLane.ts";
 import { encodeFrame, FrameDecoder, type FrameHandler, frameKind, longestErrorBytes } from "./framing.ts";
 import type { MessageStream, Offence, StreamProtocol } from "./peer.ts";
 
@@ -72,6 +73,7 @@ export class CreditedStream implements MessageStream, FrameHandler {
 	readonly closed: Promise<Error | undefined>;
 
 	readonly #stream: Stream;
+	readonly #lane: DataChannelLane | undefined;
 	readonly #rules: StreamProtocol;
 	readonly #window: number;
 	readonly #piece: number;
@@ -123,6 +125,7 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		});
 		// Last: from here on bytes come in.
 		init.stream.addEventListener("message", (event) => this.#onBytes(event.data as Bytes));
+		this.#lane = DataChannelLane.over(init.stream, (bytes) => this.#onBytes(bytes));
 	}
 
 	send(message: Uint8Array, options?: { signal?: AbortSignal }): Promise<void> {
@@ -282,12 +285,12 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		const stream = this.#stream;
 		try {
 			if (message.byteLength + 5 <= this.#piece) {
-				stream.send(encodeFrame(frameKind.message, message.byteLength, message));
+				this.#put(encodeFrame(frameKind.message, message.byteLength, message));
 			} else {
 				const head = message.subarray(0, this.#piece - 5);
-				stream.send(encodeFrame(frameKind.message, message.byteLength, head));
+				this.#put(encodeFrame(frameKind.message, message.byteLength, head));
 				for (let at = head.byteLength; at < message.byteLength; at += this.#piece) {
-					stream.send(message.subarray(at, at + this.#piece));
+					this.#put(message.subarray(at, at + this.#piece));
 				}
 			}
 		} catch (cause) {
@@ -333,9 +336,14 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		});
 	}
 
+	/** At most one piece. */
+	#put(bytes: Uint8Array): void {
+		if (!this.#lane?.send(bytes)) this.#stream.send(bytes);
+	}
+
 	#write(frame: Uint8Array): void {
 		try {
-			this.#stream.send(frame);
+			this.#put(frame);
 		} catch (cause) {
 			this.#lost(cause as Error);
 		}
@@ -353,7 +361,7 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		try {
 			const body = encodeCbor(toWireError(error));
 			if (body.byteLength <= longestErrorBytes) {
-				this.#stream.send(encodeFrame(frameKind.error, body.byteLength, body));
+				this.#put(encodeFrame(frameKind.error, body.byteLength, body));
 			}
 		} catch {
 			// The transport is gone already; the reset says enough.

@@ -318,7 +318,11 @@ export class Node extends TypedEventEmitter<PeerEvents> implements Omit<Peer, "r
 		} catch (cause) {
 			throw new PeerUnreachableError(`${peer.slice(0, 80)} is no peer id.`, { cause });
 		}
-		const connection = await this.#init.dial(id, signal);
+		// A handshake that broke rather than timed out deserves a second chance: both sides may have dialled at once.
+		const connection = await this.#init.dial(id, signal).catch((error) => {
+			if (signal.aborted || error instanceof TabmeshError) throw error;
+			return this.#init.dial(id, signal);
+		});
 		// Signalling is done; what ran through the relay would only count against everybody's reservation.
 		for (const link of [...(this.#linksOf.get(peer) ?? [])]) {
 			if (link.path === "relayed") link.connection.close().catch((error) => link.connection.abort(error));

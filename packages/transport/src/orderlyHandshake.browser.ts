@@ -1,0 +1,2 @@
+/** Browsers order their handshakes themselves. */
+export function orderHandshakes(): void {}
