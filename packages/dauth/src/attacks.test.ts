@@ -415,6 +415,28 @@ describe("sign-in", () => {
 	});
 });
 
+test("attack 23: mutations of a genuine sign-in", async () => {
+	const domain = "relay.example.org";
+	const gate = createSignInGate({ domain, chainId, now: () => start });
+	const request = { domain, uri: `https://${domain}/`, chainId, now: start, nonce: gate.nonce() };
+	const { message, signature } = await signIn(victim, request);
+	const texts = mutation([new TextEncoder().encode(message)]).map((bytes) =>
+		new TextDecoder("latin1").decode(bytes),
+	);
+	let accepted = 0;
+	await fc.assert(
+		fc.asyncProperty(texts, async (changed) => {
+			await gate.verify({ message: changed, signature }).then(
+				() => accepted++,
+				(error) => expect(error).toBeInstanceOf(TabmeshError),
+			);
+		}),
+		{ numRuns: fuzzRuns },
+	);
+	expect(accepted).toBe(0);
+	await gate.verify({ message, signature });
+});
+
 test("attack 22: 10,000 mutations of a genuine delegation", async () => {
 	const fresh = verifier();
 	let accepted = 0;

@@ -151,6 +151,24 @@ describe("the memory of a verifier", () => {
 	});
 });
 
+test("envelopes may come in any order where the verifier says so, each once, with a bounded memory", async () => {
+	let clock = 1_800_000_000_000;
+	const signer = createEnvelopeSigner(identity, { now: () => clock });
+	const sent: Uint8Array[] = [];
+	for (let i = 0; i < 40; i++) {
+		clock += 10;
+		sent.push(await signer.seal("receipt", payload));
+	}
+	const mailbox = createEnvelopeVerifier({ order: "any", now: () => clock });
+	for (const bytes of sent.toReversed()) await mailbox.open(bytes, "receipt");
+	const small = createEnvelopeVerifier({ order: "any", capacity: 10, now: () => clock });
+	for (const bytes of sent) await small.open(bytes, "receipt");
+	for (const bytes of sent) {
+		await expect(mailbox.open(bytes, "receipt")).rejects.toBeInstanceOf(ReplayedEnvelopeError);
+		await expect(small.open(bytes, "receipt")).rejects.toBeInstanceOf(ReplayedEnvelopeError);
+	}
+});
+
 test("garbage is refused with a typed error and costs no signature check", async () => {
 	const verifier = createEnvelopeVerifier();
 	const genuine = await createEnvelopeSigner(identity).seal("announcement", payload);

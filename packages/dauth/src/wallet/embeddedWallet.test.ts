@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import {
 	decodeCbor,
 	KeyStorageError,
@@ -98,6 +99,15 @@ describe("the embedded wallet", () => {
 		await openEmbeddedWallet(keepsakes, { passphrase: "x" });
 		const { guard } = decodeCbor(walletRecordSchema, (await keepsakes.read("wallet"))!, 1024);
 		expect(guard).toMatchObject({ by: "passphrase", n: 131_072, r: 8, p: 1 });
+	});
+
+	test("gives nobody its private key", async () => {
+		const wallet = await importEmbeddedWallet(createMemoryKeepsakes(), phrase);
+		const key = "ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
+		const seen = inspect(wallet, { depth: 10, showHidden: true });
+		expect(seen).toContain(address);
+		for (const secret of [key, BigInt(`0x${key}`).toString(), "junk"]) expect(seen).not.toContain(secret);
+		expect(wallet.account).not.toHaveProperty("getHdKey");
 	});
 
 	test("stops deriving its key when told to", async () => {

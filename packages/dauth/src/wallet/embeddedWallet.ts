@@ -11,6 +11,7 @@ import {
 	type WalletRecord,
 	walletRecordSchema,
 } from "@tabmesh/wire";
+import type { LocalAccount } from "viem";
 import { mnemonicToAccount } from "viem/accounts";
 import { hexToBytes } from "viem/utils";
 import type { Keepsakes } from "./keepsakes.ts";
@@ -77,8 +78,9 @@ export async function openEmbeddedWallet(
 	const kept = await readRecord(keepsakes);
 	if (kept) return unlocked(keepsakes, kept, options);
 	const phrase = generateMnemonic(wordlist);
-	const record = await recordOf(phrase, await guardOf(keepsakes, options));
-	if (await keepsakes.create(keepsakeName, encodeCbor(record))) return walletOf(keepsakes, phrase, true);
+	const account = accountOf(phrase);
+	const record = await recordOf(account, phrase, await guardOf(keepsakes, options));
+	if (await keepsakes.create(keepsakeName, encodeCbor(record))) return walletOf(keepsakes, account, true);
 	// Another page of this origin made one meanwhile.
 	const others = await readRecord(keepsakes);
 	if (!others) throw new KeyStorageError("The wallet that was just made here is gone.");
@@ -105,7 +107,8 @@ export async function importEmbeddedWallet(
 			details: { words: words === "" ? 0 : words.split(" ").length },
 		});
 	}
-	const record = await recordOf(words, await guardOf(keepsakes, options));
+	const account = accountOf(words);
+	const record = await recordOf(account, words, await guardOf(keepsakes, options));
 	const bytes = encodeCbor(record);
 	if (!(await keepsakes.create(keepsakeName, bytes))) {
 		const kept = options.replace ? undefined : await readRecord(keepsakes);
@@ -116,7 +119,7 @@ export async function importEmbeddedWallet(
 		}
 		await keepsakes.write(keepsakeName, bytes);
 	}
-	return walletOf(keepsakes, words, false);
+	return walletOf(keepsakes, account, false);
 }
 
 async function readRecord(keepsakes: Keepsakes): Promise<WalletRecord | undefined> {
@@ -137,8 +140,15 @@ async function guardOf(keepsakes: Keepsakes, options: PassphraseOptions): Promis
 	return deviceKey ? { ...options, deviceKey } : options;
 }
 
-function recordOf(phrase: string, guard: PhraseGuard): Promise<WalletRecord> {
-	return lockPhrase(phrase, hexToBytes(mnemonicToAccount(phrase).address) as Uint8Array<ArrayBuffer>, guard);
+/** Costs a tenth of a second of PBKDF2, so derive it once. */
+function accountOf(phrase: string): LocalAccount {
+	// Without the key itself, which viem's account would give to whoever holds it.
+	const { getHdKey: _, ...account } = mnemonicToAccount(phrase);
+	return account;
+}
+
+function recordOf({ address }: LocalAccount, phrase: string, guard: PhraseGuard): Promise<WalletRecord> {
+	return lockPhrase(phrase, hexToBytes(address) as Uint8Array<ArrayBuffer>, guard);
 }
 
 async function unlocked(
@@ -146,16 +156,14 @@ async function unlocked(
 	record: WalletRecord,
 	options: PassphraseOptions,
 ): Promise<EmbeddedWallet> {
-	const phrase = await unlockPhrase(record, await guardOf(keepsakes, options));
-	const wallet = walletOf(keepsakes, phrase, false);
-	if (!equalBytes(hexToBytes(wallet.address), record.address)) {
+	const account = accountOf(await unlockPhrase(record, await guardOf(keepsakes, options)));
+	if (!equalBytes(hexToBytes(account.address), record.address)) {
 		throw new KeyStorageError("The wallet kept here is not the one that it says it is.");
 	}
-	return wallet;
+	return walletOf(keepsakes, account, false);
 }
 
-function walletOf(keepsakes: Keepsakes, phrase: string, fresh: boolean): EmbeddedWallet {
-	const account = mnemonicToAccount(phrase);
+function walletOf(keepsakes: Keepsakes, account: LocalAccount, fresh: boolean): EmbeddedWallet {
 	const exportPhrase = async (options: PassphraseOptions = {}): Promise<string> => {
 		const record = await readRecord(keepsakes);
 		if (!record || !equalBytes(record.address, hexToBytes(account.address))) {
@@ -182,7 +190,7 @@ function walletOf(keepsakes: Keepsakes, phrase: string, fresh: boolean): Embedde
 				...watch,
 				...(next === undefined ? {} : { passphrase: next }),
 			});
-			await keepsakes.write(keepsakeName, encodeCbor(await recordOf(kept, guard)));
+			await keepsakes.write(keepsakeName, encodeCbor(await recordOf(account, kept, guard)));
 		},
 	};
 }

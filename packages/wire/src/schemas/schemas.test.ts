@@ -7,12 +7,16 @@ import { MalformedMessageError, TabmeshError, UnsupportedVersionError } from "..
 import { fromWireError, toWireError, wireErrorSchema } from "../errors/remote.ts";
 import { encodeTensor } from "../tensor.ts";
 import { announcementSchema } from "./announcement.ts";
+import { capabilitySchema } from "./capability.ts";
+import { signedDelegationSchema, signedRevocationSchema } from "./delegation.ts";
 import { envelopeSchema } from "./envelope.ts";
 import { decodeFrame, encodeFrame, type RingFrame } from "./frame.ts";
 import { helloSchema, negotiate } from "./hello.ts";
 import { manifestSchema, originSchema } from "./manifest.ts";
 import { routeSchema } from "./route.ts";
+import { prekeySchema, sealedSchema } from "./sealed.ts";
 import { ringOpenSchema, stageRequestSchema, stageResponseSchema } from "./stage.ts";
+import { walletRecordSchema } from "./walletRecord.ts";
 
 const runs = Number(process.env.FUZZ_RUNS ?? 10_000);
 const model = `bafy${"a".repeat(55)}`;
@@ -22,6 +26,54 @@ const zeros = (length: number) => new Uint8Array(length);
 
 /** One valid message of every schema that crosses the network. */
 const examples: Record<string, [v.GenericSchema, unknown]> = {
+	delegation: [
+		signedDelegationSchema,
+		{
+			delegation: {
+				wallet: zeros(20),
+				peer: zeros(32),
+				scopes: ["ask", "lend"],
+				chainId: 31337,
+				notBefore: 1_700_000_000,
+				expiry: 1_700_100_000,
+				nonce: zeros(32),
+			},
+			contract: false,
+			signature: zeros(65),
+		},
+	],
+	revocation: [
+		signedRevocationSchema,
+		{
+			revocation: { wallet: zeros(20), chainId: 1, nonce: zeros(32) },
+			contract: true,
+			signature: zeros(100),
+		},
+	],
+	capability: [
+		capabilitySchema,
+		[
+			1,
+			"family",
+			[
+				[["ask", "lend"], null, 1_700_000_000_000, zeros(32), zeros(64)],
+				[null, 1, null, zeros(32), zeros(64)],
+			],
+			null,
+		],
+	],
+	prekey: [prekeySchema, { key: zeros(32), expires: 1_700_000_000_000 }],
+	sealed: [sealedSchema, [zeros(32), zeros(32), zeros(40)]],
+	walletRecord: [
+		walletRecordSchema,
+		{
+			version: 1,
+			address: zeros(20),
+			guard: { by: "passphrase", n: 131_072, r: 8, p: 1, salt: zeros(16) },
+			iv: zeros(12),
+			box: zeros(90),
+		},
+	],
 	announcement: [
 		announcementSchema,
 		{
