@@ -10,6 +10,7 @@ export * from "./format/llama2cSource.ts";
 export * from "./format/modelSource.ts";
 export * from "./format/sourceFile.ts";
 export {
+	composeNothing,
 	composeSpan,
 	type GraphFormat,
 	type GraphWeight,

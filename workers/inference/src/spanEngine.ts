@@ -1,4 +1,5 @@
 import {
+	composeNothing,
 	composeSpan,
 	type Engine,
 	type EngineHandle,
@@ -71,6 +72,10 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		this.#nextHandle = firstHandle;
 		const { backend, halfActivations, threads, numericsClass } = runtime;
 		if (runtime.device) this.#watch(runtime.device);
+		// The run time compiles itself while the first span is being fetched. Should that fail, the first load says so.
+		void this.#inTurn(async () => (await runtime.createSession(composeNothing(), [], [])).release()).catch(
+			() => {},
+		);
 		this.info = { backend, halfActivations, threads, numericsClass, memoryBytes };
 	}
 

@@ -9,6 +9,9 @@ import plainBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import type { EngineOptions } from "./engineOptions.ts";
 import type { Runtime } from "./runtime.ts";
 
+/** ONNX Runtime's severity 3. */
+const errorsOnly = 3;
+
 /** onnxruntime-web for what this page's device offers, from the page's own origin. */
 export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 	const backend = await pickBackend(options.backend);
@@ -18,6 +21,8 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 	const { env, InferenceSession, Tensor } = ort;
 	env.wasm.wasmPaths = { mjs: glue, wasm: binary };
 	env.wasm.numThreads = threads;
+	// Warnings are about nodes that belong on the CPU, and meant for the authors of models.
+	env.logLevel = "error";
 	const version = env.versions.common;
 
 	if (backend === "wasm") {
@@ -29,7 +34,11 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 			numericsClass: `ort${version}/wasm/simd/f32/f32`,
 			Tensor,
 			createSession: (model, weights) =>
-				InferenceSession.create(model, { executionProviders: [{ name: "wasm" }], externalData: weights }),
+				InferenceSession.create(model, {
+					executionProviders: [{ name: "wasm" }],
+					externalData: weights,
+					logSeverityLevel: errorsOnly,
+				}),
 		};
 	}
 	const { device, vendor } = await openDevice();
@@ -44,6 +53,7 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 				// An object, not a name: only then are its options read.
 				executionProviders: [{ name: "webgpu", device }],
 				externalData: weights,
+				logSeverityLevel: errorsOnly,
 				preferredOutputLocation: Object.fromEntries(presents.map((name) => [name, "gpu-buffer" as const])),
 			}),
 		device,

@@ -59,6 +59,14 @@ export function composeSpan(manifest: Manifest, span: Span, format: GraphFormat)
 	return new LlamaSpan(manifest.config, span, format).compose();
 }
 
+/** The smallest graph there is: a session of it wakes a run time up while the weights are still on their way. */
+export function composeNothing(): Uint8Array<ArrayBuffer> {
+	const graph = new OnnxGraph();
+	graph.node("Identity", [graph.input("in", "float32", [1])], { outputs: ["out"] });
+	graph.output("out", "float32", [1]);
+	return graph.encode();
+}
+
 /** One small method per piece, after the builder of onnxruntime-genai. */
 class LlamaSpan {
 	readonly #config: ModelConfig;

@@ -1,7 +1,7 @@
 import { Template } from "@huggingface/jinja";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { InvalidParameterError, type Manifest, TokenizerError } from "@tabmesh/wire";
-import { Escape, literally } from "./escape.ts";
+import { literally, NameHider } from "./nameHider.ts";
 import { StreamingDecoder } from "./streamingDecoder.ts";
 import { TokenBytes } from "./tokenBytes.ts";
 import { type AddedToken, parseTokenizerFile, type TokenizerFile } from "./tokenizerFile.ts";
@@ -87,15 +87,15 @@ class ModelTokenizer implements Tokenizer {
 				metaMessages: ["Give it the beginning of a text as its prompt."],
 			});
 		}
-		const escape = new Escape(
+		const hider = new NameHider(
 			this.#special.map((token) => token.content),
 			messages.map((message) => message.content),
 		);
 		const rendered = this.#render(
 			chatTemplate,
-			messages.map(({ role, content }) => ({ role, content: escape.hide(content) })),
+			messages.map(({ role, content }) => ({ role, content: hider.hide(content) })),
 		);
-		const tokens = this.#encodeTemplate(rendered, escape);
+		const tokens = this.#encodeTemplate(rendered, hider);
 		// Templates that leave the beginning out mean the runtime to add it, as llama.cpp does.
 		return bos === undefined || tokens[0] === bos ? tokens : [bos, ...tokens];
 	}
@@ -136,7 +136,7 @@ class ModelTokenizer implements Tokenizer {
 	}
 
 	/** Special tokens stand for themselves here; what lies between them is plain text. */
-	#encodeTemplate(rendered: string, escape: Escape): number[] {
+	#encodeTemplate(rendered: string, hider: NameHider): number[] {
 		const byContent = new Map(this.#special.map((token) => [token.content, token]));
 		// Longest first: one special token may begin like another.
 		const names = [...byContent.keys()].sort((a, b) => b.length - a.length).map(literally);
@@ -149,7 +149,7 @@ class ModelTokenizer implements Tokenizer {
 				let text = piece;
 				if (byContent.get(pieces[i - 1] ?? "")?.rstrip) text = text.trimStart();
 				if (byContent.get(pieces[i + 1] ?? "")?.lstrip) text = text.trimEnd();
-				tokens.push(...this.encode(escape.show(text)));
+				tokens.push(...this.encode(hider.show(text)));
 			}
 		}
 		return tokens;

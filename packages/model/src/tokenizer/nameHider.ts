@@ -2,7 +2,7 @@
  * Hides what people wrote from whoever looks for special tokens: a mark that occurs nowhere goes between the first character of each special
  * token's name and the rest. A chat template can look at the text, trim it and cut it all the same.
  */
-export class Escape {
+export class NameHider {
 	readonly #mark: string;
 	readonly #names: RegExp | undefined;
 
