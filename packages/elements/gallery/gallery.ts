@@ -64,6 +64,10 @@ async function show(state: GalleryState): Promise<void> {
 			await settle(element);
 		}
 	await settle(element);
+	if (state.script.notice) {
+		tabmesh.note(state.script.notice);
+		await settle(element);
+	}
 	if (state.press !== undefined) {
 		button(element, state.press)?.click();
 		await settle(element);

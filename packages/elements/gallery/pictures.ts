@@ -3,13 +3,27 @@ import { fileURLToPath } from "node:url";
 import { launchChromium } from "./browser.ts";
 import { serveGallery } from "./serve.ts";
 
-/** `node gallery/pictures.ts [--out FOLDER] [STATE…]`: a picture of each state, on a desk and on a phone, by day and by night. */
+/** What the README and the docs show; the rest is drawn by `--all`. */
+const shown = [
+	"lend-before",
+	"lend-fetching",
+	"lend-serving",
+	"chat-missing",
+	"chat-stages-compiling",
+	"chat-answered",
+	"chat-peer-lost",
+];
+
+/**
+ * `npm run pictures -w @tabmesh/elements -- [--out FOLDER] [--all | STATE…]`: draws states on a desk and on a phone,
+ * by day and by night, into docs/pictures.
+ */
 const args = process.argv.slice(2);
 const outAt = args.indexOf("--out");
 const out =
-	outAt < 0
-		? fileURLToPath(new URL("../../../docs/pictures/elements", import.meta.url))
-		: args.splice(outAt, 2)[1]!;
+	outAt < 0 ? fileURLToPath(new URL("../../../docs/pictures", import.meta.url)) : args.splice(outAt, 2)[1]!;
+const all = args.includes("--all");
+const wanted = args.length > 0 ? args : shown;
 const screens = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 
 await mkdir(out, { recursive: true });
@@ -23,7 +37,7 @@ try {
 			page.on("pageerror", (error) => console.error(screen, error));
 			await page.goto(address);
 			const names = await page.locator("#stage a").allTextContents();
-			for (const name of names.filter((each) => args.length === 0 || args.includes(each))) {
+			for (const name of names.filter((each) => all || wanted.includes(each))) {
 				await page.goto(`${address}?state=${name}`);
 				await page.waitForFunction(() => window.gallery?.ready);
 				// Nothing may be wider than the screen.

@@ -10,6 +10,7 @@ import type {
 	Tabmesh,
 } from "@tabmesh/client";
 import type { Directory, Member } from "@tabmesh/directory";
+import type { TabmeshError } from "@tabmesh/wire";
 
 /** What a scripted answer does, in order; it waits for ever at its end unless it ended. */
 export type Step =
@@ -23,6 +24,7 @@ export interface Script {
 	readonly members: readonly Member[];
 	readonly lender?: Partial<LenderView>;
 	readonly answer?: readonly Step[];
+	readonly notice?: TabmeshError;
 }
 
 /** A lender that is whatever it is told to be, and obeys its three buttons. */
@@ -73,11 +75,31 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		this.members = script.members;
 	}
 
+	override addEventListener(
+		type: string,
+		listener: EventListenerObject | ((event: never) => void) | null,
+		options?: boolean | AddEventListenerOptions,
+	): void {
+		super.addEventListener(type, listener as EventListener | null, options);
+	}
+
+	override removeEventListener(
+		type: string,
+		listener: EventListenerObject | ((event: never) => void) | null,
+	): void {
+		super.removeEventListener(type, listener as EventListener | null);
+	}
+
 	/** Peers came, went or loaded something. */
 	becomeSwarm(models: readonly ModelView[], members: readonly Member[]): void {
 		this.models = models;
 		this.members = members;
 		this.dispatchEvent(new Event("swarm"));
+	}
+
+	/** Something went wrong that ended nothing. */
+	note(error: TabmeshError): void {
+		this.dispatchEvent(new CustomEvent("notice", { detail: error }));
 	}
 
 	get directory(): Directory {

@@ -1,6 +1,11 @@
 import type { LenderView, ModelView, StageView } from "@tabmesh/client";
 import type { Member } from "@tabmesh/directory";
-import { EngineUnavailableError, PeerUnreachableError, StageLostError } from "@tabmesh/wire";
+import {
+	EngineUnavailableError,
+	PeerUnreachableError,
+	StageLostError,
+	StorageQuotaError,
+} from "@tabmesh/wire";
 import type { Script, Step } from "./scripted.ts";
 
 /** One picture of the gallery: which element, on which network, and what a person did to get there. */
@@ -136,6 +141,12 @@ const noEngine = new EngineUnavailableError("This browser can run neither WebGPU
 export const unreachable = new PeerUnreachableError("The relay behind this page does not answer.", {
 	metaMessages: ["Check your connection.", "Wait a moment: the relay may be starting again."],
 });
+const noRoom = new StorageQuotaError("This device has no room left to keep the layers for next time.", {
+	metaMessages: [
+		"Serving goes on; at the next visit they are fetched again.",
+		"Free some storage to avoid that.",
+	],
+});
 const lost = new StageLostError("The peer that held layers 3–4 left in the middle of the answer.", {
 	metaMessages: ["Ask again: the others are still here."],
 });
@@ -171,6 +182,7 @@ export const states: Record<string, GalleryState> = {
 		},
 		{ models: [tinyLlama], members: lenders(4) },
 	),
+	"lend-notice": lend(serving, { ...open, notice: noRoom }),
 	"lend-leave-warning": { ...lend(serving), press: "Leave" },
 	"lend-paused": lend({ ...serving, phase: "paused", streams: 1 }),
 	"lend-left": { ...lend({ ...serving, streams: 0 }), press: "Leave" },

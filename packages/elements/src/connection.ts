@@ -1,4 +1,4 @@
-import type { Tabmesh } from "@tabmesh/client";
+import type { Tabmesh, TabmeshEvents } from "@tabmesh/client";
 import type { ReactiveController, ReactiveControllerHost } from "lit";
 
 /** Reaches a network when first called for; the app decides how, so that the network code loads only then. */
@@ -13,6 +13,8 @@ export class Connection implements ReactiveController {
 	status: "idle" | "connecting" | "connected" | "failed" = "idle";
 	tabmesh: Tabmesh | undefined;
 	error: unknown;
+	/** The latest thing that went wrong without ending anything, until somebody has read it. */
+	notice: TabmeshEvents["notice"]["detail"] | undefined;
 	readonly #host: ReactiveControllerHost;
 	#attempt: AbortController | undefined;
 
@@ -22,17 +24,32 @@ export class Connection implements ReactiveController {
 	}
 
 	readonly #onSwarm = () => this.#host.requestUpdate();
+	readonly #onNotice = ({ detail }: TabmeshEvents["notice"]) => {
+		this.notice = detail;
+		this.#host.requestUpdate();
+	};
+
+	#listen() {
+		this.tabmesh?.addEventListener("swarm", this.#onSwarm);
+		this.tabmesh?.addEventListener("notice", this.#onNotice);
+	}
+
+	#unlisten() {
+		this.tabmesh?.removeEventListener("swarm", this.#onSwarm);
+		this.tabmesh?.removeEventListener("notice", this.#onNotice);
+	}
 
 	/** Takes a network that is open already, or lets go of it. */
 	use(tabmesh: Tabmesh | undefined): void {
 		if (tabmesh === this.tabmesh) return;
-		this.tabmesh?.removeEventListener("swarm", this.#onSwarm);
+		this.#unlisten();
 		this.#attempt?.abort();
 		this.#attempt = undefined;
 		this.tabmesh = tabmesh;
 		this.status = tabmesh ? "connected" : "idle";
 		this.error = undefined;
-		tabmesh?.addEventListener("swarm", this.#onSwarm);
+		this.notice = undefined;
+		this.#listen();
 		this.#host.requestUpdate();
 	}
 
@@ -69,10 +86,10 @@ export class Connection implements ReactiveController {
 	}
 
 	hostConnected(): void {
-		this.tabmesh?.addEventListener("swarm", this.#onSwarm);
+		this.#listen();
 	}
 
 	hostDisconnected(): void {
-		this.tabmesh?.removeEventListener("swarm", this.#onSwarm);
+		this.#unlisten();
 	}
 }

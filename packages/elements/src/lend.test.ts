@@ -126,6 +126,15 @@ describe("<tabmesh-lend>", () => {
 		await page.close();
 	});
 
+	it("shows what went wrong without ending anything, until it has been read", async () => {
+		const page = await gallery.show("lend-notice");
+		await page.getByRole("alert").getByText("no room left", { exact: false }).waitFor();
+		await page.getByRole("heading", { name: "Serving" }).waitFor();
+		await page.getByRole("button", { name: "All right" }).click();
+		expect(await page.getByRole("alert").count()).toBe(0);
+		await page.close();
+	});
+
 	it("goes on lending while it is moved about in the page", async () => {
 		const page = await gallery.show("lend-serving");
 		await page.evaluate(() => {

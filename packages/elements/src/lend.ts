@@ -602,6 +602,22 @@ export class TabmeshLend extends LitElement {
 		`;
 	}
 
+	#renderNotice() {
+		const { notice } = this.#connection;
+		if (notice === undefined) return nothing;
+		const { what, steps } = describeError(notice);
+		return html`
+			<tabmesh-notice tone="trouble" heading=${what} .steps=${steps}>
+				<div class="row"><button type="button" @click=${this.#dismiss}>${messages.dismiss}</button></div>
+			</tabmesh-notice>
+		`;
+	}
+
+	#dismiss() {
+		this.#connection.notice = undefined;
+		this.requestUpdate();
+	}
+
 	#renderAfter(phase: Phase, view: LenderView | undefined) {
 		const text = messages.lend;
 		const { tabmesh } = this.#connection;
@@ -628,6 +644,7 @@ export class TabmeshLend extends LitElement {
 						</div>
 					</div>
 				</section>
+				${this.#renderNotice()}
 				${
 					holds && view?.span && model
 						? html`

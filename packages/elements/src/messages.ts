@@ -6,6 +6,7 @@ export const messages = {
 	thisTab: "this tab",
 	tryAgain: "Try again",
 	cancel: "Cancel",
+	dismiss: "All right",
 	unexpected: "Something went wrong that Tabmesh did not foresee.",
 	unexpectedStep: "Reload the page. If it happens again, please tell us what you did before.",
 
