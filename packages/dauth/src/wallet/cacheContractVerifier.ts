@@ -2,6 +2,7 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import { encodeCbor, TimeoutError } from "@tabmesh/wire";
 import { bytesToHex } from "viem/utils";
 import type { ContractSignature, ContractVerifier } from "../contractVerifier.ts";
+import { settleWithin } from "./settleWithin.ts";
 
 export interface ContractCacheInit {
 	/** How long a yes is believed, in milliseconds: so long after a change of owners a contract wallet's old signatures may pass. @default 10 minutes */
@@ -33,11 +34,9 @@ export function cacheContractVerifier(
 	const asking = new Map<string, Promise<boolean>>();
 
 	const ask = async (key: string, call: ContractSignature): Promise<boolean> => {
-		const timeout = AbortSignal.timeout(timeoutMs);
-		const timedOut = new Promise<never>((_, reject) => {
-			timeout.addEventListener("abort", () => reject(new TimeoutError("The chain did not answer in time.")));
-		});
-		const valid = await Promise.race([verifier.isValidSignature(call, { signal: timeout }), timedOut]);
+		const valid = await settleWithin(timeoutMs, undefined, (signal) =>
+			verifier.isValidSignature(call, { signal }),
+		);
 		answers.delete(key);
 		answers.set(key, { valid, until: now() + (valid ? lifetimeMs : refusalMs) });
 		// Oldest first: a Map keeps the order of insertion.
@@ -61,7 +60,9 @@ export function cacheContractVerifier(
 				question = ask(key, call).finally(() => asking.delete(key));
 				asking.set(key, question);
 			}
-			return question;
+			const asked = question;
+			// Whoever stops waiting does not stop the others.
+			return settleWithin(timeoutMs, signal, () => asked);
 		},
 	};
 }

@@ -177,6 +177,12 @@ describe("a contract wallet (ERC-1271)", () => {
 			});
 		const asked = await Promise.allSettled([ask(1), ask(2), ask(3)]);
 		for (const { status } of asked) expect(status).toBe("rejected");
+		const stopping = new AbortController();
+		const revocations = { isRevoked: () => new Promise<never>(() => {}) };
+		const verifier = createDelegationVerifier({ chainId, revocations, now: () => start });
+		const waiting = verifier.verify(await sign(), { ...demand, signal: stopping.signal });
+		stopping.abort(new Error("stopped"));
+		await expect(waiting).rejects.toThrow("stopped");
 	});
 });
 

@@ -22,6 +22,7 @@ import { publicKeyFromPeerId } from "../peerId.ts";
 import type { RevocationView } from "../revocationView.ts";
 import { cacheContractVerifier } from "./cacheContractVerifier.ts";
 import { delegationHash } from "./delegationHash.ts";
+import { settleWithin } from "./settleWithin.ts";
 import { isWalletSignature } from "./walletSignature.ts";
 
 export interface DelegationVerifierInit {
@@ -75,6 +76,9 @@ export interface DelegationVerifier {
 	 */
 	verify(bytes: Uint8Array, demand: DelegationDemand): Promise<VerifiedDelegation>;
 }
+
+// How long the revocations have for an answer: a chain's RPC answers within a second or two, or not at all.
+const answerMs = 10_000;
 
 interface Remembered {
 	readonly id: Hex;
@@ -153,7 +157,7 @@ export function createDelegationVerifier(init: DelegationVerifierInit): Delegati
 		let revoked: boolean;
 		try {
 			const key = { chainId, wallet, nonce: delegation.nonce };
-			revoked = await revocations.isRevoked(key, signal ? { signal } : {});
+			revoked = await settleWithin(answerMs, signal, (ends) => revocations.isRevoked(key, { signal: ends }));
 		} catch (cause) {
 			signal?.throwIfAborted();
 			throw new DelegationUncheckedError("It cannot be found out whether this delegation was revoked.", {

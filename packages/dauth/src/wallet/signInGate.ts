@@ -14,6 +14,7 @@ import type { Hex } from "viem";
 import { createSiweMessage, parseSiweMessage, type SiweMessage } from "viem/siwe";
 import { bytesToHex, getAddress, hashMessage, hexToBytes, isHex } from "viem/utils";
 import type { ContractVerifier } from "../contractVerifier.ts";
+import { cacheContractVerifier } from "./cacheContractVerifier.ts";
 import { recoverSigner } from "./keySignature.ts";
 import type { SignIn } from "./signIn.ts";
 
@@ -77,6 +78,7 @@ export function createSignInGate(init: SignInGateInit): SignInGate {
 	const secret = init.secret ?? crypto.getRandomValues(new Uint8Array(32));
 	const now = init.now ?? Date.now;
 	if (secret.byteLength !== 32) throw new InvalidParameterError("A gate's secret has 32 bytes.");
+	const contracts = init.contracts && cacheContractVerifier(init.contracts, { now });
 	const used = new Map<string, number>();
 	let forgottenUntil = Number.NEGATIVE_INFINITY;
 
@@ -139,13 +141,13 @@ export function createSignInGate(init: SignInGateInit): SignInGate {
 			const bytes = signatureBytes(signature);
 			const hash = hashMessage(message);
 			if ((await recoverSigner(hash, bytes)) !== wallet) {
-				if (!init.contracts) throw forged();
+				if (!contracts) throw forged();
 				// Before the chain is asked: one nonce must not buy many questions.
 				spend(fields.nonce);
 				const call = { chainId: init.chainId, wallet, hash, signature: bytes };
 				let genuine: boolean;
 				try {
-					genuine = await init.contracts.isValidSignature(call, signal ? { signal } : {});
+					genuine = await contracts.isValidSignature(call, signal ? { signal } : {});
 				} catch (cause) {
 					signal?.throwIfAborted();
 					throw new SignInError("The chain does not say whether a contract wallet signed.", {
