@@ -22,6 +22,11 @@ function seededBytes(bytes: number, seed: string): Uint8Array {
 	return new Uint8Array(createCipheriv("chacha20", key, Buffer.alloc(16)).update(Buffer.alloc(bytes)));
 }
 
+/** Compares as memory does: the test runner's own equality takes seconds for megabytes. */
+function expectSame(actual: Uint8Array, expected: Uint8Array): void {
+	expect(Buffer.compare(actual, expected)).toBe(0);
+}
+
 async function room(): Promise<R1fs> {
 	return createR1fs({ store: await openBlockStore() });
 }
@@ -47,7 +52,7 @@ describe("a CID", () => {
 	])("is the one that kubo computes: %s", async (_, bytes, cid) => {
 		const files = await room();
 		expect((await files.add(bytes)).cid).toBe(cid);
-		expect(await files.get(cid).bytes()).toEqual(bytes);
+		expectSame(await files.get(cid).bytes(), bytes);
 		expect(await files.get(cid).size()).toBe(bytes.byteLength);
 	});
 
@@ -136,7 +141,7 @@ describe("reading", () => {
 			[7, 7],
 			[9e9, 9e9],
 		] as const) {
-			expect(await files.get(cid, { range: { start, end } }).bytes()).toEqual(bytes.subarray(start, end));
+			expectSame(await files.get(cid, { range: { start, end } }).bytes(), bytes.subarray(start, end));
 		}
 		const empty = await files.add(new Uint8Array(0));
 		expect(empty.cid).toBe("bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku");
@@ -208,7 +213,7 @@ describe("an encrypted file", () => {
 		const files = await room();
 		const bytes = seededBytes(2 * MiB + 12_345, "secret");
 		const { cid, link } = await files.add(bytes, { encrypt: true });
-		expect(await files.get(link).bytes()).toEqual(bytes);
+		expectSame(await files.get(link).bytes(), bytes);
 		expect(await files.get(link).size()).toBe(bytes.byteLength);
 		for (const [start, end] of [
 			[0, 10],
@@ -218,7 +223,7 @@ describe("an encrypted file", () => {
 			[70_000, 70_000],
 			[9e9, 9e9],
 		] as const) {
-			expect(await files.get(link, { range: { start, end } }).bytes()).toEqual(bytes.subarray(start, end));
+			expectSame(await files.get(link, { range: { start, end } }).bytes(), bytes.subarray(start, end));
 		}
 		expect(await files.get(cid).bytes()).not.toEqual(bytes);
 		await expect(files.get(cid, { key: new Uint8Array(32) }).bytes()).rejects.toBeInstanceOf(DecryptionError);

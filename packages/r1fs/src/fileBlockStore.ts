@@ -57,6 +57,8 @@ class FileBlockStore implements BlockStore {
 	readonly #entries = new Map<string, Entry>();
 	/** Blocks that are counted and perhaps not yet in their place. */
 	readonly #underWay = new Map<string, Entry>();
+	/** What was written since a scan began; undefined while there is none. */
+	#scanning: Map<string, Entry> | undefined;
 	#budget: number;
 	#used = 0;
 	#drafts = 0;
@@ -121,10 +123,12 @@ class FileBlockStore implements BlockStore {
 		const entry = { size: bytes.byteLength, usedAt: Date.now() };
 		this.#note(key, entry);
 		this.#underWay.set(key, entry);
+		this.#scanning?.set(key, entry);
 		try {
-			await this.#write(this.#path(key), bytes);
+			await this.#write(this.#path(key), bytes, entry.usedAt);
 		} catch (cause) {
 			this.#drop(key);
+			this.#scanning?.delete(key);
 			if (isDiskFull(cause)) throw await this.#full(bytes.byteLength, cause);
 			throw cause;
 		} finally {
@@ -219,12 +223,14 @@ class FileBlockStore implements BlockStore {
 		return join(this.#folder, "files", cid);
 	}
 
-	async #write(path: string, bytes: Uint8Array): Promise<void> {
+	async #write(path: string, bytes: Uint8Array, usedAt = Date.now()): Promise<void> {
 		const draft = join(this.#folder, "drafts", `${process.pid}-${this.#drafts++}-${randomUUID()}`);
 		try {
 			const handle = await open(draft, "wx", 0o600);
 			try {
 				await handle.writeFile(bytes);
+				// The file system's own clock is some milliseconds coarser than ours.
+				await handle.utimes(new Date(usedAt), new Date(usedAt));
 				await handle.sync();
 			} finally {
 				await handle.close();
@@ -246,13 +252,16 @@ class FileBlockStore implements BlockStore {
 			this.#drop(key);
 			return undefined;
 		}
-		const entry = { size: found.size, usedAt: found.mtimeMs };
+		const entry = { size: found.size, usedAt: Math.round(found.mtimeMs) };
 		if (!this.#entries.has(key)) this.#note(key, entry);
 		return entry;
 	}
 
 	async #scan(): Promise<void> {
 		const found = new Map<string, Entry>();
+		// What is written while the folders are read may be missed by them.
+		const writtenMeanwhile = new Map(this.#underWay);
+		this.#scanning = writtenMeanwhile;
 		const blocks = join(this.#folder, "blocks");
 		for (const shelf of await readdir(blocks)) {
 			const keys = (await readdir(join(blocks, shelf)).catch(() => [])).filter((key) => v.is(keySchema, key));
@@ -261,12 +270,13 @@ class FileBlockStore implements BlockStore {
 			);
 			for (const [i, key] of keys.entries()) {
 				const one = stats[i];
-				if (one) found.set(key, { size: one.size, usedAt: one.mtimeMs });
+				if (one) found.set(key, { size: one.size, usedAt: Math.round(one.mtimeMs) });
 			}
 		}
 		this.#entries.clear();
 		this.#used = 0;
-		for (const [key, entry] of [...found, ...this.#underWay]) this.#note(key, entry);
+		for (const [key, entry] of [...found, ...writtenMeanwhile]) this.#note(key, entry);
+		this.#scanning = undefined;
 	}
 
 	async #readKept(cid: string): Promise<KeptFile | undefined> {

@@ -78,6 +78,9 @@ const tickMs = 250;
 /** A want is given to a second source after three times what its first should need, within these bounds. */
 const deadlineMs = { least: 1_000, unmeasured: 3_000, most: 10_000 };
 
+/** The first want is not given to a second source before this, or every small delay would fetch it twice. */
+const relieveMs = 250;
+
 /** A source that says nothing at all for this long is reported and rests. 2 MiB on a phone's 2 Mbit/s need nine seconds. */
 const silentMs = 20_000;
 
@@ -258,6 +261,7 @@ export class FetchSession {
 			.sort((a, b) => (b.rate || Number.POSITIVE_INFINITY) - (a.rate || Number.POSITIVE_INFINITY));
 		for (const source of usable) {
 			let room = capacityOf(source) - source.inFlight.size;
+			if (room > 0 && this.#relieve(source, now)) room--;
 			for (let at = 0; room > 0 && at < this.#pending.length; ) {
 				const job = this.#pending[at]!;
 				if (source.missing.has(job) || !source.source.offers(job.want)) {
@@ -270,6 +274,19 @@ export class FetchSession {
 			}
 		}
 		for (const source of usable) if (source.inFlight.size === 0 && source.rate > 0) this.#race(source, now);
+	}
+
+	/** The reader waits for the first of all wants: a source that would have given it long ago takes it over. */
+	#relieve(source: Source, now: number): boolean {
+		const [first] = this.#jobs.values();
+		const attempt = first && [...first.attempts.values()][0];
+		if (source.rate === 0 || !attempt || first.attempts.size !== 1 || first.attempts.has(source))
+			return false;
+		if (source.missing.has(first) || !source.source.offers(first.want)) return false;
+		const ours = ((source.inFlight.size + 1) * source.blockBytes) / source.rate;
+		if (now - attempt.startedAt < Math.max(relieveMs, 2 * ours)) return false;
+		this.#attempt(source, first);
+		return true;
 	}
 
 	/** An idle source takes the want whose source will need longest, if it would be done before. */
@@ -398,20 +415,17 @@ export class FetchSession {
 		const idle = [...this.#sources.values()].every((source) => source.inFlight.size === 0);
 		if (idle && !this.#discovering && now - this.#discoveredAt > rediscoverMs) this.#discover();
 		for (const job of [...this.#jobs.values()]) {
-			const hopeless =
-				!this.#discovering &&
-				job.attempts.size === 0 &&
-				[...this.#sources.values()].every(
-					(source) => source.missing.has(job) || !source.source.offers(job.want),
-				);
-			if (!hopeless) {
+			const absent = [...this.#sources.values()].every(
+				(source) => source.missing.has(job) || !source.source.offers(job.want),
+			);
+			if (!absent || job.attempts.size > 0) {
 				job.exhaustedAt = undefined;
 				continue;
 			}
 			job.exhaustedAt ??= now;
 			// Without any source there is nothing to wait for; those that are here may be fetching the file themselves.
-			if (this.#sources.size === 0 || now - job.exhaustedAt > rediscoverMs)
-				this.#fail(job, this.#notFound(job));
+			const waited = this.#sources.size === 0 || now - job.exhaustedAt > rediscoverMs;
+			if (waited && !this.#discovering) this.#fail(job, this.#notFound(job));
 		}
 		if (now - this.#progressAt > this.#init.patienceMs) {
 			for (const job of [...this.#jobs.values()]) this.#fail(job, this.#notFound(job));
