@@ -87,7 +87,7 @@ export const messages = {
 		threads: "Threads",
 		threadsAuto: "Automatic",
 		join: (memory: string) => `Join with ${memory}`,
-		before: "Nothing has been downloaded or computed so far.",
+		before: "Nothing of the model has been fetched, and nothing computed, so far.",
 		phases: {
 			connecting: "Connecting",
 			joining: "Joining",
