@@ -16,6 +16,7 @@ import {
 	ProtocolViolationError,
 	type Route,
 	type Sampling,
+	StageLostError,
 	type StageResponse,
 	samplingSchema,
 	TabmeshError,
@@ -189,7 +190,7 @@ class Generation implements TokenGeneration {
 				hops = plan();
 			} catch (error) {
 				// What the peer that was left out had said is the better explanation.
-				if (!isPassing(reason)) throw reason ?? error;
+				if (!this.#isPassing(reason)) throw reason ?? error;
 				// Without it there is no route: a connection that failed once may stand the next time.
 				exclude.clear();
 				hops = plan();
@@ -210,6 +211,13 @@ class Generation implements TokenGeneration {
 		}
 	}
 
+	/** Whether the same peers may do the next moment what they did not do now: a dial failed, or a stream of a peer that is still there. */
+	#isPassing(error: unknown): boolean {
+		if (error instanceof PeerUnreachableError || error instanceof TimeoutError) return true;
+		if (!(error instanceof StageLostError)) return false;
+		return this.#init.peer.connections.some(({ peer }) => peer === error.details.peer);
+	}
+
 	#summary(finishReason: TokenSummary["finishReason"]): TokenSummary {
 		const seconds = (this.#lastTokenAt - this.#firstTokenAt) / 1000;
 		const count = this.#tokens.length;
@@ -224,11 +232,6 @@ class Generation implements TokenGeneration {
 			},
 		};
 	}
-}
-
-/** Whether the same peer may do the next moment what it did not do now. */
-function isPassing(error: unknown): boolean {
-	return error instanceof PeerUnreachableError || error instanceof TimeoutError;
 }
 
 /** What is asked for, checked and complete. */

@@ -65,8 +65,10 @@ async function next(control: MessageStream): Promise<StageResponse> {
 /** Accepts ring links and swallows what they bring. */
 function takeLinks({ peer }: TestPeer): void {
 	peer.serve(ringProtocol, async (ring) => {
-		for await (const message of ring) {
-			if (message.byteLength < 100) await ring.send(new Uint8Array(0));
+		let opened = false;
+		for await (const _ of ring) {
+			if (!opened) await ring.send(new Uint8Array(0));
+			opened = true;
 		}
 	});
 }
@@ -350,7 +352,10 @@ describe("a stage among strangers", () => {
 		beforeAll(newStranger, 60_000);
 
 		it("for streams that nobody opened", async () => {
-			const ring = await openRing(streamId());
+			const impatient = await swarm.lender(2, 4, { ringHoldMs: 200 });
+			swarm.lenders.splice(-1);
+			const ring = await stranger.peer.open(impatient.peer.id, ringProtocol);
+			await ring.send(encodeCbor({ stream: streamId(), generation: 0 }));
 			// The reset may overtake the words.
 			await expect(ring[Symbol.asyncIterator]().next()).rejects.toThrow(TabmeshError);
 		});

@@ -81,7 +81,6 @@ export class TestSwarm {
 		);
 	}
 
-	/** A peer, connected to every lender that is there. */
 	async peer(): Promise<TestPeer> {
 		const identity = await createIdentity();
 		const peer = await createPeer({ identity, relays: this.#relay.addresses, agent: "test/1" });
@@ -90,7 +89,11 @@ export class TestSwarm {
 	}
 
 	/** A lender that holds layers `[from, to)`. */
-	async lender(from: number, to: number, options: { memoryBytes?: number } = {}): Promise<TestLender> {
+	async lender(
+		from: number,
+		to: number,
+		options: { memoryBytes?: number; ringHoldMs?: number } = {},
+	): Promise<TestLender> {
 		const { model, source } = this.model;
 		const { peer, signer } = await this.peer();
 		const engine = await createEngine({ memoryBytes: options.memoryBytes ?? 1e9 });
@@ -100,7 +103,7 @@ export class TestSwarm {
 			source,
 			room: "public",
 			models: (id) => (id === model.id ? model : undefined),
-			ringHoldMs: 300,
+			...(options.ringHoldMs === undefined ? {} : { ringHoldMs: options.ringHoldMs }),
 		});
 		const span: Span = spanOf(from, to, model.manifest.config.layers);
 		await server.spans.hold(model, span);
