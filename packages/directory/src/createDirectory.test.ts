@@ -12,7 +12,15 @@ const self = (joined: number, streams = 0): Announcement => ({
 	majors: [protocolVersion.oldestMajor, protocolVersion.major],
 	kind: "node",
 	joined,
-	lends: { numericsClass: "test/cpu", memoryBytes: 1e9, freeBytes: 1e9, bytesPerMs: 1e6, models: [], spans: [], streams },
+	lends: {
+		numericsClass: "test/cpu",
+		memoryBytes: 1e9,
+		freeBytes: 1e9,
+		bytesPerMs: 1e6,
+		models: [],
+		spans: [],
+		streams,
+	},
 });
 
 let relay: RelayPeer;
@@ -94,10 +102,13 @@ test("an announcement for another room, forged or malformed, never shows up and 
 	await shows(a.directory, (d) => d.member(b.peer.id) !== undefined);
 	const topic = liar.peer.topic(announceTopic("strict"), { maxMessageBytes: 16_384, onMessage: () => {} });
 	const genuine = await liar.signer.seal("announcement", encodeCbor({ ...self(9), rooms: ["other"] }));
-	const forged = (await liar.signer.seal("announcement", encodeCbor({ ...self(9), rooms: ["strict"] }))).slice();
+	const forged = (
+		await liar.signer.seal("announcement", encodeCbor({ ...self(9), rooms: ["strict"] }))
+	).slice();
 	forged[forged.length - 1]! ^= 1;
 	const shapeless = await liar.signer.seal("announcement", encodeCbor({ rooms: ["strict"] }));
-	for (const message of [genuine, forged, shapeless, new Uint8Array(40)]) await topic.publish(message).catch(() => {});
+	for (const message of [genuine, forged, shapeless, new Uint8Array(40)])
+		await topic.publish(message).catch(() => {});
 	// A true announcement behind the false ones: when it is here, the others have been through as well.
 	await topic.publish(await liar.signer.seal("announcement", encodeCbor({ ...self(7), rooms: ["strict"] })));
 	await shows(a.directory, (d) => d.member(liar.peer.id) !== undefined);
