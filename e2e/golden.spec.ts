@@ -42,8 +42,9 @@ test("a visitor types a beginning and reads the story that three tabs write", as
 		await expect(chat.getByRole("button", { name: "Continue" })).toBeEnabled();
 		await prompt.press("Enter");
 		const story = chat.getByRole("region", { name: /conversation/i });
-		await expect(story).toContainText("named Spot. Spot loved to play outside in the sun.");
-		await expect(story).toContainText(/\d tokens\/s/);
+		// Sampled, so every run is another story; the prompt stands in front of it.
+		await expect(story).toContainText(/Once upon a time, there was a little dog[\s\S]{100,}/);
+		await expect(story).toContainText(/\d tokens\/s.*\d+ tokens.*3 peers/);
 	} finally {
 		await network.stop();
 	}

@@ -12,6 +12,7 @@ test("closing a lending tab in the middle of an answer says so within two second
 		const chat = await openChat(browser, network.url);
 		const prompt = chat.getByRole("textbox");
 		await prompt.fill("Once upon a time");
+		await expect(chat.getByRole("button", { name: "Continue" })).toBeEnabled();
 		await prompt.press("Enter");
 		const conversation = chat.getByRole("region", { name: /conversation/i });
 		await expect(conversation).toContainText(/Once upon a time\S* \w+/);
