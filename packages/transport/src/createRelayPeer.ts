@@ -21,6 +21,7 @@ import type { ConnectionView, Offence } from "./peer.ts";
 import { rendezvousProtocol, rendezvousRequestBytes, rendezvousRequestSchema } from "./rendezvous.ts";
 import { RendezvousStore } from "./rendezvousStore.ts";
 import { Reputation } from "./reputation.ts";
+import { relayedTopics } from "./topics.ts";
 
 /** Who wrote a gossip message, and where it stands among the author's messages. */
 export interface MessageOrigin {
@@ -98,6 +99,9 @@ const defaultExpiryMs = 60_000;
 /** Topics followed at once: one per room and kind of message. Beyond it a relay would only serve whoever invents most names. */
 const topicsAtOnce = 256;
 
+/** How long after a peer left its topics are looked at: libp2p tells its services within a few ticks. */
+const unfollowMs = 1_000;
+
 /** Messages a second that one peer may publish or hand on through us, and how many at once: a whole room arriving is 500. */
 const messagesPerSecond = 20;
 const messagesAtOnce = 500;
@@ -170,7 +174,7 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 	});
 	const store = new RendezvousStore({ expiryMs: init.expiryMs ?? defaultExpiryMs });
 	const { gossip, circuit } = libp2p.services;
-	const follows = init.follows ?? ((topic) => topic.startsWith("tabmesh/"));
+	const follows = init.follows ?? ((topic) => topic.startsWith(relayedTopics));
 	const verifier = createEnvelopeVerifier();
 	const originOf =
 		init.originOf ?? ((_topic, message) => verifier.open(message, "announcement") as Promise<MessageOrigin>);
@@ -251,7 +255,10 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 		for (const peer of circuit.reservations.keys()) {
 			if (peer.toString() === detail.peer) circuit.reservations.delete(peer);
 		}
-		if (!stopping) for (const topic of gossip.getTopics()) unfollow(topic);
+		// gossipsub learns of it a little later than we do.
+		setTimeout(() => {
+			if (!stopping) for (const topic of gossip.getTopics()) unfollow(topic);
+		}, unfollowMs).unref();
 		events.safeDispatchEvent("disconnect", { detail });
 	});
 

@@ -4,6 +4,7 @@ import { peerIdFromString } from "@libp2p/peer-id";
 import {
 	FloodError,
 	type Hello,
+	InvalidParameterError,
 	MalformedMessageError,
 	PeerBannedError,
 	PeerUnreachableError,
@@ -32,6 +33,8 @@ const requestTimeoutMs = 30_000;
 const defaultStreamsPerPeer = 64;
 /** How often the round trip of a connection is measured: often enough for a planner, too seldom to matter. */
 const pingEveryMs = 30_000;
+/** When it is measured first: the moment of a handshake says more about the handshake than about the path. */
+const firstPingMs = 1_000;
 /** A peer that leaves this unanswered is gone, whatever its transport believes. */
 const pingTimeoutMs = 10_000;
 /** Silence after which a connection that the other side should ping is closed: throttled tabs run timers once a minute. */
@@ -89,6 +92,7 @@ export class Node extends TypedEventEmitter<PeerEvents> implements Omit<Peer, "r
 	readonly #refused = new Map<string, { error: UnsupportedVersionError; until: number }>();
 	/** Open streams by protocol and peer, both directions. */
 	readonly #streams = new Map<string, number>();
+	readonly #served = new Set<string>();
 	readonly #stopping = new AbortController();
 	#stopped: Promise<void> | undefined;
 
@@ -136,6 +140,10 @@ export class Node extends TypedEventEmitter<PeerEvents> implements Omit<Peer, "r
 	readonly #connectionOf = new WeakMap<MessageStream, Connection>();
 
 	serve(protocol: StreamProtocol, handler: (stream: MessageStream) => Promise<void>): () => void {
+		if (this.#served.has(protocol.id)) {
+			throw new InvalidParameterError(`The protocol ${protocol.id} is served already.`);
+		}
+		this.#served.add(protocol.id);
 		const most = protocol.maxStreamsPerPeer ?? defaultStreamsPerPeer;
 		const ready = this.#libp2p.handle(
 			protocol.id,
@@ -147,7 +155,10 @@ export class Node extends TypedEventEmitter<PeerEvents> implements Omit<Peer, "r
 				runOnLimitedConnection: protocol.overRelay === true,
 			},
 		);
-		return () => void ready.then(() => this.#libp2p.unhandle(protocol.id));
+		return () => {
+			this.#served.delete(protocol.id);
+			void ready.then(() => this.#libp2p.unhandle(protocol.id));
+		};
 	}
 
 	#accept(
@@ -413,9 +424,11 @@ export class Node extends TypedEventEmitter<PeerEvents> implements Omit<Peer, "r
 			}
 			link.timer = setTimeout(tick, pingEveryMs);
 		};
-		// A page measures both ways once, so that planners have a number for everybody.
-		if (outbound || link.path !== "socket") measure();
-		link.timer = setTimeout(tick, pingEveryMs);
+		// Both ends of a direct connection measure at least once, so that planners have a number for everybody.
+		link.timer = setTimeout(() => {
+			if (!outbound && link.path !== "socket") measure();
+			tick();
+		}, firstPingMs);
 	}
 
 	#drop(link: Link, reason: Error): void {

@@ -29,6 +29,7 @@ export function orderHandshakes(): void {
 	const connection = RTCPeerConnection.prototype as unknown as PeerConnection;
 	const { setRemoteDescription, createDataChannel } = connection;
 	const held = new WeakMap<EventTarget, Event[]>();
+	const opening = new WeakMap<EventTarget, RTCDataChannel>();
 
 	connection.dispatchEvent = function (this: PeerConnection, event) {
 		if (event.type === "icecandidate" && this.signalingState === "have-local-offer") {
@@ -49,10 +50,14 @@ export function orderHandshakes(): void {
 
 	connection.createDataChannel = function (this: PeerConnection, label, options) {
 		const channel = createDataChannel.call(this, label, options);
-		this.addEventListener("connectionstatechange", () => {
-			if (this.connectionState !== "failed" && this.connectionState !== "closed") return;
-			if (channel.readyState === "connecting") channel.dispatchEvent(new Event("error"));
-		});
+		if (this.connectionState !== "connected" && !opening.has(this)) {
+			// The first one, which libp2p waits for.
+			opening.set(this, channel);
+			this.addEventListener("connectionstatechange", () => {
+				if (this.connectionState !== "failed" && this.connectionState !== "closed") return;
+				if (channel.readyState === "connecting") channel.dispatchEvent(new Event("error"));
+			});
+		}
 		return channel;
 	};
 }

@@ -114,13 +114,25 @@ export interface Peer {
 		options?: AddEventListenerOptions,
 	): void;
 	removeEventListener<K extends keyof PeerEvents>(type: K, listener: (event: PeerEvents[K]) => void): void;
+	/**
+	 * Joins a gossip topic. Relays follow topics whose names begin with `tabmesh/`, hand on what is in a signed envelope,
+	 * and remember the newest message of each author for {@link rendezvous}.
+	 *
+	 * @throws InvalidParameterError when it was joined already
+	 */
 	topic(name: string, options: TopicOptions): Topic;
-	/** Serves a protocol until the returned function is called. An error thrown by `handler` aborts that stream only. */
+	/**
+	 * Serves a protocol until the returned function is called. An error thrown by `handler` aborts that stream only; when
+	 * it returns, our side of the stream is ended and whatever still comes is thrown away.
+	 *
+	 * @throws InvalidParameterError when the protocol is served already
+	 */
 	serve(protocol: StreamProtocol, handler: (stream: MessageStream) => Promise<void>): () => void;
 	/**
 	 * Opens a stream, dialling the peer over WebRTC through a relay first where there is no direct connection.
 	 *
-	 * @throws PeerUnreachableError, PeerBannedError, TimeoutError
+	 * @throws PeerUnreachableError, PeerBannedError, TimeoutError, UnsupportedVersionError when the peer does not speak
+	 * the protocol
 	 */
 	open(
 		peer: string,

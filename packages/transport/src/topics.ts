@@ -15,6 +15,9 @@ const messagesAtOnce = 500;
 /** How long after joining a topic, or meeting a relay, a publication waits for the relay to follow that topic: one round trip, and a lot. */
 const followMs = 10_000;
 
+/** Topics whose names begin so are followed by relays; others go from peer to peer only. */
+export const relayedTopics = "tabmesh/";
+
 export interface TopicsInit {
 	gossip: GossipSub;
 	report: (peer: string, offence: Offence) => void;
@@ -74,7 +77,7 @@ export class Topics {
 						`A message on ${name} may have ${options.maxMessageBytes} bytes at most.`,
 					);
 				}
-				await this.#followed(name, since);
+				if (name.startsWith(relayedTopics)) await this.#followed(name, since);
 				if (joined) await gossip.publish(name, message);
 			},
 			leave: () => {
