@@ -401,14 +401,11 @@ class Attempt implements StageListener {
 		return this.#finished.promise;
 	}
 
-	/** Pings every stage; `weWereLate` keeps a page that was asleep from blaming its stages. */
+	/** Pings every stage. */
 	#watch(): ReturnType<typeof setInterval> {
-		let due = performance.now() + PING_EVERY_MS;
 		return setInterval(() => {
 			const now = performance.now();
-			const weWereLate = now - due > PING_EVERY_MS / 2;
-			due = now + PING_EVERY_MS;
-			for (const link of this.#links) link.check(now, weWereLate);
+			for (const link of this.#links) link.check(now);
 			const ready = this.#links.every((link) => link.status.state === "ready");
 			if (ready && !this.#finish && now - this.#lastToken > STALL_MS) {
 				const { peer } = this.#links.at(-1)!.hop;

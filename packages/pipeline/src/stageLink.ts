@@ -13,8 +13,9 @@ import {
 } from "@tabmesh/wire";
 import { stageProtocol } from "./protocols.ts";
 
-/** How long a serving stage may say nothing: three pings. With the next tick, a silent one is noticed within 2 s. */
-const SILENCE_MS = 1500;
+/** How long a serving stage may say nothing. With the next tick, a silent one is noticed within 2 s. */
+const SILENCE_MS = 1400;
+const UNANSWERED_PINGS = 3;
 /** The same while it fetches and compiles, which may keep a Node lender's only thread busy. */
 const PREPARING_SILENCE_MS = 30_000;
 
@@ -52,6 +53,7 @@ export class StageLink {
 	#stream: MessageStream | undefined;
 	#lastHeard = 0;
 	#pings = 0;
+	#unanswered = 0;
 	#closed = false;
 
 	constructor(hop: Hop, listener: StageListener) {
@@ -91,13 +93,17 @@ export class StageLink {
 		return this.#stream?.send(encodeCbor(request)) ?? Promise.resolve();
 	}
 
-	/** Asks for a sign of life, or gives the stage up when it has been silent for too long. */
-	check(now: number, weWereLate: boolean): void {
+	/**
+	 * Asks for a sign of life, or gives the stage up when it has been silent for too long. To be called at intervals.
+	 *
+	 * It takes unanswered pings as well as time: after a page was busy or asleep, what the stage said in the meantime may
+	 * wait behind this very call.
+	 */
+	check(now: number): void {
 		if (!this.#stream || this.#closed) return;
 		const silence = now - this.#lastHeard;
 		const allowed = this.status.state === "ready" ? SILENCE_MS : PREPARING_SILENCE_MS;
-		// When our own timer was late, its answers may wait behind this very tick.
-		if (silence > allowed && !weWereLate) {
+		if (silence > allowed && this.#unanswered >= UNANSWERED_PINGS) {
 			this.#lost(
 				new StageLostError("A stage of the route has fallen silent.", {
 					details: { peer: this.hop.peer, silentMs: Math.round(silence) },
@@ -105,6 +111,7 @@ export class StageLink {
 			);
 			return;
 		}
+		this.#unanswered++;
 		this.send({ type: "ping", nonce: this.#pings++ }).catch(() => {});
 	}
 
@@ -139,6 +146,7 @@ export class StageLink {
 		try {
 			for await (const message of stream) {
 				this.#lastHeard = performance.now();
+				this.#unanswered = 0;
 				if (this.#closed) continue;
 				const response = decodeCbor(stageResponseSchema, message, limits.controlBytes);
 				if (response.type !== "pong") this.#listener.onResponse(this, response);
