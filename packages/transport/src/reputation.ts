@@ -72,12 +72,14 @@ export class Reputation {
 
 	#forget(now: number): void {
 		for (const peer of this.#records.keys()) this.#current(peer, now);
+		// A tenth at once, so that a flood of new keys does not pay for a search each time.
+		const left = capacity * 0.9;
 		for (const [peer, { banned }] of this.#records) {
-			if (this.#records.size <= capacity) return;
+			if (this.#records.size <= left) return;
 			if (!banned) this.#records.delete(peer);
 		}
 		for (const peer of this.#records.keys()) {
-			if (this.#records.size <= capacity) return;
+			if (this.#records.size <= left) return;
 			this.#records.delete(peer);
 		}
 	}
