@@ -25,7 +25,7 @@ for (const [height, rooms] of floors.entries()) {
 			name: `${room}-imports-downwards`,
 			comment: `packages/${room} may import ${allowed.join(", ") || "nothing of ours"}.`,
 			severity: "error",
-			from: { path: `^packages/${room}/`, pathNot: "\\.test\\.ts$|/gallery/" },
+			from: { path: `^packages/${room}/`, pathNot: "\\.test\\.ts$|/gallery/|/testing/|/testSwarm\\.ts$" },
 			to: {
 				path: "^(packages|workers|relay|apps|bench|e2e)/",
 				pathNot: [
