@@ -130,6 +130,19 @@ describe("deal", () => {
 		expect(plan(lenders)).toMatchObject({ spans: ["0-3", "3-6"], complete: true });
 	});
 
+	it("counts a lender that moves where it moves to", () => {
+		const moving = fixtureMember({
+			peer: "a",
+			joined: 1,
+			held: { from: 0, to: 4, embed: true, head: false },
+		});
+		const target = { model: model.id, from: 4, to: 6, embed: false, head: true, ready: false, msPerToken: 0 };
+		moving.lends!.spans.push(target);
+		const other = fixtureMember({ peer: "b", joined: 2 });
+		const { assignments } = deal([moving, other], model, { minStages: 2 });
+		expect([text(assignments.get("a")), text(assignments.get("b"))]).toEqual(["4-6", "0-4"]);
+	});
+
 	const swarm = fc.uniqueArray(
 		fc.record({
 			peer: fc.string({ minLength: 1, maxLength: 4 }),

@@ -102,7 +102,10 @@ function lenderOf(member: Member, model: string, sizes: ModelSizes): Lender {
 		.filter((span) => span.model === model && span.to <= sizes.layers && span.to > span.from)
 		// Only what the deal could have given: a first layer without its embedding closes no gap.
 		.filter((span) => span.embed === (span.from === 0) && span.head === (span.to === sizes.layers))
-		.sort((a, b) => b.to - b.from - (a.to - a.from) || a.from - b.from)[0];
+		// Who moves announces both spans: where it moves to counts, or everybody would send it there again.
+		.sort(
+			(a, b) => Number(a.ready) - Number(b.ready) || b.to - b.from - (a.to - a.from) || a.from - b.from,
+		)[0];
 	return {
 		peer: member.peer,
 		speed: lends.bytesPerMs,

@@ -1,0 +1,148 @@
+import { createEngine } from "@tabmesh/inference";
+import type { Engine, EngineHandle, ForwardResult } from "@tabmesh/model";
+import { EngineInputError } from "@tabmesh/wire";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BatchQueue, type Lane } from "./batchQueue.ts";
+import { spanOf } from "./modelSizes.ts";
+import { greedy, sample } from "./sampling.ts";
+import { oneProcess, type TestModel, testModel } from "./testSwarm.ts";
+
+describe("BatchQueue", () => {
+	let model: TestModel;
+	let engine: Engine;
+	let handle: EngineHandle;
+	/** For each forward call, the streams in it. */
+	let calls: string[][];
+	let queue: BatchQueue;
+
+	beforeAll(async () => {
+		model = await testModel({ layers: 2 });
+		engine = await createEngine({ memoryBytes: 1e9 });
+		handle = await engine.load({ model: model.model, span: spanOf(0, 2, 2) }, model.source);
+	});
+	afterAll(() => engine.close());
+
+	const start = () => {
+		calls = [];
+		// The real engine, listened in to.
+		const watched = Object.create(engine, {
+			forward: {
+				value: (...[of, rows, options]: Parameters<Engine["forward"]>) => {
+					calls.push(rows.map((row) => row.stream));
+					return engine.forward(of, rows, options);
+				},
+			},
+			truncate: { value: (...call: Parameters<Engine["truncate"]>) => engine.truncate(...call) },
+		}) as Engine;
+		queue = new BatchQueue(watched);
+	};
+
+	/** A stream that prefills `prompt` in chunks and then decodes until it has `count` tokens. */
+	const stream = async (name: string, prompt: number[], count: number, chunk = prompt.length) => {
+		await engine.reserve(handle, name, prompt.length + count);
+		const tokens: number[] = [];
+		const { promise, resolve, reject } = Promise.withResolvers<number[]>();
+		const lane: Lane = queue.lane(name, handle, reject);
+		const decode = (result: ForwardResult, position: number): undefined => {
+			const token = sample(result.logits!, greedy, position);
+			tokens.push(token);
+			if (tokens.length === count) {
+				resolve(tokens);
+				return;
+			}
+			lane.push({
+				position,
+				input: Int32Array.of(token),
+				rows: 1,
+				logits: true,
+				onResult: (next) => decode(next, position + 1),
+			});
+		};
+		for (let at = 0; at < prompt.length; at += chunk) {
+			const input = Int32Array.from(prompt.slice(at, at + chunk));
+			const last = at + input.length === prompt.length;
+			lane.push({
+				position: at,
+				input,
+				rows: input.length,
+				logits: last,
+				onResult: (result) => (last ? decode(result, prompt.length) : undefined),
+			});
+		}
+		const answer = await promise;
+		lane.close();
+		await engine.release(name);
+		return answer;
+	};
+
+	it("runs decode steps of several streams as one batch, with the results each has alone", async () => {
+		start();
+		const prompts = [
+			[1, 300],
+			[1, 301, 302],
+			[1, 303],
+			[5, 6, 7, 8],
+		];
+		const answers = await Promise.all(prompts.map((prompt, i) => stream(`s${i}`, prompt, 20)));
+		for (const [i, prompt] of prompts.entries()) {
+			expect(answers[i]).toEqual(await oneProcess(model, prompt, 20));
+		}
+		expect(calls.filter((call) => call.length === 4).length).toBeGreaterThan(10);
+	});
+
+	it("never puts more than eight rows into one batch, and keeps nobody waiting", async () => {
+		start();
+		const answers = await Promise.all(
+			Array.from({ length: 11 }, (_, i) => stream(`s${i}`, [1, 270 + i], 12)),
+		);
+		expect(answers.every((answer) => answer.length === 12)).toBe(true);
+		expect(Math.max(...calls.map((call) => call.length))).toBe(8);
+	});
+
+	it("lets others decode between the chunks of a long prompt", async () => {
+		start();
+		const long = Array.from({ length: 100 }, (_, i) => 260 + i);
+		const [decoded] = await Promise.all([stream("short", [1, 300], 30), stream("long", long, 1, 5)]);
+		expect(decoded).toEqual(await oneProcess(model, [1, 300], 30));
+		const between = calls.slice(calls.findIndex(([name]) => name === "long"));
+		const firstShort = between.findIndex(([name]) => name === "short");
+		const lastLong = between.findLastIndex(([name]) => name === "long");
+		expect(firstShort).toBeGreaterThan(0);
+		expect(firstShort).toBeLessThan(lastLong);
+	});
+
+	it("fails a row that does not fit, and no other of its batch", async () => {
+		start();
+		const good = stream("good", [1, 300], 15);
+		await engine.reserve(handle, "bad", 10);
+		const failure = Promise.withResolvers<unknown>();
+		const lane = queue.lane("bad", handle, failure.resolve);
+		lane.push({
+			position: 7,
+			input: Int32Array.of(1),
+			rows: 1,
+			logits: true,
+			onResult: () => undefined,
+		});
+		expect(await failure.promise).toBeInstanceOf(EngineInputError);
+		expect(await good).toEqual(await oneProcess(model, [1, 300], 15));
+		await engine.release("bad");
+	});
+
+	it("delivers nothing to a lane that was closed", async () => {
+		start();
+		await engine.reserve(handle, "gone", 10);
+		const lane = queue.lane("gone", handle, () => expect.unreachable());
+		lane.push({
+			position: 0,
+			input: Int32Array.of(1),
+			rows: 1,
+			logits: true,
+			onResult: () => expect.unreachable(),
+		});
+		lane.close();
+		await lane.fewerThan(1);
+		await stream("next", [1, 2], 3);
+		await engine.release("gone");
+	});
+});
