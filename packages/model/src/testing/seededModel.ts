@@ -79,15 +79,17 @@ function seededTokenizer(vocabulary: number, random: () => number): Uint8Array<A
 	const encoder = new TextEncoder();
 	const letters = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i));
 	const pieces = new Set(letters);
+	const known = [...letters];
 	const lower = "abcdefghijklmnopqrstuvwxyz ";
 	while (pieces.size < vocabulary - 259) {
-		const known = [...pieces];
 		const left =
 			random() < 0.6
 				? lower[Math.floor(random() * lower.length)]!
 				: known[Math.floor(random() * known.length)]!;
 		const piece = left + lower[Math.floor(random() * (lower.length - 1))]!;
-		if (piece.length <= 4) pieces.add(piece);
+		if (piece.length > 4 || pieces.has(piece)) continue;
+		pieces.add(piece);
+		known.push(piece);
 	}
 	const entries: [score: number, bytes: Uint8Array][] = [
 		[0, encoder.encode("<unk>")],
