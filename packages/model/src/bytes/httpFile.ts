@@ -14,8 +14,10 @@ export interface HttpFileOptions {
 	stallMs?: number;
 }
 
-/** What is read when a file is opened, and kept: the header of most model files, and every small file whole. */
-const headBytes = 1024 * 1024;
+/** What is read when a file is opened, and kept: the header of every safetensors file, and small files whole. */
+const headBytes = 256 * 1024;
+/** A server that ignores ranges may still hold files of this size: a hub sends a tokenizer.json of 9 MB in one piece. */
+const wholeBytes = 64 * 1024 * 1024;
 /** Busy, overloaded, or a gateway whose server went away: worth another try. */
 const passing = new Set([408, 425, 429, 500, 502, 503, 504]);
 
@@ -62,7 +64,9 @@ class HttpFile implements SourceFile {
 	}
 
 	async open(signal: AbortSignal | undefined): Promise<this> {
-		this.#head = await this.#fetchRange(0, headBytes, signal);
+		const head = await this.#fetchRange(0, headBytes, signal);
+		// A file that came whole is kept whole already.
+		if (this.#head.byteLength === 0) this.#head = head;
 		this.bytes = this.#version!.bytes;
 		return this;
 	}
@@ -106,6 +110,10 @@ class HttpFile implements SourceFile {
 	async #tryRange(range: Range, signal: AbortSignal | undefined): Promise<Failure | undefined> {
 		const stalled = new AbortController();
 		let timer = setTimeout(() => stalled.abort(), this.#stallMs);
+		const alive = (): void => {
+			clearTimeout(timer);
+			timer = setTimeout(() => stalled.abort(), this.#stallMs);
+		};
 		const first = range.offset + range.filled;
 		const last = range.offset + range.wanted - 1;
 		let response: Response | undefined;
@@ -125,11 +133,10 @@ class HttpFile implements SourceFile {
 				range.wanted = 0;
 				return undefined;
 			}
-			if (response.status === 200) return await this.#takeWhole(range, response);
+			if (response.status === 200) return await this.#takeWhole(range, response, alive);
 			this.#checkRange(range, first, response);
 			for await (const piece of piecesOf(response)) {
-				clearTimeout(timer);
-				timer = setTimeout(() => stalled.abort(), this.#stallMs);
+				alive();
 				if (range.filled + piece.byteLength > range.wanted)
 					throw this.#wrongRange("more bytes than were asked for");
 				range.bytes.set(piece, range.filled);
@@ -237,24 +244,32 @@ class HttpFile implements SourceFile {
 		}
 	}
 
-	/** A 200: the server ignores ranges, which is well for a file no longer than the first range. */
-	async #takeWhole(range: Range, response: Response): Promise<undefined> {
+	/** A 200: the server ignores ranges, which is well for a file that memory can hold. */
+	async #takeWhole(range: Range, response: Response, alive: () => void): Promise<undefined> {
 		const noRanges = () =>
 			this.#error(
 				"ranges",
 				`${this.#shown} cannot be read in parts: its server answers a range with the whole file.`,
 				["Put the file on a server that supports range requests, or download it and give its path."],
 			);
-		if (this.#version && this.#version.bytes > headBytes) throw noRanges();
-		const whole = new Uint8Array(headBytes);
-		let filled = 0;
+		if (Number(response.headers.get("content-length") ?? 0) > wholeBytes) throw noRanges();
+		const pieces: Uint8Array[] = [];
+		let bytes = 0;
 		for await (const piece of piecesOf(response)) {
-			if (filled + piece.byteLength > headBytes) throw noRanges();
-			whole.set(piece, filled);
-			filled += piece.byteLength;
+			alive();
+			bytes += piece.byteLength;
+			if (bytes > wholeBytes) throw noRanges();
+			pieces.push(piece);
 		}
-		this.#keepVersion(response, filled);
-		range.wanted = Math.min(range.wanted, filled - range.offset);
+		this.#keepVersion(response, bytes);
+		const whole = new Uint8Array(bytes);
+		let at = 0;
+		for (const piece of pieces) {
+			whole.set(piece, at);
+			at += piece.byteLength;
+		}
+		this.#head = whole;
+		range.wanted = Math.min(range.wanted, bytes - range.offset);
 		range.bytes.set(whole.subarray(range.offset, range.offset + range.wanted));
 		range.filled = range.wanted;
 	}

@@ -1,5 +1,6 @@
 import { Tokenizer } from "@huggingface/tokenizers";
 import { ModelFileError, TokenizerError } from "@tabmesh/wire";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { memoryFile } from "../format/sourceFile.ts";
 import { publishModel } from "../manifest/publishModel.ts";
@@ -12,6 +13,7 @@ import { type TinyGgufOptions, tinyGguf, tinyGgufFile, tinyShape } from "./testi
 import { tinyByteLevel, tinySentencePiece, tinyText } from "./testing/tinyVocabulary.ts";
 import { writeGguf } from "./testing/writeGguf.ts";
 
+const fuzzRuns = Number(process.env.FUZZ_RUNS ?? 10_000);
 const ggml = loadGgml();
 const openTiny = (options: TinyGgufOptions = {}) =>
 	openGguf([memoryFile("tiny.gguf", tinyGgufFile(options))]);
@@ -184,6 +186,44 @@ describe("what a GGUF holds is published as it is", () => {
 		expect(other.bos).toBe(tokenizer.eos[0]! - 1);
 		expect(other.chatTemplate).toBe("{{ messages }}");
 	});
+});
+
+test("any other value in the place of any metadata gives a model or a typed error", async () => {
+	const { metadata, tensors } = tinyGguf();
+	const odd = fc.oneof(
+		fc.string({ maxLength: 8 }).map((string) => ({ string })),
+		fc.array(fc.string({ maxLength: 4 }), { maxLength: 4 }).map((strings) => ({ strings })),
+		fc.nat().map((u32) => ({ u32 })),
+		fc.double().map((f64) => ({ f64 })),
+		fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }).map((u64) => ({ u64 })),
+		fc.boolean().map((bool) => ({ bool })),
+		fc
+			.array(fc.integer({ min: -9, max: 9 }), { maxLength: 4 })
+			.map((values) => ({ array: "i32" as const, values })),
+		fc
+			.array(fc.bigInt({ min: 0n, max: 9n }), { maxLength: 4 })
+			.map((values) => ({ array: "u64" as const, values })),
+	);
+	const keys = [
+		...Object.keys(metadata),
+		"llama.rope.scaling.type",
+		"llama.rope.scale_linear",
+		"split.count",
+		"split.no",
+		"tokenizer.ggml.merges",
+		"tokenizer.ggml.eot_token_id",
+		"llama.expert_count",
+	];
+	await fc.assert(
+		fc.asyncProperty(fc.constantFrom(...keys), odd, async (key, value) => {
+			try {
+				await openGguf([memoryFile("tiny.gguf", writeGguf({ ...metadata, [key]: value }, tensors))]);
+			} catch (error) {
+				if (!(error instanceof ModelFileError || error instanceof TokenizerError)) throw error;
+			}
+		}),
+		{ numRuns: Math.ceil(fuzzRuns / 20) },
+	);
 });
 
 describe("what Tabmesh cannot run is an error that says what was found", () => {

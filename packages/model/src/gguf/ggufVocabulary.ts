@@ -19,7 +19,7 @@ export interface GgufVocabulary {
 }
 
 /** No piece of a vocabulary is a book; cutting and joining pieces is quadratic in their length. */
-const maxTextLength = 4096;
+const maxTextLength = 1024;
 
 /**
  * Reads the vocabulary of a GGUF.
