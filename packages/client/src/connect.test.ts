@@ -1,0 +1,217 @@
+import { type PublishedModel, publishModel } from "@tabmesh/model";
+import { openSeededModel } from "@tabmesh/model/testing";
+import { type Relay, startRelay } from "@tabmesh/relay";
+import {
+	EmptyPromptError,
+	InsecureOriginError,
+	InvalidParameterError,
+	MalformedMessageError,
+	ModelNotFoundError,
+	NoRouteError,
+	PeerUnreachableError,
+	PromptTooLongError,
+	StageLostError,
+} from "@tabmesh/wire";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { connect, type Lender, type Tabmesh } from "./index.ts";
+
+const megabyte = 1024 * 1024;
+let relay: Relay;
+let minStages = 1;
+let published: PublishedModel;
+/** What the site answers for weights; tests break it. */
+let tamper = (bytes: Uint8Array): Uint8Array => bytes;
+const open: Tabmesh[] = [];
+
+/** A site in memory: manifest, origins and model files by range, as any static server gives them. */
+async function startSite(): Promise<void> {
+	const source = await openSeededModel({ seed: 7, layers: 4 });
+	published = await publishModel(source);
+	const handle = async (request: Request): Promise<Response> => {
+		const name = new URL(request.url).pathname.split("/").at(-1)!;
+		if (name === "manifest.cbor") return new Response(published.manifestBytes);
+		if (name === "origins.json") return Response.json([published.origin]);
+		const file = source.files.find((file) => file.name === name);
+		const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("range") ?? "");
+		if (!file || !range) return new Response(null, { status: 404 });
+		const [from, to] = [Number(range[1]), Number(range[2])];
+		const bytes = tamper(await file.read(from, to - from + 1));
+		return new Response(bytes.slice(), {
+			status: 206,
+			headers: { "content-range": `bytes ${from}-${to}/${file.bytes}` },
+		});
+	};
+	relay = await startRelay({
+		port: 0,
+		site: () => ({
+			room: "public",
+			models: [
+				{
+					id: published.id,
+					name: "seeded",
+					manifest: "/models/manifest.cbor",
+					origins: "/models/origins.json",
+				},
+			],
+			minStages,
+		}),
+		extraRoutes: { "/models": handle },
+	});
+}
+
+async function join(): Promise<Tabmesh> {
+	const mesh = await connect({ relay: relay.url });
+	open.push(mesh);
+	return mesh;
+}
+
+async function until(mesh: Tabmesh, holds: () => boolean): Promise<void> {
+	while (!holds()) await new Promise((resolve) => mesh.addEventListener("swarm", resolve, { once: true }));
+}
+
+async function reaches(lender: Lender, phase: Lender["view"]["phase"]): Promise<void> {
+	while (lender.view.phase !== phase) {
+		if (lender.view.phase === "failed") throw lender.view.error;
+		await new Promise((resolve) => lender.addEventListener("change", resolve, { once: true }));
+	}
+}
+
+const question = { promptTokens: [1, 5, 9], maxTokens: 12, temperature: 0 } as const;
+
+beforeAll(startSite);
+beforeEach(() => {
+	minStages = 1;
+	tamper = (bytes) => bytes;
+	return async () => {
+		for (const mesh of open.splice(0)) await mesh.close();
+	};
+});
+afterAll(() => relay.stop());
+
+describe("a network of lenders and askers", () => {
+	test("lenders share the layers out as the site wishes, an asker gets the text that one lender would write, and leaving is clean", async () => {
+		const alone = await join();
+		const single = alone.lend({ memoryBytes: 64 * megabyte });
+		await reaches(single, "serving");
+		expect(single.view.span).toEqual({ from: 0, to: 4, embed: true, head: true });
+		const asker = await join();
+		await until(asker, () => asker.models[0]?.coverage.complete === true);
+		const expected = (await asker.generate(question).summary).tokens;
+		expect(expected).toHaveLength(question.maxTokens);
+		await single.leave();
+		expect(single.view).toMatchObject({ phase: "left", usedBytes: 0, streams: 0 });
+		await until(asker, () => asker.models[0]?.coverage.complete === false);
+
+		minStages = 2;
+		const [a, b] = [await join(), await join()];
+		const lenders = [a.lend({ memoryBytes: 64 * megabyte }), b.lend({ memoryBytes: 64 * megabyte })];
+		await Promise.all(lenders.map((lender) => reaches(lender, "serving")));
+		const wide = await join();
+		await until(wide, () => wide.models[0]?.coverage.complete === true);
+		const states = new Set<string>();
+		const answer = wide.generate({
+			...question,
+			onStages: (stages) => stages.map(({ state }) => states.add(state)),
+		});
+		let text = "";
+		for await (const piece of answer) text += piece.text;
+		const summary = await answer.summary;
+		expect(summary.tokens).toEqual(expected);
+		expect(summary.text).toBe(text);
+		expect(summary.finishReason).toBe("length");
+		const [first, last] = summary.stages.map(({ span }) => span);
+		expect(first).toMatchObject({ from: 0, embed: true, head: false });
+		expect(last).toEqual({ from: first!.to, to: 4, embed: false, head: true });
+		expect(states).toContain("ready");
+		expect(lenders.every(({ view }) => view.tokensServed > 0)).toBe(true);
+	});
+
+	test("a paused lender takes no new answers and serves again when it goes on", async () => {
+		const [mesh, asker] = [await join(), await join()];
+		const lender = mesh.lend({ memoryBytes: 64 * megabyte });
+		await reaches(lender, "serving");
+		await until(asker, () => asker.models[0]?.coverage.complete === true);
+		await lender.pause();
+		expect(lender.view.phase).toBe("paused");
+		await until(asker, () => asker.models[0]?.coverage.complete === false);
+		await expect(asker.generate(question).summary).rejects.toThrow(NoRouteError);
+		await lender.resume();
+		await until(asker, () => asker.models[0]?.coverage.complete === true);
+		expect((await asker.generate(question).summary).tokens).toHaveLength(question.maxTokens);
+	});
+
+	test("a lender with too little memory waits, and says how much the swarm lacks", async () => {
+		const mesh = await join();
+		const lender = mesh.lend({ memoryBytes: 1000 });
+		await reaches(lender, "waiting");
+		await until(mesh, () => mesh.models[0] !== undefined);
+		expect(mesh.models[0]!.coverage).toMatchObject({ complete: false, loading: 0 });
+		expect(mesh.models[0]!.coverage.missingBytes).toBeGreaterThan(0);
+	});
+
+	test("wrong weights are refused, reported, and never served", async () => {
+		tamper = (bytes) => bytes.map((byte, i) => (i === 17 ? byte ^ 1 : byte));
+		const mesh = await join();
+		const notices: string[] = [];
+		mesh.addEventListener("notice", ({ detail }) => notices.push(detail.code));
+		const lender = mesh.lend({ memoryBytes: 64 * megabyte });
+		await expect(reaches(lender, "serving")).rejects.toMatchObject({ code: "ShardIntegrity" });
+		expect(notices).toContain("ShardIntegrity");
+		await until(mesh, () => mesh.members.every((member) => member.lends === undefined));
+	});
+
+	test("an asker who stops listening stops the work, and cancelling keeps what came", async () => {
+		const [mesh, asker] = [await join(), await join()];
+		const lender = mesh.lend({ memoryBytes: 64 * megabyte });
+		await reaches(lender, "serving");
+		await until(asker, () => asker.models[0]?.coverage.complete === true);
+		const answer = asker.generate({ promptTokens: [1], maxTokens: 200, temperature: 0 });
+		for await (const _ of answer) break;
+		const summary = await answer.summary;
+		expect(summary.finishReason).toBe("cancelled");
+		expect(summary.tokens.length).toBeGreaterThan(0);
+		while (lender.view.streams > 0)
+			await new Promise((resolve) => lender.addEventListener("change", resolve, { once: true }));
+	});
+
+	test("a lender that vanishes in the middle of an answer ends it with the name of the loss", async () => {
+		const [mesh, asker] = [await join(), await join()];
+		const lender = mesh.lend({ memoryBytes: 64 * megabyte });
+		await reaches(lender, "serving");
+		await until(asker, () => asker.models[0]?.coverage.complete === true);
+		const answer = asker.generate({ promptTokens: [1], maxTokens: 250, temperature: 0 });
+		await expect(
+			(async () => {
+				for await (const _ of answer) void mesh.close();
+			})(),
+		).rejects.toThrow(StageLostError);
+	});
+});
+
+describe("what cannot be asked", () => {
+	test.each([
+		["an empty prompt", { promptTokens: [] }, EmptyPromptError],
+		["a prompt longer than the context", { promptTokens: new Array(100_000).fill(1) }, PromptTooLongError],
+		["a token that does not exist", { promptTokens: [1, 10_000_000] }, InvalidParameterError],
+		["a temperature below zero", { promptTokens: [1], temperature: -1 }, InvalidParameterError],
+		["two kinds of prompt", { promptTokens: [1], prompt: "x" }, InvalidParameterError],
+		["no prompt at all", {}, InvalidParameterError],
+		["an empty stop string", { promptTokens: [1], stop: [""] }, InvalidParameterError],
+		["another model", { promptTokens: [1], model: "gpt" }, ModelNotFoundError],
+	])("%s is a typed error", async (_, options, ErrorClass) => {
+		const mesh = await join();
+		const answer = mesh.generate(options);
+		await expect(answer.summary).rejects.toThrow(ErrorClass);
+		await expect(answer[Symbol.asyncIterator]().next()).rejects.toThrow(ErrorClass);
+	});
+
+	test("a relay that is not there, not a relay, or not reached safely is a typed error", async () => {
+		await expect(connect({ relay: "http://127.0.0.1:9" })).rejects.toThrow(PeerUnreachableError);
+		await expect(connect({ relay: "not an address" })).rejects.toThrow(PeerUnreachableError);
+		await expect(connect({ relay: "http://relay.example.org" })).rejects.toThrow(InsecureOriginError);
+		await expect(connect({})).rejects.toThrow(InvalidParameterError);
+		const other = await startRelay({ port: 0, site: () => ({}) as never });
+		await expect(connect({ relay: other.url })).rejects.toThrow(MalformedMessageError);
+		await other.stop();
+	});
+});
