@@ -22,7 +22,7 @@ function naive(logits: Float32Array, sampling: Sampling, position: number, histo
 			weight: Math.round(Math.exp((value - highest) / sampling.temperature) * 2 ** 32),
 		}))
 		.filter(({ weight }) => weight > 0)
-		.sort((a, b) => b.weight - a.weight || a.id - b.id);
+		.sort((a, b) => values[b.id]! - values[a.id]! || a.id - b.id);
 	if (sampling.topK > 0) ranked = ranked.slice(0, sampling.topK);
 	const sum = (list: { weight: number }[]) => Number(list.reduce((s, { weight }) => s + BigInt(weight), 0n));
 	if (sampling.topP < 1) {

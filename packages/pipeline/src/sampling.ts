@@ -31,76 +31,88 @@ function weightOf(x: number): number {
 	return Math.floor(y * POWERS_OF_HALF[k]! * WEIGHT_ONE + 0.5);
 }
 
+/** Tokens are sorted into buckets of likelihood first, so that only those of one bucket have to be compared one by one. */
+const BUCKETS = 4096;
+/** In place of a bucket: below the lowest exponent. */
+const UNLIKELY = 0xffff;
+const BUCKETS_PER_EXPONENT = BUCKETS / -LOWEST_EXPONENT;
+
 /** What one call works in; kept between calls, because a vocabulary's worth of arrays per token keeps the collector busy. */
 const scratch = {
 	ids: new Int32Array(0),
 	weights: new Float64Array(0),
-	rankedIds: new Int32Array(0),
-	rankedWeights: new Float64Array(0),
+	buckets: new Uint16Array(0),
+	/** Numbers of tokens, or their weight, in each bucket; one more for the lowest exponent itself. */
+	sums: new Float64Array(BUCKETS + 1),
 };
 
 function growScratch(length: number): void {
 	if (scratch.ids.length >= length) return;
 	scratch.ids = new Int32Array(length);
 	scratch.weights = new Float64Array(length);
-	scratch.rankedIds = new Int32Array(length);
-	scratch.rankedWeights = new Float64Array(length);
+	scratch.buckets = new Uint16Array(length);
 }
 
-function swap(i: number, j: number): void {
-	const { rankedIds: ids, rankedWeights: weights } = scratch;
-	const id = ids[i]!;
-	const weight = weights[i]!;
-	ids[i] = ids[j]!;
-	weights[i] = weights[j]!;
-	ids[j] = id;
-	weights[j] = weight;
+/** The least likely token that is kept: what is likelier is kept, too, and of equally likely tokens those with lower ids. */
+interface Boundary {
+	readonly value: number;
+	readonly id: number;
 }
 
-/** Whether the token at rank slot `i` is likelier than the one at `j`; of equally likely ones the lower id counts as likelier. */
-function likelier(i: number, j: number): boolean {
-	const { rankedIds: ids, rankedWeights: weights } = scratch;
-	const a = weights[i]!;
-	const b = weights[j]!;
-	return a > b || (a === b && ids[i]! < ids[j]!);
+const KEEP_ALL: Boundary = { value: Number.NEGATIVE_INFINITY, id: 0 };
+
+function isKept(value: number, id: number, boundary: Boundary): boolean {
+	return value > boundary.value || (value === boundary.value && id <= boundary.id);
 }
 
-/**
- * Quickselect (Hoare, 1961): moves the fewest likeliest of the first `length` tokens to the front whose number reaches
- * `count` or whose weight reaches `mass`, whichever comes first, and returns how many they are.
- */
-function selectLikeliest(length: number, count: number, mass: number): number {
-	const { rankedWeights: weights } = scratch;
-	let from = 0;
-	let to = length;
-	let massBefore = 0;
-	while (from < to) {
-		const middle = (from + to) >>> 1;
-		const last = to - 1;
-		// The median of three as pivot, moved to the end.
-		if (likelier(middle, from)) swap(middle, from);
-		if (likelier(last, from)) swap(last, from);
-		if (likelier(middle, last)) swap(middle, last);
-		let split = from;
-		let massOfLikelier = 0;
-		for (let i = from; i < last; i++) {
-			if (likelier(i, last)) {
-				massOfLikelier += weights[i]!;
-				swap(i, split++);
-			}
-		}
-		swap(split, last);
-		const massThroughSplit = massBefore + massOfLikelier + weights[split]!;
-		if (split >= count || massBefore + massOfLikelier >= mass) {
-			to = split;
-		} else if (split + 1 >= count || massThroughSplit >= mass) {
-			return split + 1;
-		} else {
-			from = split + 1;
-			massBefore = massThroughSplit;
-		}
+/** The bucket in which the sums, added up from the likeliest on, reach `enough`, and what they are before it. */
+function bucketReaching(enough: number): { bucket: number; before: number } | undefined {
+	let before = 0;
+	for (let bucket = 0; bucket <= BUCKETS; bucket++) {
+		const sum = scratch.sums[bucket]!;
+		if (before + sum >= enough) return { bucket, before };
+		before += sum;
 	}
-	return from;
+	return undefined;
+}
+
+/** The boundary behind the k likeliest tokens. */
+function boundaryOfCount(values: Float32Array, highest: number, temperature: number, k: number): Boundary {
+	const { sums, buckets } = scratch;
+	sums.fill(0);
+	for (let i = 0; i < values.length; i++) {
+		const exponent = (values[i]! - highest) / temperature;
+		const bucket = exponent >= LOWEST_EXPONENT ? (-exponent * BUCKETS_PER_EXPONENT) | 0 : UNLIKELY;
+		buckets[i] = bucket;
+		if (bucket !== UNLIKELY) sums[bucket]!++;
+	}
+	const reached = bucketReaching(k);
+	if (!reached) return KEEP_ALL;
+	const ids: number[] = [];
+	for (let i = 0; i < values.length; i++) if (buckets[i] === reached.bucket) ids.push(i);
+	ids.sort((a, b) => values[b]! - values[a]! || a - b);
+	const id = ids[k - reached.before - 1]!;
+	return { value: values[id]!, id };
+}
+
+/** The boundary behind the fewest likeliest of the first `length` tokens in scratch that weigh `mass` together. */
+function boundaryOfMass(values: Float32Array, length: number, mass: number): Boundary {
+	const { ids, weights, buckets, sums } = scratch;
+	sums.fill(0);
+	for (let i = 0; i < length; i++) sums[buckets[i]!]! += weights[i]!;
+	const reached = bucketReaching(mass);
+	if (!reached) return KEEP_ALL;
+	const places: number[] = [];
+	for (let i = 0; i < length; i++) if (buckets[i] === reached.bucket) places.push(i);
+	places.sort((a, b) => values[ids[b]!]! - values[ids[a]!]! || a - b);
+	let sum = reached.before;
+	let id = 0;
+	for (const place of places) {
+		sum += weights[place]!;
+		id = ids[place]!;
+		if (sum >= mass) break;
+	}
+	return { value: values[id]!, id };
 }
 
 function penalise(logits: Float32Array, history: ArrayLike<number>, penalty: number): Float32Array {
@@ -156,60 +168,42 @@ export function sample(
 	if (temperature === 0 || topK === 1) return best;
 
 	growScratch(values.length);
-	const { ids, weights, rankedIds, rankedWeights } = scratch;
+	let boundary =
+		topK > 0 && topK < values.length ? boundaryOfCount(values, highest, temperature, topK) : KEEP_ALL;
+	// Multiplying the bound once is cheaper than dividing every logit; what passes it is looked at exactly.
+	const lowest = Math.max(boundary.value, highest + LOWEST_EXPONENT * temperature * 1.000001);
+	const { ids, weights, buckets } = scratch;
 	let length = 0;
 	let total = 0;
-	// Multiplying the bound is cheaper than dividing every logit; the exponent itself decides once more.
-	const lowest = highest + LOWEST_EXPONENT * temperature * 1.000001;
-	const least = minP * WEIGHT_ONE;
 	for (let i = 0; i < values.length; i++) {
 		const value = values[i]!;
-		if (value < lowest) continue;
+		if (value < lowest || !isKept(value, i, boundary)) continue;
 		const exponent = (value - highest) / temperature;
 		if (exponent < LOWEST_EXPONENT) continue;
 		const weight = weightOf(exponent);
 		if (weight === 0) continue;
 		ids[length] = i;
 		weights[length] = weight;
+		buckets[length] = (-exponent * BUCKETS_PER_EXPONENT) | 0;
 		length++;
 		total += weight;
 	}
+	if (topP < 1) boundary = boundaryOfMass(values, length, topP * total);
 
-	let boundaryWeight = 0;
-	let boundaryId = values.length;
-	if ((topK > 0 && topK < length) || topP < 1) {
-		rankedIds.set(ids.subarray(0, length));
-		rankedWeights.set(weights.subarray(0, length));
-		let kept = length;
-		if (topK > 0 && topK < kept) {
-			kept = selectLikeliest(kept, topK, Number.POSITIVE_INFINITY);
-			total = 0;
-			for (let i = 0; i < kept; i++) total += rankedWeights[i]!;
-		}
-		if (topP < 1) kept = selectLikeliest(kept, kept, topP * total);
-		boundaryWeight = Number.POSITIVE_INFINITY;
-		for (let i = 0; i < kept; i++) {
-			const weight = rankedWeights[i]!;
-			const id = rankedIds[i]!;
-			if (weight < boundaryWeight || (weight === boundaryWeight && id > boundaryId)) {
-				boundaryWeight = weight;
-				boundaryId = id;
-			}
-		}
-	}
-
-	const isKept = (i: number): boolean => {
-		const weight = weights[i]!;
-		return (
-			weight >= least && (weight > boundaryWeight || (weight === boundaryWeight && ids[i]! <= boundaryId))
-		);
-	};
+	const least = minP * WEIGHT_ONE;
 	let whole = 0;
-	for (let i = 0; i < length; i++) if (isKept(i)) whole += weights[i]!;
+	let kept = 0;
+	for (let i = 0; i < length; i++) {
+		const id = ids[i]!;
+		const weight = weights[i]!;
+		if (weight < least || !isKept(values[id]!, id, boundary)) continue;
+		ids[kept] = id;
+		weights[kept++] = weight;
+		whole += weight;
+	}
 	const target = uniform(seed, position) * whole;
 	let sum = 0;
-	for (let i = 0; i < length; i++) {
-		if (!isKept(i)) continue;
+	for (let i = 0; i < kept; i++) {
 		sum += weights[i]!;
 		if (sum > target) return ids[i]!;
 	}
