@@ -30,7 +30,7 @@ afterAll(() => hub[Symbol.asyncDispose]());
 
 describe("an address of any kind leads to the model", () => {
 	const root = (): string => new URL("/", hub.url).href;
-	test.each([
+	test.each<[string, () => string, "gguf" | "safetensors"]>([
 		["a file", () => `${hub.url}tiny.gguf`, "gguf"],
 		["the page of a file", () => `${root()}owner/model/blob/main/tiny.gguf`, "gguf"],
 		["a file by its short name", () => "hf:owner/model/tiny.gguf", "gguf"],
@@ -41,7 +41,7 @@ describe("an address of any kind leads to the model", () => {
 		["one of its files", () => `${hub.url}config.json`, "safetensors"],
 		["a short name", () => "hf:owner/model", "safetensors"],
 		["a short name with its revision", () => "hf:owner/model@main", "safetensors"],
-	] as const)("%s", async (_, reference, kind) => {
+	])("%s", async (_, reference, kind) => {
 		const { source, baseUrl } = await openModelUrl(reference(), { hub: root(), pauseMs: 1 });
 		expect((await publishModel(source)).id).toBe(ids[kind]);
 		expect(baseUrl).toBe(hub.url);
