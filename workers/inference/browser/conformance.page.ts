@@ -16,6 +16,36 @@ const harness = {
 		return engine.info;
 	},
 
+	/** Names of what happens when the device is lost while a span is loaded, in order. */
+	async loseDevice(): Promise<string[]> {
+		const { engine, model, source } = bench!;
+		const seen: string[] = [];
+		const lost = new Promise<void>((resolve) => {
+			engine.addEventListener("devicelost", (event) => {
+				seen.push(`devicelost ${event.detail.reason === "" ? "without" : "with"} a reason`);
+				resolve();
+			});
+		});
+		const span = { from: 0, to: model.manifest.config.layers, embed: true, head: true };
+		const run = async () => {
+			const handle = await engine.load({ model, span }, source);
+			await engine.reserve(handle, "stream", 8);
+			const row = { stream: "stream", position: 0, input: Int32Array.of(5) };
+			await engine.forward(handle, [row], { logits: "last" });
+			seen.push("a token");
+			return { handle, row };
+		};
+		const { handle, row } = await run();
+		await crashGpu();
+		await lost;
+		await engine
+			.forward(handle, [{ ...row, position: 1 }], { logits: "last" })
+			.catch((error) => seen.push(`${error.name} for the old span`));
+		seen.push(`${await engine.usedBytes()} bytes used`);
+		await run();
+		return seen;
+	},
+
 	/** Runs one case; the error's whole chain comes back as text. */
 	async run(title: string): Promise<string | undefined> {
 		const found = conformanceCases.find((each) => each.title === title);
@@ -33,3 +63,8 @@ const harness = {
 
 export type ConformanceHarness = typeof harness;
 Object.assign(globalThis, { harness });
+
+declare global {
+	/** Bound by the test: ends the browser's GPU process. */
+	function crashGpu(): Promise<void>;
+}

@@ -39,6 +39,22 @@ describe("in a browser, too, the engine keeps the promises of every engine", () 
 		}, 120_000);
 		afterAll(() => page?.close());
 
+		test.runIf(backend === "webgpu")(
+			"a lost GPU is an event, after which everything works again",
+			async () => {
+				const session = await browser.newBrowserCDPSession();
+				await page.exposeFunction("crashGpu", () => session.send("Browser.crashGpuProcess"));
+				expect(await page.evaluate(() => harness.loseDevice())).toEqual([
+					"a token",
+					"devicelost with a reason",
+					"EngineInputError for the old span",
+					"0 bytes used",
+					"a token",
+				]);
+			},
+			120_000,
+		);
+
 		test.each(conformanceCases.map(({ title }) => ({ title })))(
 			"$title",
 			async ({ title }) => {
