@@ -34,6 +34,17 @@ const touchEveryMs = 5_000;
 // A sweep frees this share of the budget beyond what is needed, or every later block would sweep again.
 const sweepShare = 0.02;
 
+/** Blocks in one transaction: each has a price of its own, some milliseconds; 16 MiB are what the browser copies at once. */
+const writesTogether = 16;
+
+interface Write {
+	readonly key: string;
+	readonly bytes: Uint8Array<ArrayBuffer>;
+	readonly keepSince: number;
+	readonly resolve: () => void;
+	readonly reject: (error: unknown) => void;
+}
+
 export interface IndexedBlockStoreInit {
 	/** Name of the database. */
 	name: string;
@@ -68,6 +79,8 @@ class IndexedBlockStore implements BlockStore {
 	readonly #name: string;
 	readonly #database: IDBPDatabase<BlockDatabase>;
 	readonly #touched = new Map<string, number>();
+	readonly #writes: Write[] = [];
+	#flushing: Promise<void> | undefined;
 	#touchTimer: ReturnType<typeof setTimeout> | undefined;
 
 	constructor(name: string, database: IDBPDatabase<BlockDatabase>) {
@@ -100,41 +113,80 @@ class IndexedBlockStore implements BlockStore {
 		return bytes;
 	}
 
-	async put(cid: CID, bytes: Uint8Array, options: PutOptions = {}): Promise<void> {
-		const key = blockKey(cid);
+	put(cid: CID, bytes: Uint8Array, options: PutOptions = {}): Promise<void> {
 		// An array of its own: storing a view clones the whole buffer behind it.
 		const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
-		const neededBytes = own.byteLength;
-		try {
-			if (await this.#tryPut(key, own as Uint8Array<ArrayBuffer>)) return;
-			await this.#sweep(neededBytes, options.keepSince ?? Number.POSITIVE_INFINITY);
-			if (await this.#tryPut(key, own as Uint8Array<ArrayBuffer>)) return;
-		} catch (cause) {
-			if (!isQuotaExceeded(cause)) throw cause;
-			throw await this.#full(neededBytes, cause);
-		}
-		throw await this.#full(neededBytes);
+		const { promise, resolve, reject } = Promise.withResolvers<void>();
+		this.#writes.push({
+			key: blockKey(cid),
+			bytes: own as Uint8Array<ArrayBuffer>,
+			keepSince: options.keepSince ?? Number.POSITIVE_INFINITY,
+			resolve,
+			reject,
+		});
+		this.#flushing ??= this.#flush().finally(() => {
+			this.#flushing = undefined;
+		});
+		return promise;
 	}
 
-	/** @returns false where the budget has no room */
-	async #tryPut(key: string, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
-		return this.#writing(["blocks", "entries", "totals"], async (transaction) => {
-			const entries = transaction.objectStore("entries");
-			const totals = transaction.objectStore("totals");
-			const known = await entries.get(key);
-			if (known) {
-				await entries.put({ ...known, usedAt: Date.now() });
-				return true;
+	/** Writes what waits, as much as one transaction may hold at a time: blocks that come while one is under way share the next. */
+	async #flush(): Promise<void> {
+		while (this.#writes.length > 0) {
+			const batch = this.#writes.splice(0, writesTogether);
+			let outcome = await this.#tryWrite(batch);
+			if (outcome.waiting.length > 0) {
+				const neededBytes = outcome.waiting.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+				const keepSince = Math.min(...outcome.waiting.map((write) => write.keepSince));
+				await this.#sweep(neededBytes, keepSince).catch(() => {});
+				outcome = await this.#tryWrite(outcome.waiting);
 			}
-			const used = (await totals.get("usedBytes")) ?? 0;
-			if (used + bytes.byteLength > ((await totals.get("budgetBytes")) ?? 0)) return false;
-			await Promise.all([
-				transaction.objectStore("blocks").put(bytes, key),
-				entries.put({ key, size: bytes.byteLength, usedAt: Date.now() }),
-				totals.put(used + bytes.byteLength, "usedBytes"),
-			]);
-			return true;
-		});
+			for (const { bytes, reject } of outcome.waiting)
+				reject(await this.#full(bytes.byteLength, outcome.refusal));
+		}
+	}
+
+	/** Writes in one transaction. What finds no room, in the budget or on the disk, comes back. */
+	async #tryWrite(batch: Write[]): Promise<{ waiting: Write[]; refusal?: unknown }> {
+		try {
+			const waiting = await this.#writing(["blocks", "entries", "totals"], async (transaction) => {
+				const entries = transaction.objectStore("entries");
+				const blocks = transaction.objectStore("blocks");
+				const totals = transaction.objectStore("totals");
+				const [known, usedBefore = 0, budget = 0] = await Promise.all([
+					Promise.all(batch.map(({ key }) => entries.get(key))),
+					totals.get("usedBytes"),
+					totals.get("budgetBytes"),
+				]);
+				const usedAt = Date.now();
+				const fresh = new Set<string>();
+				let used = usedBefore;
+				const noRoom = batch.filter(({ key, bytes }, i) => {
+					if (!known[i] && !fresh.has(key)) {
+						if (used + bytes.byteLength > budget) return true;
+						used += bytes.byteLength;
+						fresh.add(key);
+						void blocks.put(bytes, key).catch(() => {});
+					}
+					void entries.put({ key, size: bytes.byteLength, usedAt }).catch(() => {});
+					return false;
+				});
+				if (used !== usedBefore) await totals.put(used, "usedBytes");
+				return noRoom;
+			});
+			for (const write of batch) if (!waiting.includes(write)) write.resolve();
+			return { waiting };
+		} catch (cause) {
+			if (!isQuotaExceeded(cause)) {
+				for (const { reject } of batch) reject(cause);
+				return { waiting: [] };
+			}
+			if (batch.length === 1) return { waiting: batch, refusal: cause };
+			// One block too many undoes them all: one by one, those that fit are kept.
+			const waiting: Write[] = [];
+			for (const write of batch) waiting.push(...(await this.#tryWrite([write])).waiting);
+			return { waiting, refusal: cause };
+		}
 	}
 
 	async keep(file: FileRecord, blocks: readonly string[]): Promise<string[]> {
@@ -216,6 +268,7 @@ class IndexedBlockStore implements BlockStore {
 	}
 
 	async close(): Promise<void> {
+		await this.#flushing;
 		await this.#writeTouches();
 		this.#database.close();
 	}
@@ -307,8 +360,10 @@ class IndexedBlockStore implements BlockStore {
 		});
 	}
 
+	// Relaxed: done when the operating system has it, which outlives the tab and the browser, if not a power cut; then a
+	// block with other bytes fails its hash, and is dropped.
 	async #writing<T>(names: Names, change: (transaction: Writing) => Promise<T>): Promise<T> {
-		const transaction = this.#database.transaction(names, "readwrite") as Writing;
+		const transaction = this.#database.transaction(names, "readwrite", { durability: "relaxed" }) as Writing;
 		try {
 			const result = await change(transaction);
 			await transaction.done;

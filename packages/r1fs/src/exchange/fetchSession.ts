@@ -51,8 +51,10 @@ interface Source {
 	readonly missing: WeakSet<Job>;
 	/** Bytes per millisecond; 0 before the first block. */
 	rate: number;
-	/** Length of its blocks, averaged like the rate. */
+	/** Length of its blocks, averaged over the last ones. */
 	blockBytes: number;
+	/** Milliseconds from one block to the next while it was busy, averaged likewise. */
+	blockMs: number;
 	/** When its last answer came. */
 	heardAt: number;
 	bytes: number;
@@ -75,11 +77,18 @@ const firstInFlight = 2;
 /** How often deadlines are looked at. */
 const tickMs = 250;
 
-/** A want is given to a second source after three times what its first should need, within these bounds. */
-const deadlineMs = { least: 1_000, unmeasured: 3_000, most: 10_000 };
+/** A want is given to a second source when its first was silent for three times what a block of it takes, within these bounds. */
+const deadlineMs = { least: 2_000, unmeasured: 3_000, most: 10_000 };
 
-/** The first want is not given to a second source before this, or every small delay would fetch it twice. */
-const relieveMs = 250;
+/**
+ * Wants given to a second source although the first is only slow: this share of all, and a few at the start. What comes
+ * twice takes room on the same downlink, so racing without a bound would make slow what it should make fast.
+ */
+const repeatShare = 0.03;
+const repeatsAtLeast = 2;
+
+/** A second source must be expected to give a block in half the time, and this much sooner. */
+const soonerMs = 500;
 
 /** A source that says nothing at all for this long is reported and rests. 2 MiB on a phone's 2 Mbit/s need nine seconds. */
 const silentMs = 20_000;
@@ -111,6 +120,9 @@ export class FetchSession {
 	readonly #closing = new AbortController();
 	#timer: ReturnType<typeof setInterval> | undefined;
 	#progressAt = 0;
+	/** Blocks that came, and those that were asked for twice. */
+	#received = 0;
+	#repeated = 0;
 	#discovering = false;
 	#discoveredAt = Number.NEGATIVE_INFINITY;
 
@@ -175,6 +187,7 @@ export class FetchSession {
 			missing: new WeakSet(),
 			rate: 0,
 			blockBytes: blockLimits.leafBytes,
+			blockMs: 0,
 			heardAt: 0,
 			bytes: 0,
 			failures: 0,
@@ -276,34 +289,43 @@ export class FetchSession {
 		for (const source of usable) if (source.inFlight.size === 0 && source.rate > 0) this.#race(source, now);
 	}
 
-	/** The reader waits for the first of all wants: a source that would have given it long ago takes it over. */
+	/** The reader waits for the first of all wants: a source that will give it much sooner takes it over. */
 	#relieve(source: Source, now: number): boolean {
 		const [first] = this.#jobs.values();
-		const attempt = first && [...first.attempts.values()][0];
-		if (source.rate === 0 || !attempt || first.attempts.size !== 1 || first.attempts.has(source))
-			return false;
-		if (source.missing.has(first) || !source.source.offers(first.want)) return false;
-		const ours = ((source.inFlight.size + 1) * source.blockBytes) / source.rate;
-		if (now - attempt.startedAt < Math.max(relieveMs, 2 * ours)) return false;
-		this.#attempt(source, first);
+		if (!first || !this.#mayRepeat(source, first) || !isSooner(source, first, now)) return false;
+		this.#repeat(source, first);
 		return true;
 	}
 
-	/** An idle source takes the want whose source will need longest, if it would be done before. */
+	/** An idle source takes the want that will be given last of all, if it will give it much sooner. */
 	#race(source: Source, now: number): void {
 		let chosen: Job | undefined;
-		let longest = 1.5 * (source.blockBytes / source.rate);
+		let longest = 0;
 		for (const job of this.#jobs.values()) {
-			if (job.attempts.size !== 1 || source.missing.has(job) || !source.source.offers(job.want)) continue;
-			const [slow, { startedAt }] = [...job.attempts][0]!;
-			const size = job.want.size ?? slow.blockBytes;
-			const left = slow.rate > 0 ? (slow.inFlight.size * size) / slow.rate : now - startedAt;
-			if (left > longest) {
-				longest = left;
-				chosen = job;
-			}
+			if (!this.#mayRepeat(source, job) || !isSooner(source, job, now)) continue;
+			const due = dueMs(job, now);
+			if (due <= longest) continue;
+			longest = due;
+			chosen = job;
 		}
-		if (chosen) this.#attempt(source, chosen);
+		if (chosen) this.#repeat(source, chosen);
+	}
+
+	/** Whether a want that one source is working on may be given to this one, too. */
+	#mayRepeat(source: Source, job: Job): boolean {
+		return (
+			source.rate > 0 &&
+			job.attempts.size === 1 &&
+			!job.attempts.has(source) &&
+			!source.missing.has(job) &&
+			source.source.offers(job.want) &&
+			this.#repeated < repeatsAtLeast + this.#received * repeatShare
+		);
+	}
+
+	#repeat(source: Source, job: Job): void {
+		this.#repeated++;
+		this.#attempt(source, job);
 	}
 
 	#attempt(source: Source, job: Job): void {
@@ -343,6 +365,7 @@ export class FetchSession {
 		source.absences = 0;
 		if (!stillWanted || this.#jobs.get(job.key) !== job) return;
 		source.bytes += bytes.byteLength;
+		this.#received++;
 		this.#progressAt = now;
 		this.#jobs.delete(job.key);
 		const others = [...job.attempts];
@@ -441,7 +464,8 @@ export class FetchSession {
 				this.#rest(source);
 				return;
 			}
-			if (job.attempts.size > 1 || now - attempt.startedAt < deadlineOf(source)) continue;
+			if (job.attempts.size > 1 || now - Math.max(attempt.startedAt, source.heardAt) < deadlineOf(source))
+				continue;
 			const second = [...this.#sources.values()]
 				.filter(
 					(other) =>
@@ -470,6 +494,20 @@ export class FetchSession {
 	}
 }
 
+/** Milliseconds until the one source that works on a job will have given it: what is ahead of it there, or as long as it has been silent. */
+function dueMs(job: Job, now: number): number {
+	const [source, { startedAt }] = [...job.attempts][0]!;
+	const silent = now - Math.max(startedAt, source.heardAt);
+	if (source.rate === 0) return silent;
+	const place = [...source.inFlight].indexOf(job) + 1;
+	return Math.max(silent, (place * source.blockBytes) / source.rate);
+}
+
+function isSooner(source: Source, job: Job, now: number): boolean {
+	const ours = ((source.inFlight.size + 1) * source.blockBytes) / source.rate;
+	return dueMs(job, now) > 2 * ours + soonerMs;
+}
+
 function capacityOf(source: Source): number {
 	if (source.rate === 0) return firstInFlight;
 	const blocks = Math.ceil((source.rate * aheadMs) / Math.max(1, source.blockBytes)) + 1;
@@ -478,7 +516,7 @@ function capacityOf(source: Source): number {
 
 function deadlineOf(source: Source): number {
 	if (source.rate === 0) return deadlineMs.unmeasured;
-	const due = (3 * source.inFlight.size * source.blockBytes) / source.rate;
+	const due = (3 * source.blockBytes) / source.rate;
 	return Math.min(deadlineMs.most, Math.max(deadlineMs.least, due));
 }
 
