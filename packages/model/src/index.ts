@@ -4,6 +4,8 @@
  *
  * This room never runs a model (the inference worker does, behind the `Engine` interface declared here) and never talks to peers.
  */
+
+export { deleteChunkStore, openChunkStore } from "#chunkStore";
 export { type CatalogEntry, catalog, catalogEntry } from "./catalog/catalog.ts";
 export * from "./engine.ts";
 export * from "./format/llama2cSource.ts";
@@ -16,6 +18,7 @@ export {
 	type GraphWeight,
 	graphNames,
 	type SpanGraph,
+	type WeightFormat,
 } from "./graph/spanGraph.ts";
 export { keyValueBytesPerToken, type SpanSize, spanSize, tensorsOfSpan } from "./graph/spanSize.ts";
 export type { SourceWeight } from "./graph/weights.ts";
@@ -23,10 +26,9 @@ export { modelId } from "./manifest/modelId.ts";
 export { openManifest } from "./manifest/openManifest.ts";
 export { type PublishedModel, type PublishOptions, publishModel } from "./manifest/publishModel.ts";
 export * from "./shardSource.ts";
-export * from "./sources/sourceOfModel.ts";
 export { type CachedSourceOptions, cachedSource } from "./sources/cachedSource.ts";
 export type { ChunkStore } from "./sources/chunkStoreTypes.ts";
 export { type HttpSourceOptions, httpSource } from "./sources/httpSource.ts";
-export { deleteChunkStore, openChunkStore } from "#chunkStore";
+export * from "./sources/sourceOfModel.ts";
 export type { StreamingDecoder } from "./tokenizer/streamingDecoder.ts";
 export { createTokenizer, type TemplateMessage, type Tokenizer } from "./tokenizer/tokenizer.ts";

@@ -1,5 +1,5 @@
 import { createEngine } from "@tabmesh/inference";
-import { type Backend, publishModel, sourceOfModel } from "@tabmesh/model";
+import { type Backend, publishModel, sourceOfModel, type WeightFormat } from "@tabmesh/model";
 import { openSeededModel } from "@tabmesh/model/testing";
 import { type Bench, conformanceCases } from "../src/conformance.ts";
 
@@ -9,9 +9,9 @@ let bench: Bench | undefined;
 const harness = {
 	titles: conformanceCases.map(({ title }) => title),
 
-	async open(backend: Backend, threads: number): Promise<Bench["engine"]["info"]> {
+	async open(backend: Backend, threads: number, weights: WeightFormat): Promise<Bench["engine"]["info"]> {
 		const source = await openSeededModel();
-		const engine = await createEngine({ backend, threads, memoryBytes: 8 * 1024 * 1024 });
+		const engine = await createEngine({ backend, threads, weights, memoryBytes: 8 * 1024 * 1024 });
 		bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
 		return engine.info;
 	},

@@ -9,9 +9,17 @@ import { servePages } from "./servePages.ts";
 declare const harness: ConformanceHarness;
 
 const setups = [
-	{ backend: "wasm", threads: 1 },
-	{ backend: "wasm", threads: 2 },
-	{ backend: "webgpu", threads: 1 },
+	{ backend: "wasm", threads: 1, weights: "f32" },
+	{ backend: "wasm", threads: 2, weights: "f32" },
+	{ backend: "webgpu", threads: 1, weights: "f32" },
+	// SwiftShader takes half a minute for each further format.
+	...(process.env.TABMESH_LARGE === "1"
+		? ([
+				{ backend: "wasm", threads: 1, weights: "q8" },
+				{ backend: "webgpu", threads: 1, weights: "q8" },
+				{ backend: "webgpu", threads: 1, weights: "q4" },
+			] as const)
+		: []),
 ] as const;
 
 describe("in a browser, too, the engine keeps the promises of every engine", () => {
@@ -25,42 +33,49 @@ describe("in a browser, too, the engine keeps the promises of every engine", () 
 		await served?.server.close();
 	});
 
-	describe.each(setups)("on $backend with $threads thread(s)", ({ backend, threads }) => {
-		let page: Page;
-		beforeAll(async () => {
-			page = await browser.newPage();
-			page.on("console", (message) => {
-				if (message.type() === "error") console.error(message.text());
-			});
-			await page.goto(served.url);
-			await page.waitForFunction(() => "harness" in globalThis);
-			const info = await page.evaluate(([b, t]) => harness.open(b, t), [backend, threads] as const);
-			expect(info).toMatchObject({ backend, threads });
-		}, 120_000);
-		afterAll(() => page?.close());
+	describe.each(setups)(
+		"on $backend with $threads thread(s), weights in $weights",
+		({ backend, threads, weights }) => {
+			let page: Page;
+			beforeAll(async () => {
+				page = await browser.newPage();
+				page.on("console", (message) => {
+					if (message.type() === "error") console.error(message.text());
+				});
+				await page.goto(served.url);
+				await page.waitForFunction(() => "harness" in globalThis);
+				const info = await page.evaluate(([b, t, w]) => harness.open(b, t, w), [
+					backend,
+					threads,
+					weights,
+				] as const);
+				expect(info).toMatchObject({ backend, threads });
+			}, 120_000);
+			afterAll(() => page?.close());
 
-		test.runIf(backend === "webgpu")(
-			"a lost GPU is an event, after which everything works again",
-			async () => {
-				const session = await browser.newBrowserCDPSession();
-				await page.exposeFunction("crashGpu", () => session.send("Browser.crashGpuProcess"));
-				expect(await page.evaluate(() => harness.loseDevice())).toEqual([
-					"a token",
-					"devicelost with a reason",
-					"EngineInputError for the old span",
-					"0 bytes used",
-					"a token",
-				]);
-			},
-			120_000,
-		);
+			test.runIf(backend === "webgpu")(
+				"a lost GPU is an event, after which everything works again",
+				async () => {
+					const session = await browser.newBrowserCDPSession();
+					await page.exposeFunction("crashGpu", () => session.send("Browser.crashGpuProcess"));
+					expect(await page.evaluate(() => harness.loseDevice())).toEqual([
+						"a token",
+						"devicelost with a reason",
+						"EngineInputError for the old span",
+						"0 bytes used",
+						"a token",
+					]);
+				},
+				120_000,
+			);
 
-		test.each(conformanceCases.map(({ title }) => ({ title })))(
-			"$title",
-			async ({ title }) => {
-				expect(await page.evaluate((name) => harness.run(name), title)).toBeUndefined();
-			},
-			300_000,
-		);
-	});
+			test.each(conformanceCases.map(({ title }) => ({ title })))(
+				"$title",
+				async ({ title }) => {
+					expect(await page.evaluate((name) => harness.run(name), title)).toBeUndefined();
+				},
+				300_000,
+			);
+		},
+	);
 });

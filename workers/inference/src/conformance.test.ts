@@ -4,14 +4,17 @@ import { afterAll, beforeAll, describe, test } from "vitest";
 import { type Bench, conformanceCases } from "./conformance.ts";
 import { createEngine } from "./createEngine.ts";
 
-describe("the engine in Node keeps the promises of every engine", () => {
-	let bench: Bench;
-	beforeAll(async () => {
-		const source = await openSeededModel();
-		const engine = await createEngine({ memoryBytes: 8 * 1024 * 1024 });
-		bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
-	});
-	afterAll(() => bench.engine.close());
+describe.each(["f32", "q8", "q4"] as const)(
+	"the engine in Node keeps the promises of every engine, with weights in %s",
+	(weights) => {
+		let bench: Bench;
+		beforeAll(async () => {
+			const source = await openSeededModel();
+			const engine = await createEngine({ memoryBytes: 8 * 1024 * 1024, weights });
+			bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
+		});
+		afterAll(() => bench.engine.close());
 
-	test.each(conformanceCases)("$title", ({ run }) => run(bench));
-});
+		test.each(conformanceCases)("$title", ({ run }) => run(bench));
+	},
+);

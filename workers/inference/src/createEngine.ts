@@ -11,12 +11,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 		throw new EngineUnavailableError(`Node runs models on the CPU, not on ${options.backend}.`);
 	}
 	const threads = Math.max(1, Math.min(options.threads ?? 1, availableParallelism()));
+	const weights = options.weights ?? "f32";
 	return new SpanEngine(
 		{
 			backend: "cpu",
 			threads,
 			halfActivations: false,
-			numericsClass: `ort${env.versions.common}/cpu/${arch()}/f32/f32`,
+			weights,
+			numericsClass: `ort${env.versions.common}/cpu/${arch()}/${weights}/f32`,
 			Tensor,
 			createSession: (model, weights) =>
 				InferenceSession.create(model, {

@@ -1,4 +1,4 @@
-import type { Backend } from "@tabmesh/model";
+import type { Backend, WeightFormat } from "@tabmesh/model";
 
 export interface EngineOptions {
 	/** @default the best that this device offers */
@@ -7,4 +7,6 @@ export interface EngineOptions {
 	memoryBytes: number;
 	/** Threads of a CPU backend; pages that are not cross-origin isolated have one. @default 1 */
 	threads?: number;
+	/** Format of the matrices. 4 bits are for sources of at least 8. @default "f32" */
+	weights?: WeightFormat;
 }

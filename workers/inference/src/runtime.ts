@@ -1,4 +1,4 @@
-import type { Backend } from "@tabmesh/model";
+import type { Backend, WeightFormat } from "@tabmesh/model";
 import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
 
 /** The bytes of one weight, under the name that the graph gives it. */
@@ -13,6 +13,7 @@ export interface Runtime {
 	readonly threads: number;
 	readonly halfActivations: boolean;
 	readonly numericsClass: string;
+	readonly weights: WeightFormat;
 	/** Every run time bundles its own Tensor class and accepts no other. */
 	readonly Tensor: TensorConstructor & { fromGpuBuffer: typeof Tensor.fromGpuBuffer };
 	/** @param presents - names of the outputs that hold keys and values: where there is a device, they stay on it */

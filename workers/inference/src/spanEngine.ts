@@ -90,7 +90,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 	): Promise<EngineHandle> {
 		const { config } = spec.model.manifest;
 		checkSpan(spec.span, config);
-		const format: GraphFormat = { weights: "f32" };
+		const format: GraphFormat = { weights: this.#runtime.weights };
 		const graph = composeSpan(spec.model.manifest, spec.span, format);
 		const bytes = graph.weightBytes + graph.model.byteLength;
 		this.#take(bytes, "the span");

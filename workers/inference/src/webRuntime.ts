@@ -24,14 +24,16 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 	// Warnings are about nodes that belong on the CPU, and meant for the authors of models.
 	env.logLevel = "error";
 	const version = env.versions.common;
+	const weights = options.weights ?? "f32";
 
 	if (backend === "wasm") {
 		return {
 			backend,
 			threads,
 			halfActivations: false,
+			weights,
 			// The same SIMD program gives the same floats on every processor.
-			numericsClass: `ort${version}/wasm/simd/f32/f32`,
+			numericsClass: `ort${version}/wasm/simd/${weights}/f32`,
 			Tensor,
 			createSession: (model, weights) =>
 				InferenceSession.create(model, {
@@ -46,7 +48,8 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 		backend,
 		threads,
 		halfActivations: false,
-		numericsClass: `ort${version}/webgpu/${vendor}/f32/f32`,
+		weights,
+		numericsClass: `ort${version}/webgpu/${vendor}/${weights}/f32`,
 		Tensor,
 		createSession: (model, weights, presents) =>
 			InferenceSession.create(model, {

@@ -1,13 +1,16 @@
 import type { Manifest, ModelConfig, Span } from "@tabmesh/wire";
 import { embeddingName, finalNormName, headName, layerTensorNames } from "../format/llamaTensors.ts";
 import { contrib, type ElementType, elementBytes, OnnxGraph } from "./onnxGraph.ts";
+import { blockSize, type QuantisedMatrix, quantise } from "./quantise.ts";
 import { cosines, type SourceWeight, sines, stackRows, toFloat32 } from "./weights.ts";
 
 /** How a span is to be put together for one backend: the table in docs/architecture.md says which backend gets which. */
 export interface GraphFormat {
-	/** `f32`, or MatMulNBits with blocks of 32 weights. */
-	readonly weights: "f32" | "q8" | "q4";
+	readonly weights: WeightFormat;
 }
+
+/** Matrices in float32, or in 8 or 4 bits with one scale for 32 weights. Embedding and norms are float32 in all of them. */
+export type WeightFormat = "f32" | "q8" | "q4";
 
 /** Names of the graph's inputs and outputs. */
 export const graphNames = {
@@ -250,6 +253,10 @@ class LlamaSpan {
 		turned: readonly (number | undefined)[] = [],
 	): string {
 		const rows = (weights: readonly SourceWeight[]) => stackRows(weights, turned);
+		// A row that is not a whole number of blocks stays as it is.
+		if (this.#format.weights !== "f32" && inputs % blockSize === 0) {
+			return this.#quantisedLinear(input, name, sources, [inputs, outputs], rows);
+		}
 		// [out, in] as the source has it: nothing is transposed, and often nothing copied.
 		const weight = this.#weight(name, "float32", [outputs, inputs], sources, (weights) =>
 			bytesOf(rows(weights)),
@@ -257,6 +264,40 @@ class LlamaSpan {
 		return this.#graph.node("FusedMatMul", [input, weight], {
 			outputs: [`${name}.out`],
 			attributes: { transA: 0, transB: 1, alpha: { float: 1 } },
+			domain: contrib,
+		})[0]!;
+	}
+
+	/** MatMulNBits: blocks of 32 weights along a row share a scale. */
+	#quantisedLinear(
+		input: string,
+		name: string,
+		sources: readonly string[],
+		[inputs, outputs]: readonly [number, number],
+		rows: (weights: readonly SourceWeight[]) => Float32Array,
+	): string {
+		const bits = this.#format.weights === "q4" ? 4 : 8;
+		const blocks = inputs / blockSize;
+		// Values and scales come out of one pass: whichever is made first keeps the other's until it is asked for.
+		let kept: QuantisedMatrix | undefined;
+		const quantised = (weights: readonly SourceWeight[]): QuantisedMatrix => {
+			const matrix = kept ?? quantise(rows(weights), bits);
+			kept = kept ? undefined : matrix;
+			return matrix;
+		};
+		const packed = this.#weight(
+			`${name}.values`,
+			"uint8",
+			[outputs, blocks, (blockSize * bits) / 8],
+			sources,
+			(weights) => quantised(weights).packed,
+		);
+		const scales = this.#weight(`${name}.scales`, "float32", [outputs * blocks], sources, (weights) =>
+			bytesOf(quantised(weights).scales),
+		);
+		return this.#graph.node("MatMulNBits", [input, packed, scales], {
+			outputs: [`${name}.out`],
+			attributes: { K: inputs, N: outputs, bits, block_size: blockSize },
 			domain: contrib,
 		})[0]!;
 	}
