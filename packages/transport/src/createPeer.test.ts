@@ -317,4 +317,26 @@ describe("a relay", () => {
 		await until(() => relay.load.topics === 0 && relay.load.reservations === 0);
 		await relay.stop();
 	}, 30_000);
+
+	test("stops listening to a peer that publishes without end, and bans it when it goes on", async () => {
+		const relay = await newRelay();
+		const reasons = new Map<string, number>();
+		relay.addEventListener("refused", ({ detail }) =>
+			reasons.set(detail.reason, (reasons.get(detail.reason) ?? 0) + 1),
+		);
+		const banned = new Promise((resolve) =>
+			relay.addEventListener("banned", ({ detail }) => resolve(detail)),
+		);
+		const { peer, signer } = await newPeer(relay);
+		const topic = peer.topic("tabmesh/test/1/room", { maxMessageBytes: 4096, onMessage: () => {} });
+		let lost = false;
+		peer.addEventListener("relay", ({ detail }) => {
+			lost ||= !detail.connected;
+		});
+		while (!lost) await topic.publish(await signer.seal("announcement", new Uint8Array(1)));
+		expect(await banned).toEqual({ peer: peer.id, offence: "flood" });
+		expect([...reasons.keys()]).toContain("Flood");
+		await peer.stop();
+		await relay.stop();
+	}, 60_000);
 });

@@ -12,9 +12,9 @@ import { orderHandshakes } from "#orderlyHandshake";
 import { onPageGone } from "#pageLifetime";
 import { gossipOptions } from "./gossip.ts";
 import { bulkPiece } from "./messageStream.ts";
-import { Node, type NodeServices, nodeGater } from "./node.ts";
 import { patientWebRTC } from "./patientWebRTC.ts";
 import type { Peer, PeerInit } from "./peer.ts";
+import { type NodeServices, nodeGater, PeerNode } from "./peerNode.ts";
 import { parseRelayAddress, RelayLinks } from "./relayLinks.ts";
 import { askRendezvous, rendezvousProtocol } from "./rendezvous.ts";
 import { Reputation } from "./reputation.ts";
@@ -102,7 +102,7 @@ export async function createPeer(init: PeerInit): Promise<Peer> {
 			void node.safeDispatchEvent("relay", { detail: { address, connected } }),
 	});
 
-	const node = new Node({
+	const node = new PeerNode({
 		libp2p,
 		reputation,
 		agent: init.agent,
@@ -142,14 +142,18 @@ export async function createPeer(init: PeerInit): Promise<Peer> {
 	});
 
 	const stopWatching = onPageGone(() => void node.stop());
+	const cancel = (): void => relays.stop();
+	init.signal?.addEventListener("abort", cancel, { once: true });
 	try {
 		await libp2p.start();
 		await node.start();
 		await relays.start();
 		init.signal?.throwIfAborted();
+		return peer;
 	} catch (error) {
 		await node.stop();
-		throw error;
+		throw init.signal?.aborted ? init.signal.reason : error;
+	} finally {
+		init.signal?.removeEventListener("abort", cancel);
 	}
-	return peer;
 }

@@ -16,8 +16,8 @@ import {
 import { createLibp2p } from "libp2p";
 import { TypedEventEmitter } from "main-event";
 import { gossipOptions } from "./gossip.ts";
-import { Node, type NodeServices, nodeGater } from "./node.ts";
 import type { ConnectionView, Offence } from "./peer.ts";
+import { type NodeServices, nodeGater, PeerNode } from "./peerNode.ts";
 import { rendezvousProtocol, rendezvousRequestBytes, rendezvousRequestSchema } from "./rendezvous.ts";
 import { RendezvousStore } from "./rendezvousStore.ts";
 import { Reputation } from "./reputation.ts";
@@ -164,7 +164,7 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 	});
 
 	const events = new TypedEventEmitter<RelayPeerEvents>();
-	const node = new Node({
+	const node = new PeerNode({
 		libp2p,
 		reputation,
 		agent: init.agent,

@@ -23,10 +23,13 @@ const fullAt = 2 * 1024 * 1024;
 export class DataChannelLane {
 	readonly #stream: Stream;
 	readonly #channel: RTCDataChannel;
+	/** Takes in at once what is still held back: for the moment when the channel closes. */
+	readonly flush: () => void;
 
-	private constructor(stream: Stream, channel: RTCDataChannel) {
+	private constructor(stream: Stream, channel: RTCDataChannel, flush: () => void) {
 		this.#stream = stream;
 		this.#channel = channel;
+		this.flush = flush;
 	}
 
 	/**
@@ -48,16 +51,19 @@ export class DataChannelLane {
 			if (held) held.push(event);
 			else take(event);
 		};
-		// What came before goes through libp2p's decoders, which need nothing but microtasks: one task later it is out.
-		const task = new MessageChannel();
-		task.port1.onmessage = () => {
-			task.port1.close();
+		const flush = (): void => {
 			const waiting = held ?? [];
 			held = undefined;
 			for (const event of waiting) take(event);
 		};
+		// What came before goes through libp2p's decoders, which need nothing but microtasks: one task later it is out.
+		const task = new MessageChannel();
+		task.port1.onmessage = () => {
+			task.port1.close();
+			flush();
+		};
 		task.port2.postMessage(undefined);
-		return new DataChannelLane(stream, channel);
+		return new DataChannelLane(stream, channel, flush);
 	}
 
 	/** Sends at once, or says that libp2p has to. */

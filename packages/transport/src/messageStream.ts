@@ -33,8 +33,14 @@ const latencyPiece = 4_580;
 /** Large pieces carry 10 to 23 MB/s between tabs, 16 KiB ones 8 to 9. Every browser takes messages of 64 KiB. */
 export const bulkPiece = 64 * KiB - 64;
 
-// How long the far side may take to finish after we have, before the stream is cut.
+/** How long the far side may take to finish after we have, before the stream is cut. */
 const lingerMs = 60_000;
+
+/**
+ * How long the far side may take to read our last error and hang up. A reset at once would overtake the error where the
+ * far side is still opening the stream.
+ */
+const hangUpMs = 2_000;
 
 /** Something that gives its parts one by one: libp2p's Uint8ArrayList. */
 type Bytes = Uint8Array | Iterable<Uint8Array>;
@@ -119,13 +125,19 @@ export class CreditedStream implements MessageStream, FrameHandler {
 			resolve(reason);
 			init.onClosed();
 		};
-		init.stream.addEventListener("close", (event) => this.#lost((event as { error?: Error }).error));
+		init.stream.addEventListener("close", (event) => {
+			this.#lane?.flush();
+			this.#lost((event as { error?: Error }).error);
+			clearTimeout(this.#linger);
+		});
 		init.stream.addEventListener("remoteCloseWrite", () => {
+			this.#lane?.flush();
 			if (!this.#remoteEnded) this.#lost();
 		});
 		// Last: from here on bytes come in.
 		init.stream.addEventListener("message", (event) => this.#onBytes(event.data as Bytes));
 		this.#lane = DataChannelLane.over(init.stream, (bytes) => this.#onBytes(bytes));
+		if (init.stream.status !== "open") this.#broken().catch(() => {});
 	}
 
 	send(message: Uint8Array, options?: { signal?: AbortSignal }): Promise<void> {
@@ -170,7 +182,7 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		this.#tell(error);
 		this.#messages.length = 0;
 		this.#fail(error);
-		this.#stream.abort(error);
+		this.#linger = setTimeout(() => this.#stream.abort(error), hangUpMs);
 	}
 
 	/** Ends our side and throws away whatever still comes; cut when the far side does not finish in time. */
@@ -214,6 +226,8 @@ export class CreditedStream implements MessageStream, FrameHandler {
 			else if (error instanceof ProtocolViolationError) this.#onOffence("violation");
 			else this.#onOffence("malformed");
 			this.abort(error as Error);
+			// No grace for somebody who follows no rules.
+			this.#stream.abort(error as Error);
 		}
 	}
 
@@ -294,8 +308,7 @@ export class CreditedStream implements MessageStream, FrameHandler {
 				}
 			}
 		} catch (cause) {
-			this.#lost(cause as Error);
-			return Promise.reject(this.#failure);
+			return this.#broken(cause as Error);
 		}
 		return stream.writeBufferLength === 0 ? settled : this.#drained();
 	}
@@ -345,7 +358,7 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		try {
 			this.#put(frame);
 		} catch (cause) {
-			this.#lost(cause as Error);
+			this.#broken(cause as Error).catch(() => {});
 		}
 	}
 
@@ -374,6 +387,13 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		if (!this.#ended || !this.#remoteEnded) return;
 		this.#resolveClosed(undefined);
 		this.#stream.close().catch((error) => this.#stream.abort(error));
+	}
+
+	/** The transport is gone; what came before that, an error of the far side perhaps, is taken in first. */
+	async #broken(cause?: Error): Promise<never> {
+		await new Promise((resolve) => setTimeout(resolve));
+		this.#lost(cause);
+		throw this.#failure ?? new StreamResetError("This side of the stream was closed.");
 	}
 
 	/** The transport is gone. In order if both sides had ended. */

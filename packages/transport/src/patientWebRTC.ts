@@ -50,8 +50,9 @@ function leaveInitOpen<Muxer>(muxer: Muxer): Muxer {
 	const take = taker.onDataChannel?.bind(muxer);
 	if (take) {
 		taker.onDataChannel = (channel, early) => {
-			if (channel.label === "init") setTimeout(() => channel.close(), initChannelMs);
-			else take(channel, early);
+			if (channel.label !== "init") return take(channel, early);
+			const timer = setTimeout(() => channel.close(), initChannelMs);
+			channel.addEventListener("close", () => clearTimeout(timer), { once: true });
 		};
 	}
 	return muxer;

@@ -53,7 +53,7 @@ interface Link {
 	timer: ReturnType<typeof setTimeout> | undefined;
 }
 
-export interface NodeInit {
+export interface PeerNodeInit {
 	libp2p: Libp2p<NodeServices>;
 	reputation: Reputation;
 	agent: string;
@@ -81,10 +81,10 @@ export function nodeGater(reputation: Reputation): ConnectionGater {
 }
 
 /** What pages, Node peers and relays share: connections with their hellos, streams, topics, offences. */
-export class Node extends TypedEventEmitter<PeerEvents> implements Omit<Peer, "rendezvous"> {
+export class PeerNode extends TypedEventEmitter<PeerEvents> implements Omit<Peer, "rendezvous"> {
 	readonly id: string;
 	readonly #libp2p: Libp2p<NodeServices>;
-	readonly #init: NodeInit;
+	readonly #init: PeerNodeInit;
 	readonly #topics: Topics;
 	readonly #links = new Map<string, Link>();
 	readonly #linksOf = new Map<string, Link[]>();
@@ -96,7 +96,7 @@ export class Node extends TypedEventEmitter<PeerEvents> implements Omit<Peer, "r
 	readonly #stopping = new AbortController();
 	#stopped: Promise<void> | undefined;
 
-	constructor(init: NodeInit) {
+	constructor(init: PeerNodeInit) {
 		super();
 		this.#init = init;
 		this.#libp2p = init.libp2p;
@@ -246,7 +246,10 @@ export class Node extends TypedEventEmitter<PeerEvents> implements Omit<Peer, "r
 		try {
 			await stream.send(message, { signal });
 			await stream.close();
-			for await (const answer of stream) return answer;
+			for await (const answer of stream) {
+				void (stream as CreditedStream).finish();
+				return answer;
+			}
 			throw new MalformedMessageError("A peer ended a request without an answer.");
 		} catch (error) {
 			stream.abort(error as Error);
