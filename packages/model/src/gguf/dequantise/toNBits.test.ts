@@ -1,5 +1,4 @@
 import { ModelFileError } from "@tabmesh/wire";
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { blockLayout, type WeightType, weightTypes } from "../blockLayout.ts";
 import { loadGgml } from "../testing/ggml.ts";
@@ -51,20 +50,17 @@ test.each<[WeightType, 4 | 8]>([
 describe("whatever the source, no weight is farther off than half a step", () => {
 	const others = weightTypes.filter((type) => !["F16", "BF16"].includes(type));
 	test.each(others)("%s", (type) => {
-		fc.assert(
-			fc.property(fc.integer(), fc.constantFrom(4 as const, 8 as const), (seed, bits) => {
-				const { bytes, values } = quantised(type, seed % 1000);
-				const weights = toNBits(type, bytes, rows, columns, bits);
-				const back = unpacked(weights);
-				for (let i = 0; i < values.length; i++) {
-					const step = Math.abs(weights.scales[Math.floor(i / nBitsBlock)]!);
-					// One level is missing opposite of the largest weight in 4 bits: −8 … 7.
-					const most = bits === 8 ? 0.5001 * step : 1.0001 * step;
-					if (Math.abs(back[i]! - values[i]!) > most) expect.fail(`weight ${i}: ${back[i]} for ${values[i]}`);
-				}
-			}),
-			{ numRuns: 5 },
-		);
+		const { bytes, values } = quantised(type, 3);
+		for (const bits of [4, 8] as const) {
+			const weights = toNBits(type, bytes, rows, columns, bits);
+			const back = unpacked(weights);
+			for (let i = 0; i < values.length; i++) {
+				const step = Math.abs(weights.scales[Math.floor(i / nBitsBlock)]!);
+				// One level is missing opposite of the largest weight in 4 bits: −8 … 7.
+				const most = bits === 8 ? 0.5001 * step : 1.0001 * step;
+				if (Math.abs(back[i]! - values[i]!) > most) expect.fail(`weight ${i}: ${back[i]} for ${values[i]}`);
+			}
+		}
 	});
 });
 
