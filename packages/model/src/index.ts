@@ -26,6 +26,7 @@ export { modelId } from "./manifest/modelId.ts";
 export { openManifest } from "./manifest/openManifest.ts";
 export { type PublishedModel, type PublishOptions, publishModel } from "./manifest/publishModel.ts";
 export * from "./shardSource.ts";
+export { readShard, type ShardLayout, shardLayout, writeShard } from "./shards/shard.ts";
 export { type CachedSourceOptions, cachedSource } from "./sources/cachedSource.ts";
 export type { ChunkStore } from "./sources/chunkStoreTypes.ts";
 export { type HttpSourceOptions, httpSource } from "./sources/httpSource.ts";
