@@ -37,14 +37,12 @@ import {
 	createEnvelopeSigner,
 	createEnvelopeVerifier,
 	createIdentity,
-	createPrekeys,
-	createSealer,
 	mintCapability,
-	openPrekey,
 	presentCapability,
 	privateRoomId,
 	verifyCapability,
 } from "./index.ts";
+import { createPrekeys, createSealer, openPrekey } from "./sealed/index.ts";
 import {
 	createDelegationVerifier,
 	createMemoryKeepsakes,

@@ -1,7 +1,7 @@
 /**
  * Who a peer is: its Ed25519 key (the libp2p identity at the same time), where that key is kept, envelopes signed with
- * it, capabilities for private rooms, and messages sealed to other peers. Wallets and delegations are
- * `@tabmesh/dauth/wallet`.
+ * it, and capabilities for private rooms. Messages sealed to other peers are `@tabmesh/dauth/sealed`, wallets and
+ * delegations `@tabmesh/dauth/wallet`: pages load them when they are needed.
  *
  * This room never opens a connection, and never lets a private key out: it signs and opens, nothing else.
  */
@@ -16,12 +16,9 @@ export { type CapabilityDemand, verifyCapability } from "./capability/verifyCapa
 export type { ContractSignature, ContractVerifier } from "./contractVerifier.ts";
 export { createIdentity } from "./createIdentity.ts";
 export type { EnvelopeSigner, EnvelopeVerifier, OpenedEnvelope } from "./envelope.ts";
+export { envelopeBody } from "./envelopeBody.ts";
 export { createEnvelopeSigner, type EnvelopeSignerInit } from "./envelopeSigner.ts";
 export { createEnvelopeVerifier, type EnvelopeVerifierInit } from "./envelopeVerifier.ts";
 export type { PeerIdentity } from "./identity.ts";
 export { peerIdFromPublicKey, publicKeyFromPeerId } from "./peerId.ts";
 export type { RevocationKey, RevocationView } from "./revocationView.ts";
-export { createPrekeys, type OpenedMessage, type Prekeys, type PrekeysInit } from "./sealed/createPrekeys.ts";
-export { createSealer, type Sealer, type SealerInit } from "./sealed/createSealer.ts";
-export { openPrekey } from "./sealed/openPrekey.ts";
-export type { Prekey } from "./sealed/prekey.ts";

@@ -9,15 +9,8 @@ import {
 } from "@tabmesh/wire";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
-import {
-	createEnvelopeSigner,
-	createEnvelopeVerifier,
-	createIdentity,
-	createPrekeys,
-	createSealer,
-	openPrekey,
-	type Prekeys,
-} from "../index.ts";
+import { createEnvelopeSigner, createEnvelopeVerifier, createIdentity } from "../index.ts";
+import { createPrekeys, createSealer, openPrekey, type Prekeys } from "./index.ts";
 
 const [alice, bob, eve] = await Promise.all([createIdentity(), createIdentity(), createIdentity()]);
 const text = (words: string) => new TextEncoder().encode(words);
