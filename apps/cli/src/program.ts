@@ -1,4 +1,4 @@
-import { parseHost, parsePort, stopOnSignals } from "@tabmesh/relay";
+import { parseHost, parsePort, stopOnSignals } from "@tabmesh/relay/command-line";
 import { Command, Option } from "commander";
 import { cacheFolder } from "./cacheFolder.ts";
 import type { AskOptions } from "./commands/ask.ts";
