@@ -12,3 +12,8 @@ const title = document.title;
 element.addEventListener("tabmesh-answer", ({ detail }) => {
 	document.title = detail.status === "running" ? `… ${title}` : title;
 });
+
+// A page that comes back out of the back/forward cache has said goodbye to its peers when it went in.
+addEventListener("pageshow", (event) => {
+	if (event.persisted) location.reload();
+});

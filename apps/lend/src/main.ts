@@ -13,3 +13,8 @@ const marks: Record<string, string> = { loading: "… ", serving: "● ", paused
 element.addEventListener("tabmesh-phase", ({ detail }) => {
 	document.title = `${marks[detail.phase ?? ""] ?? ""}${title}`;
 });
+
+// A page that comes back out of the back/forward cache has said goodbye to its peers when it went in.
+addEventListener("pageshow", (event) => {
+	if (event.persisted) location.reload();
+});
