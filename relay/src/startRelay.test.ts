@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request as httpsRequest } from "node:https";
 import { connect, createServer } from "node:net";
@@ -9,6 +8,7 @@ import { createIdentity } from "@tabmesh/dauth";
 import { createPeer } from "@tabmesh/transport";
 import { InvalidParameterError, PortInUseError, protocolId, siteSchema } from "@tabmesh/wire";
 import { pino } from "pino";
+import { generate } from "selfsigned";
 import * as v from "valibot";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { type Relay, type RelayOptions, startRelay } from "./startRelay.ts";
@@ -198,7 +198,7 @@ describe("refusals", () => {
 	test("an address of another machine is refused by name", async () => {
 		const error = await start({
 			host: "192.0.2.1",
-			tls: certificateFiles("192.0.2.1"),
+			tls: await certificateFiles("192.0.2.1"),
 		}).catch((reason: unknown) => reason);
 		expect(error).toBeInstanceOf(InvalidParameterError);
 		expect((error as Error).message).toContain("192.0.2.1");
@@ -211,8 +211,8 @@ describe("refusals", () => {
 	});
 
 	test("certificates that are missing, half given, foreign or no certificates are refused", async () => {
-		const pair = certificateFiles("127.0.0.1");
-		const other = certificateFiles("127.0.0.1");
+		const pair = await certificateFiles("127.0.0.1");
+		const other = await certificateFiles("127.0.0.1");
 		const text = join(folder, "text.pem");
 		writeFileSync(text, "hello");
 		for (const tls of [
@@ -229,22 +229,22 @@ describe("refusals", () => {
 });
 
 let certificates = 0;
-function certificateFiles(address: string): { certFile: string; keyFile: string } {
+async function certificateFiles(address: string): Promise<{ certFile: string; keyFile: string }> {
 	const base = join(folder, `made-${certificates++}`);
 	const files = { certFile: `${base}.crt`, keyFile: `${base}.key` };
-	execFileSync(
-		"openssl",
-		`req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x -addext subjectAltName=IP:${address} -keyout ${files.keyFile} -out ${files.certFile}`.split(
-			" ",
-		),
-		{ stdio: "ignore" },
-	);
+	const made = await generate([{ name: "commonName", value: "x" }], {
+		keyType: "ec",
+		algorithm: "sha256",
+		extensions: [{ name: "subjectAltName", altNames: [{ type: 7, ip: address }] }],
+	});
+	writeFileSync(files.certFile, made.cert);
+	writeFileSync(files.keyFile, made.private);
 	return files;
 }
 
 describe("HTTPS", () => {
 	test("serves with the files that are given, and says wss", async () => {
-		const files = certificateFiles("127.0.0.1");
+		const files = await certificateFiles("127.0.0.1");
 		const { port, certificate, multiaddrs } = await start({ tls: files });
 		const { body } = await getSecure(`https://127.0.0.1:${port}/tabmesh.json`, certificate!.cert);
 		expect(JSON.parse(body).relays[0]).toContain(`/ip4/127.0.0.1/tcp/${port}/tls/ws/p2p/`);
