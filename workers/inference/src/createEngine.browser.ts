@@ -84,6 +84,8 @@ class WorkerEngine extends EngineEventTarget implements Engine {
 	#life: Promise<RunningWorker>;
 	#loads = 0;
 	#closed = false;
+	/** Whether the last start failed. */
+	#down = false;
 
 	constructor(options: EngineOptions, first: RunningWorker) {
 		super();
@@ -105,6 +107,7 @@ class WorkerEngine extends EngineEventTarget implements Engine {
 	): Promise<EngineHandle> {
 		const { signal, onProgress } = options;
 		signal?.throwIfAborted();
+		if (this.#down && !this.#closed) this.#startAgain();
 		const life = await this.#life;
 		const load = ++this.#loads;
 		const tensors = new Map(spec.model.manifest.tensors.map((tensor) => [tensor.name, tensor]));
@@ -174,17 +177,24 @@ class WorkerEngine extends EngineEventTarget implements Engine {
 		life.terminate(new EngineUnavailableError("The engine has been closed."));
 	}
 
+	#startAgain(): void {
+		this.#down = false;
+		this.#life = RunningWorker.start(this.#options, this.#loads + 1).then((next) => {
+			if (this.#closed) next.terminate(new EngineUnavailableError("The engine has been closed."));
+			else this.#watch(next);
+			return next;
+		});
+		// Whoever calls next is told; whoever loads next tries once more.
+		this.#life.catch(() => {
+			this.#down = true;
+		});
+	}
+
 	#watch(life: RunningWorker): void {
 		void life.lost().then((reason) => {
 			if (this.#closed) return;
 			life.terminate(new DeviceLostError(`The device that runs the model went away: ${reason}.`));
-			this.#life = RunningWorker.start(this.#options, this.#loads + 1).then((next) => {
-				if (this.#closed) next.terminate(new EngineUnavailableError("The engine has been closed."));
-				else this.#watch(next);
-				return next;
-			});
-			// Whoever calls next is told.
-			this.#life.catch(() => {});
+			this.#startAgain();
 			this.dispatchEvent(new CustomEvent("devicelost", { detail: { reason } }));
 		});
 	}

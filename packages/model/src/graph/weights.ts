@@ -1,4 +1,5 @@
-import { halfToFloat32, type ModelConfig, ModelFileError, type SourceType } from "@tabmesh/wire";
+import { type ModelConfig, ModelFileError, type SourceType } from "@tabmesh/wire";
+import { dequantise } from "../gguf/dequantise/dequantise.ts";
 
 /** A source tensor with its bytes. */
 export interface SourceWeight {
@@ -11,23 +12,16 @@ export interface SourceWeight {
 /**
  * The numbers of a source tensor. Float32 bytes are used as they stand, not copied.
  *
- * @throws ModelFileError for formats that this version cannot read
+ * @throws ModelFileError when the bytes do not fit the shape
  */
-export function toFloat32(weight: SourceWeight): Float32Array<ArrayBuffer> {
-	const { type, bytes } = weight;
-	if (type === "F32") {
-		const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
-		return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4);
+export function toFloat32({ type, shape, bytes }: SourceWeight): Float32Array<ArrayBuffer> {
+	if (type === "F32" && bytes.byteOffset % 4 === 0) {
+		return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 	}
-	if (type === "F16") return halfToFloat32(bytes);
-	if (type === "BF16") {
-		// bfloat16 is the upper half of a float32.
-		const halves = new Uint16Array(bytes.slice().buffer);
-		const words = new Uint32Array(halves.length);
-		for (let i = 0; i < halves.length; i++) words[i] = halves[i]! << 16;
-		return new Float32Array(words.buffer);
-	}
-	throw new ModelFileError(`This version of Tabmesh cannot run weights in ${type} yet.`);
+	if (type === "BLOB") throw new ModelFileError("A file is no tensor.");
+	const values = new Float32Array(shape.reduce((product, dimension) => product * dimension, 1));
+	dequantise(type, bytes, values);
+	return values;
 }
 
 /**
