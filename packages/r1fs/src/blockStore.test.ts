@@ -68,14 +68,14 @@ async function block(size: number, seed: number): Promise<{ cid: CID; bytes: Uin
 describe("a block store in a folder", () => {
 	test("drops a block that changed on disk, and whatever else lies in the folder is left alone", async () => {
 		const here = join(folder, "changed");
-		const store = await openFileBlockStore({ folder: here, budgetBytes: MiB });
 		const { cid, bytes } = await block(1000, 1);
-		await store.put(cid, bytes);
+		await (await openFileBlockStore({ folder: here, budgetBytes: MiB })).put(cid, bytes);
 		const [shelf] = await readdir(join(here, "blocks"));
 		const [key] = await readdir(join(here, "blocks", shelf!));
 		await writeFile(join(here, "blocks", shelf!, key!), "cut");
 		await writeFile(join(here, "blocks", "notes.txt"), "mine");
 		await writeFile(join(here, "files", "notes.txt"), "mine");
+		const store = await openFileBlockStore({ folder: here, budgetBytes: MiB });
 		expect(await store.get(cid)).toBeUndefined();
 		expect(await store.has(cid)).toBe(false);
 		await store.put(cid, bytes);

@@ -59,12 +59,12 @@ export interface PutOptions {
 /**
  * Blocks and the files they make up, within a budget of bytes.
  *
- * What was not used for longest goes first; blocks of pinned files never go. Every block is checked when it is read: one
- * that changed on disk is dropped and is no longer there. A promise that resolved is kept across a killed tab or process.
+ * What was not used for longest goes first; blocks of pinned files never go. A block that was there before the store was
+ * opened is checked when it is first read: one that changed on disk is dropped and is no longer there. A promise that resolved is kept across a killed tab or process.
  */
 export interface BlockStore {
 	has(cid: CID): Promise<boolean>;
-	/** The block, checked; undefined where it is not here. */
+	/** The block; undefined where it is not here. */
 	get(cid: CID): Promise<Uint8Array<ArrayBuffer> | undefined>;
 	/**
 	 * Keeps a block whose hash the caller knows to be right.

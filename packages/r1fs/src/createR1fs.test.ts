@@ -1,11 +1,14 @@
 import { createCipheriv, createHash } from "node:crypto";
 import * as dagPb from "@ipld/dag-pb";
+import { createEnvelopeVerifier, createIdentity } from "@tabmesh/dauth";
+import { createPrekeys, createSealer, openPrekey } from "@tabmesh/dauth/sealed";
 import {
 	DecryptionError,
 	FileFormatError,
 	FileNotFoundError,
 	InvalidCidError,
 	InvalidParameterError,
+	TabmeshError,
 } from "@tabmesh/wire";
 import { UnixFS } from "ipfs-unixfs";
 import { CID } from "multiformats/cid";
@@ -231,6 +234,34 @@ describe("an encrypted file", () => {
 		expect((await files.add(bytes, { encrypt: true })).cid).not.toBe(cid);
 		expect((await files.stat(cid))?.encrypted).toBe(true);
 	});
+});
+
+test("a key that is sealed to a peer opens for that peer and that file only", async () => {
+	const [alice, bob, eve] = await Promise.all([createIdentity(), createIdentity(), createIdentity()]);
+	const bobsPrekeys = createPrekeys(bob);
+	const prekey = await openPrekey(await bobsPrekeys.publish(), createEnvelopeVerifier());
+	const store = await openBlockStore();
+	const hers = createR1fs({ store, sealer: createSealer(alice) });
+	const bytes = seededBytes(100_000, "sealed");
+	const { cid, sealedKeys } = await hers.add(bytes, { encrypt: { to: [prekey] } });
+	const other = await hers.add(bytes, { encrypt: { to: [prekey] } });
+	expect(sealedKeys?.map(({ peer }) => peer)).toEqual([bob.peer]);
+	const sealedKey = sealedKeys![0]!.sealed;
+	const his = createR1fs({ store, prekeys: bobsPrekeys });
+	const evesPrekeys = createPrekeys(eve);
+	await evesPrekeys.publish();
+	await expect(
+		createR1fs({ store, prekeys: evesPrekeys }).get(cid, { sealedKey }).bytes(),
+	).rejects.toBeInstanceOf(TabmeshError);
+	await expect(his.get(cid, { sealedKey: other.sealedKeys![0]!.sealed }).bytes()).rejects.toBeInstanceOf(
+		TabmeshError,
+	);
+	const reading = his.get(cid, { sealedKey });
+	expect(await reading.size()).toBe(bytes.length);
+	expectSame(await reading.bytes(), bytes);
+	await expect(hers.get(cid, { sealedKey }).bytes()).rejects.toBeInstanceOf(InvalidParameterError);
+	bobsPrekeys.close();
+	evesPrekeys.close();
 });
 
 test("names that are paths or tricks are refused", async () => {

@@ -1,5 +1,6 @@
+import type { Prekeys, Sealer } from "@tabmesh/dauth/sealed";
 import type { Peer } from "@tabmesh/transport";
-import { DecryptionError, InvalidParameterError, StorageQuotaError } from "@tabmesh/wire";
+import { InvalidParameterError, StorageQuotaError } from "@tabmesh/wire";
 import { importByteStream } from "ipfs-unixfs-importer";
 import { fixedSize } from "ipfs-unixfs-importer/chunker";
 import { balanced } from "ipfs-unixfs-importer/layout";
@@ -19,7 +20,7 @@ import { parseFileNode } from "./fileTree.ts";
 import type { Providers } from "./providers.ts";
 import type { FetchOptions, GetOptions, R1fs } from "./r1fs.ts";
 import { readFile } from "./readFile.ts";
-import { openFileKey, type PayloadSealer, sealFileKey } from "./sealedKey.ts";
+import { openFileKey, sealFileKey } from "./sealedKey.ts";
 
 export interface CreateR1fsInit {
 	/** Where blocks are kept: `openBlockStore`. Closed with the room. */
@@ -28,8 +29,10 @@ export interface CreateR1fsInit {
 	peer?: Peer;
 	/** Without it, the peers that are connected are asked. */
 	providers?: Providers;
-	/** Needed for `encrypt: { to }` and `sealedKey`. */
-	sealer?: PayloadSealer;
+	/** dAuth's `createSealer`: needed for `encrypt: { to }`. */
+	sealer?: Pick<Sealer, "seal">;
+	/** dAuth's `createPrekeys`: needed for `sealedKey`. */
+	prekeys?: Pick<Prekeys, "open">;
 	/** Whether a peer may have blocks of us now. @default every peer */
 	maySend?: (peer: string) => boolean;
 }
@@ -56,7 +59,7 @@ const writesAtOnce = 8;
  * ```
  */
 export function createR1fs(init: CreateR1fsInit): R1fs {
-	const { store, peer, providers, sealer } = init;
+	const { store, peer, providers, sealer, prekeys } = init;
 	const events = new EventTarget();
 	const closing = new AbortController();
 	// Whoever gave wrong bytes once is asked no more while the room lasts, even if their score recovers.
@@ -132,10 +135,10 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 
 	async function* read(
 		root: CID,
-		linkKey: Uint8Array | undefined,
+		keyOf: () => Promise<Uint8Array | undefined>,
 		options: GetOptions,
 	): AsyncGenerator<Uint8Array> {
-		const key = await keyOf(root, linkKey, options);
+		const key = await keyOf();
 		const signal = signalOf(options.signal);
 		const fetch = startFetch(root, options, options.store === false ? "not" : "may", signal);
 		const windowBytes = options.windowBytes ?? defaultWindowBytes;
@@ -194,20 +197,20 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 		}
 	}
 
-	async function keyOf(
+	/** The key of one reading. What is sealed opens once only, so it is kept for the next call. */
+	function keyGetter(
 		root: CID,
 		linkKey: Uint8Array | undefined,
 		options: GetOptions,
-	): Promise<Uint8Array | undefined> {
-		if (!options.sealedKey) return options.key ?? linkKey;
-		if (!sealer) throw new InvalidParameterError("Nothing is here to open a sealed key with.");
-		const opened = await openFileKey(sealer, options.sealedKey);
-		if (opened.cid !== root.toString()) {
-			throw new DecryptionError("The sealed key belongs to another file.", {
-				details: { cid: root.toString() },
-			});
-		}
-		return opened.key;
+	): () => Promise<Uint8Array | undefined> {
+		const { sealedKey } = options;
+		if (!sealedKey) return async () => options.key ?? linkKey;
+		let opened: Promise<Uint8Array> | undefined;
+		return async () => {
+			if (!prekeys) throw new InvalidParameterError("Nothing is here to open a sealed key with.");
+			opened ??= openFileKey(prekeys, root, sealedKey);
+			return opened;
+		};
 	}
 
 	async function sizeOf(root: CID, fetch: FileFetch): Promise<number> {
@@ -218,8 +221,8 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 		async add(input, options = {}) {
 			const name = options.name === undefined ? undefined : parseFileName(options.name);
 			const key = options.encrypt ? generateFileKey() : undefined;
-			const peers = typeof options.encrypt === "object" ? options.encrypt.to : undefined;
-			if (peers && !sealer) throw new InvalidParameterError("Nothing is here to seal a key to peers with.");
+			const to = typeof options.encrypt === "object" ? options.encrypt.to : undefined;
+			if (to && !sealer) throw new InvalidParameterError("Nothing is here to seal a key to peers with.");
 			const signal = signalOf(options.signal);
 			const totalBytes = inputSize(input);
 			const blocks = new Map<string, number>();
@@ -267,17 +270,18 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 			await keepFile(record, [...blocks.keys()]);
 			await announce(cid);
 			const added = { cid, size, link: formatFileLink(key ? { cid, key } : { cid }) };
-			if (!key || !peers || !sealer) return added;
-			return { ...added, sealedKey: await sealFileKey(sealer, { cid, key }, peers) };
+			if (!key || !to || !sealer) return added;
+			return { ...added, sealedKeys: await sealFileKey(sealer, imported.cid, key, to) };
 		},
 		get(cidOrLink, options = {}) {
 			const link = parseFileLink(cidOrLink);
 			const root = parseCid(link.cid);
+			const keyOf = keyGetter(root, link.key, options);
 			return createFileReading(
 				link.cid,
-				() => read(root, link.key, options),
+				() => read(root, keyOf, options),
 				async () => {
-					const key = await keyOf(root, link.key, options);
+					const key = await keyOf();
 					const fetch = startFetch(root, options, "may", signalOf(options.signal));
 					try {
 						const size = await sizeOf(root, fetch);

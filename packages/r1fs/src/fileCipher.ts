@@ -114,6 +114,8 @@ export async function* decryptFile(
 	options: { cipherBytes: number; firstChunk: number; expectedBytes: number },
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void, undefined> {
 	const secret = await importKey(key, "decrypt");
+	// Refuses lengths that no ciphertext has.
+	plainSize(options.cipherBytes);
 	const finalNumber = Math.max(1, Math.ceil(options.cipherBytes / cipherChunkBytes)) - 1;
 	let number = options.firstChunk;
 	let missing = options.expectedBytes;

@@ -28,4 +28,4 @@ export type {
 	R1fsEvents,
 } from "./r1fs.ts";
 export type { ByteRange } from "./readFile.ts";
-export type { PayloadSealer } from "./sealedKey.ts";
+export type { SealedFileKey } from "./sealedKey.ts";

@@ -79,6 +79,8 @@ class IndexedBlockStore implements BlockStore {
 	readonly #name: string;
 	readonly #database: IDBPDatabase<BlockDatabase>;
 	readonly #touched = new Map<string, number>();
+	/** Keys of blocks whose bytes were found right since the store was opened. */
+	readonly #checked = new Set<string>();
 	readonly #writes: Write[] = [];
 	#flushing: Promise<void> | undefined;
 	#touchTimer: ReturnType<typeof setTimeout> | undefined;
@@ -103,11 +105,14 @@ class IndexedBlockStore implements BlockStore {
 		const key = blockKey(cid);
 		const bytes = await this.#database.get("blocks", key);
 		if (!bytes) return undefined;
-		try {
-			await verifyBlock(cid, bytes);
-		} catch {
-			await this.#writing(everything, (transaction) => this.#evictKeys(transaction, [key]));
-			return undefined;
+		if (!this.#checked.has(key)) {
+			try {
+				await verifyBlock(cid, bytes);
+			} catch {
+				await this.#writing(everything, (transaction) => this.#evictKeys(transaction, [key]));
+				return undefined;
+			}
+			this.#checked.add(key);
 		}
 		this.#touch(key);
 		return bytes;
@@ -174,7 +179,11 @@ class IndexedBlockStore implements BlockStore {
 				if (used !== usedBefore) await totals.put(used, "usedBytes");
 				return noRoom;
 			});
-			for (const write of batch) if (!waiting.includes(write)) write.resolve();
+			for (const write of batch) {
+				if (waiting.includes(write)) continue;
+				this.#checked.add(write.key);
+				write.resolve();
+			}
 			return { waiting };
 		} catch (cause) {
 			if (!isQuotaExceeded(cause)) {

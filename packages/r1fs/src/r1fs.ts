@@ -1,12 +1,14 @@
+import type { Prekey } from "@tabmesh/dauth/sealed";
 import type { FileRecord, StorageUsage } from "./blockStore.ts";
 import type { SourceView } from "./exchange/fetchSession.ts";
 import type { HttpOrigin } from "./exchange/httpSource.ts";
 import type { FileInput } from "./fileInput.ts";
 import type { ByteRange } from "./readFile.ts";
+import type { SealedFileKey } from "./sealedKey.ts";
 
 export interface AddOptions {
 	/** `true`: a new key, handed back in `link`; `{ to }`: the key is sealed to these peers besides. @default false */
-	encrypt?: boolean | { to: readonly string[] };
+	encrypt?: boolean | { to: readonly Prekey[] };
 	/** Whether eviction leaves it alone. @default true */
 	pin?: boolean;
 	/** A name for people; it stays on this device. */
@@ -29,8 +31,8 @@ export interface AddedFile {
 	readonly size: number;
 	/** The CID, and the key where there is one: whoever has it can read the file. */
 	readonly link: string;
-	/** The key, sealed to the peers of `encrypt.to`. */
-	readonly sealedKey?: Uint8Array;
+	/** The key, sealed to each of `encrypt.to`. */
+	readonly sealedKeys?: readonly SealedFileKey[];
 }
 
 export interface FetchOptions {
@@ -49,7 +51,7 @@ export interface GetOptions extends FetchOptions {
 	range?: ByteRange;
 	/** The key of an encrypted file, where the link does not carry it. */
 	key?: Uint8Array;
-	/** The key, as it was sealed to this peer. */
+	/** The key, as it was sealed to this peer. It opens once, for this reading; a capability link is what can be kept. */
 	sealedKey?: Uint8Array;
 	/** Whether fetched blocks are kept for the next time and for others, room allowing. @default true */
 	store?: boolean;

@@ -1,38 +1,44 @@
+import type { Prekey, Prekeys, Sealer } from "@tabmesh/dauth/sealed";
 import { DecryptionError } from "@tabmesh/wire";
-import { decodeCid, parseCid } from "./cid.ts";
+import type { CID } from "multiformats/cid";
 import { fileKeyBytes } from "./fileCipher.ts";
-import type { FileLink } from "./fileLink.ts";
 
-/**
- * What R1FS needs to hand a file's key to named peers. dAuth's sealed payloads give it; the client hands it in.
- * `context` is authenticated with the bytes: what was sealed for one use opens for no other.
- */
-export interface PayloadSealer {
-	/** Encrypts `payload` so that each of `peers` can open it and nobody else. */
-	seal(payload: Uint8Array, peers: readonly string[], context: string): Promise<Uint8Array>;
-	/** @throws DecryptionError, InvalidSignatureError or MalformedMessageError where it is not for us, or was changed */
-	open(sealed: Uint8Array, context: string): Promise<Uint8Array>;
+/** A file's key that one peer can open, once, as long as it holds the prekey that the key was sealed to. */
+export interface SealedFileKey {
+	/** Peer id of whoever can open it. */
+	readonly peer: string;
+	readonly sealed: Uint8Array;
 }
 
-const context = "tabmesh r1fs key 1";
+/** Seals a file's key to each of `to`. It opens for this file only. @throws what `Sealer.seal` throws */
+export function sealFileKey(
+	sealer: Pick<Sealer, "seal">,
+	cid: CID,
+	key: Uint8Array,
+	to: readonly Prekey[],
+): Promise<SealedFileKey[]> {
+	return Promise.all(
+		to.map(async (prekey) => ({ peer: prekey.peer, sealed: await sealer.seal(prekey, key, purpose(cid)) })),
+	);
+}
 
-/** Seals the key together with the CID it opens, so that it cannot be passed on for another file. */
-export async function sealFileKey(
-	sealer: PayloadSealer,
-	link: Required<FileLink>,
-	peers: readonly string[],
+/** @throws DecryptionError when what was sealed is no key of a file, and what `Prekeys.open` throws */
+export async function openFileKey(
+	prekeys: Pick<Prekeys, "open">,
+	cid: CID,
+	sealed: Uint8Array,
 ): Promise<Uint8Array> {
-	const cid = parseCid(link.cid).bytes;
-	const payload = new Uint8Array(fileKeyBytes + cid.byteLength);
-	payload.set(link.key);
-	payload.set(cid, fileKeyBytes);
-	return sealer.seal(payload, peers, context);
+	const { message } = await prekeys.open(sealed, purpose(cid));
+	if (message.byteLength !== fileKeyBytes) throw new DecryptionError("What was sealed is no key of a file.");
+	return message;
 }
 
-/** @throws DecryptionError where what was sealed is no key of a file, and what `sealer.open` throws */
-export async function openFileKey(sealer: PayloadSealer, sealed: Uint8Array): Promise<Required<FileLink>> {
-	const payload = await sealer.open(sealed, context);
-	if (payload.byteLength <= fileKeyBytes) throw new DecryptionError("What was sealed is no key of a file.");
-	const cid = decodeCid(payload.slice(fileKeyBytes)).toString();
-	return { cid, key: new Uint8Array(payload.subarray(0, fileKeyBytes)) };
+const words = new TextEncoder().encode("tabmesh r1fs key 1");
+
+/** Authenticated with the key: passed on for another file, or another use, it does not open. */
+function purpose(cid: CID): Uint8Array {
+	const bytes = new Uint8Array(words.byteLength + cid.bytes.byteLength);
+	bytes.set(words);
+	bytes.set(cid.bytes, words.byteLength);
+	return bytes;
 }
