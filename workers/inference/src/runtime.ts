@@ -22,6 +22,8 @@ export interface Runtime {
 		weights: readonly ExternalWeight[],
 		presents: readonly string[],
 	): Promise<InferenceSession>;
+	/** The largest single weight that fits: on WebGPU what one storage buffer may hold. */
+	readonly largestWeightBytes?: number;
 	/** On WebGPU: the device whose buffers hold the KV. */
 	readonly device?: GPUDevice;
 }

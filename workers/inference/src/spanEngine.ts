@@ -71,7 +71,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		this.#runtime = runtime;
 		this.#nextHandle = firstHandle;
 		const { backend, halfActivations, threads, numericsClass } = runtime;
-		if (runtime.device) this.#watch(runtime.device);
+		void runtime.device?.lost.then(({ reason, message }) => this.#lose(message || reason));
 		// The run time compiles itself while the first span is being fetched. Should that fail, the first load says so.
 		void this.#inTurn(async () => (await runtime.createSession(composeNothing(), [], [])).release()).catch(
 			() => {},
@@ -93,6 +93,13 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		const format: GraphFormat = { weights: this.#runtime.weights };
 		const graph = composeSpan(spec.model.manifest, spec.span, format);
 		const bytes = graph.weightBytes + graph.model.byteLength;
+		const largest = this.#runtime.largestWeightBytes ?? Number.POSITIVE_INFINITY;
+		const tooLarge = graph.weights.find((weight) => weight.bytes > largest);
+		if (tooLarge) {
+			throw new OutOfMemoryBudgetError(`This GPU takes no buffer as large as ${tooLarge.name}.`, {
+				details: { bytes: tooLarge.bytes, largest },
+			});
+		}
 		this.#take(bytes, "the span");
 		const signal = AbortSignal.any([this.#closing.signal, ...(options.signal ? [options.signal] : [])]);
 		try {
@@ -106,7 +113,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 				signal.throwIfAborted();
 				const presents = keyValueNames(spec.span).map(([, present]) => present);
 				return this.#runtime.createSession(graph.model, weights, presents).catch((cause: unknown) => {
-					throw new EngineUnavailableError("The model cannot be prepared on this device.", { cause });
+					throw this.#failure("The model cannot be prepared on this device.", cause);
 				});
 			});
 			if (signal.aborted) {
@@ -213,18 +220,24 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		try {
 			return (await session.run(feeds, fetches)) as Record<string, Tensor>;
 		} catch (cause) {
-			if (this.#lost !== undefined) throw new DeviceLostError(`The GPU went away: ${this.#lost}.`, { cause });
-			throw new EngineUnavailableError("The model cannot run on this device.", { cause });
+			throw this.#failure("The model cannot run on this device.", cause);
 		}
 	}
 
-	/** Tells once when the GPU device is gone; everything that was on it is gone too. */
-	#watch(device: GPUDevice): void {
-		void device.lost.then(({ reason, message }) => {
-			if (this.#closing.signal.aborted) return;
-			this.#lost = message || reason;
-			this.dispatchEvent(new CustomEvent("devicelost", { detail: { reason: this.#lost } }));
-		});
+	/** The typed error for what a run time threw. */
+	#failure(message: string, cause: unknown): DeviceLostError | EngineUnavailableError {
+		// A trap leaves the WebAssembly instance in pieces: no later call would work.
+		if (cause instanceof WebAssembly.RuntimeError) this.#lose(`WebAssembly stopped: ${cause.message}`);
+		if (this.#lost !== undefined)
+			return new DeviceLostError(`The device went away: ${this.#lost}.`, { cause });
+		return new EngineUnavailableError(message, { cause });
+	}
+
+	/** Tells once that everything on the device is gone. */
+	#lose(reason: string): void {
+		if (this.#lost !== undefined || this.#closing.signal.aborted) return;
+		this.#lost = reason;
+		this.dispatchEvent(new CustomEvent("devicelost", { detail: { reason } }));
 	}
 
 	/** Runs `task` when all before it have ended, whether well or not. */

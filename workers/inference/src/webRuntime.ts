@@ -60,6 +60,7 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 				preferredOutputLocation: Object.fromEntries(presents.map((name) => [name, "gpu-buffer" as const])),
 			}),
 		device,
+		largestWeightBytes: Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize),
 	};
 }
 

@@ -1,9 +1,12 @@
 import type { Engine, ForwardResult, ShardSource } from "@tabmesh/model";
 import { EngineUnavailableError } from "@tabmesh/wire";
-import { expose, transfer } from "comlink";
+import { expose, type ProxyMethods, releaseProxy, transfer } from "comlink";
 import { type EngineWorkerApi, outcomeOf, unwrap } from "./engineProtocol.ts";
 import { SpanEngine } from "./spanEngine.ts";
 import { openWebRuntime } from "./webRuntime.ts";
+
+/** A WebAssembly heap ends at 4 GiB; an eighth is left for what a run needs besides weights and KV. */
+const heapBytes = 3.5 * 2 ** 30;
 
 let started: Engine | undefined;
 const loads = new Map<number, AbortController>();
@@ -18,7 +21,8 @@ const api: EngineWorkerApi = {
 	start: (options, firstHandle) =>
 		outcomeOf(async () => {
 			const runtime = await openWebRuntime(options);
-			started = new SpanEngine(runtime, options.memoryBytes, firstHandle);
+			const most = runtime.backend === "wasm" ? heapBytes : Number.POSITIVE_INFINITY;
+			started = new SpanEngine(runtime, Math.min(options.memoryBytes, most), firstHandle);
 			started.addEventListener("devicelost", (event) => deviceLost.resolve(event.detail.reason));
 			return started.info;
 		}),
@@ -39,6 +43,8 @@ const api: EngineWorkerApi = {
 				});
 			} finally {
 				loads.delete(load);
+				// Comlink keeps the ports of callbacks open until they are given up.
+				for (const callback of [read, onProgress]) (callback as Partial<ProxyMethods>)[releaseProxy]?.();
 			}
 		}),
 
