@@ -19,5 +19,7 @@ export default defineConfig({
 		testTimeout: 60_000,
 		hookTimeout: 60_000,
 		teardownTimeout: 20_000,
+		// A shared machine stalls now and then; what fails twice is broken.
+		retry: process.env.CI ? 1 : 0,
 	},
 });

@@ -31,6 +31,8 @@ export default defineConfig({
 	outputDir: at("../test-results/e2e"),
 	globalSetup: at("setup/globalSetup.ts"),
 	workers: 1,
+	// A shared machine stalls now and then; what fails twice is broken.
+	retries: process.env.CI ? 1 : 0,
 	timeout: 180_000,
 	expect: { timeout: 60_000 },
 	reporter: [["list"], ["json", { outputFile: at("../test-results/e2e.json") }]],
