@@ -1,8 +1,8 @@
 import type { Manifest, ModelConfig, Span } from "@tabmesh/wire";
 import { embeddingName, finalNormName, headName, layerTensorNames } from "../format/llamaTensors.ts";
+import { type NBitsWeights, nBitsBlock } from "../gguf/dequantise/toNBits.ts";
 import { contrib, type ElementType, elementBytes, OnnxGraph } from "./onnxGraph.ts";
-import { blockSize, type QuantisedMatrix, quantise } from "./quantise.ts";
-import { cosines, type SourceWeight, sines, stackRows, toFloat32 } from "./weights.ts";
+import { cosines, type SourceWeight, sines, stackQuantisedRows, stackRows, toFloat32 } from "./weights.ts";
 
 /** How a span is to be put together for one backend: the table in docs/architecture.md says which backend gets which. */
 export interface GraphFormat {
@@ -252,14 +252,13 @@ class LlamaSpan {
 		[inputs, outputs]: readonly [number, number],
 		turned: readonly (number | undefined)[] = [],
 	): string {
-		const rows = (weights: readonly SourceWeight[]) => stackRows(weights, turned);
 		// A row that is not a whole number of blocks stays as it is.
-		if (this.#format.weights !== "f32" && inputs % blockSize === 0) {
-			return this.#quantisedLinear(input, name, sources, [inputs, outputs], rows);
+		if (this.#format.weights !== "f32" && inputs % nBitsBlock === 0) {
+			return this.#quantisedLinear(input, name, sources, [inputs, outputs], turned);
 		}
 		// [out, in] as the source has it: nothing is transposed, and often nothing copied.
 		const weight = this.#weight(name, "float32", [outputs, inputs], sources, (weights) =>
-			bytesOf(rows(weights)),
+			bytesOf(stackRows(weights, turned)),
 		);
 		return this.#graph.node("FusedMatMul", [input, weight], {
 			outputs: [`${name}.out`],
@@ -274,21 +273,21 @@ class LlamaSpan {
 		name: string,
 		sources: readonly string[],
 		[inputs, outputs]: readonly [number, number],
-		rows: (weights: readonly SourceWeight[]) => Float32Array,
+		turned: readonly (number | undefined)[],
 	): string {
 		const bits = this.#format.weights === "q4" ? 4 : 8;
-		const blocks = inputs / blockSize;
+		const blocks = inputs / nBitsBlock;
 		// Values and scales come out of one pass: whichever is made first keeps the other's until it is asked for.
-		let kept: QuantisedMatrix | undefined;
-		const quantised = (weights: readonly SourceWeight[]): QuantisedMatrix => {
-			const matrix = kept ?? quantise(rows(weights), bits);
+		let kept: NBitsWeights | undefined;
+		const quantised = (weights: readonly SourceWeight[]): NBitsWeights => {
+			const matrix = kept ?? stackQuantisedRows(weights, turned, bits);
 			kept = kept ? undefined : matrix;
 			return matrix;
 		};
 		const packed = this.#weight(
 			`${name}.values`,
 			"uint8",
-			[outputs, blocks, (blockSize * bits) / 8],
+			[outputs, blocks, (nBitsBlock * bits) / 8],
 			sources,
 			(weights) => quantised(weights).packed,
 		);
@@ -297,7 +296,7 @@ class LlamaSpan {
 		);
 		return this.#graph.node("MatMulNBits", [input, packed, scales], {
 			outputs: [`${name}.out`],
-			attributes: { K: inputs, N: outputs, bits, block_size: blockSize },
+			attributes: { K: inputs, N: outputs, bits, block_size: nBitsBlock },
 			domain: contrib,
 		})[0]!;
 	}

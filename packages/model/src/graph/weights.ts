@@ -1,5 +1,6 @@
 import { type ModelConfig, ModelFileError, type SourceType } from "@tabmesh/wire";
 import { dequantise } from "../gguf/dequantise/dequantise.ts";
+import { type NBitsWeights, nBitsBlock, toNBits } from "../gguf/dequantise/toNBits.ts";
 
 /** A source tensor with its bytes. */
 export interface SourceWeight {
@@ -36,25 +37,69 @@ export function stackRows(
 ): Float32Array<ArrayBuffer> {
 	const [only] = weights;
 	if (weights.length === 1 && only && turned[0] === undefined) return toFloat32(only);
-	const matrices = weights.map(toFloat32);
-	const stacked = new Float32Array(matrices.reduce((sum, matrix) => sum + matrix.length, 0));
+	const stacked = new Float32Array(weights.reduce((sum, { shape }) => sum + shape[0]! * shape[1]!, 0));
 	let start = 0;
-	for (const [index, matrix] of matrices.entries()) {
-		const headSize = turned[index];
-		if (headSize === undefined) stacked.set(matrix, start);
-		else {
-			const columns = weights[index]!.shape[1]!;
-			const rows = matrix.length / columns;
-			for (let row = 0; row < rows; row++) {
-				const within = row % headSize;
-				const pair = within >>> 1;
-				const to = row - within + (within % 2 === 0 ? pair : headSize / 2 + pair);
-				stacked.set(matrix.subarray(row * columns, (row + 1) * columns), start + to * columns);
-			}
-		}
+	for (const [index, weight] of weights.entries()) {
+		const matrix = toFloat32(weight);
+		placeRows(matrix, weight.shape[1]!, stacked.subarray(start, start + matrix.length), turned[index]);
 		start += matrix.length;
 	}
 	return stacked;
+}
+
+/** {@link stackRows} as MatMulNBits takes it: no row is ever whole in float32. */
+export function stackQuantisedRows(
+	weights: readonly SourceWeight[],
+	turned: readonly (number | undefined)[],
+	bits: 4 | 8,
+): NBitsWeights {
+	const elements = weights.reduce((sum, { shape }) => sum + shape[0]! * shape[1]!, 0);
+	const packed = new Uint8Array((elements / 8) * bits);
+	const scales = new Float32Array(elements / nBitsBlock);
+	let packedAt = 0;
+	let scalesAt = 0;
+	for (const [index, { type, shape, bytes }] of weights.entries()) {
+		if (type === "BLOB") throw new ModelFileError("A file is no tensor.");
+		const [rows, columns] = shape as [number, number];
+		const part = toNBits(type, bytes, rows, columns, bits);
+		const packedRow = part.packed.length / rows;
+		const scalesRow = part.scales.length / rows;
+		placeRows(
+			part.packed,
+			packedRow,
+			packed.subarray(packedAt, packedAt + part.packed.length),
+			turned[index],
+		);
+		placeRows(
+			part.scales,
+			scalesRow,
+			scales.subarray(scalesAt, scalesAt + part.scales.length),
+			turned[index],
+		);
+		packedAt += part.packed.length;
+		scalesAt += part.scales.length;
+	}
+	return { bits, packed, scales };
+}
+
+/** Copies rows to their places: as they are, or from interleaved to half rotary order within heads of `headSize` rows. */
+function placeRows<T extends Float32Array | Uint8Array>(
+	source: T,
+	rowLength: number,
+	target: T,
+	headSize: number | undefined,
+): void {
+	if (headSize === undefined) {
+		target.set(source);
+		return;
+	}
+	const rows = source.length / rowLength;
+	for (let row = 0; row < rows; row++) {
+		const within = row % headSize;
+		const pair = within >>> 1;
+		const to = row - within + (within % 2 === 0 ? pair : headSize / 2 + pair);
+		target.set(source.subarray(row * rowLength, (row + 1) * rowLength), to * rowLength);
+	}
 }
 
 /** Cosines of the rotary angles, `[contextLength, headSize / 2]`. */
