@@ -12,6 +12,7 @@ export { limits } from "./limits.ts";
 export * from "./schemas/announcement.ts";
 export * from "./schemas/capability.ts";
 export * from "./schemas/common.ts";
+export * from "./schemas/cstore.ts";
 export * from "./schemas/delegation.ts";
 export * from "./schemas/envelope.ts";
 export * from "./schemas/frame.ts";

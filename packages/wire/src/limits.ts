@@ -72,4 +72,20 @@ export const limits = {
 	signInLength: 4 * KiB,
 	/** A kept wallet: one recovery phrase. */
 	walletRecordBytes: KiB,
+	/** A value of shared state: what is larger is a file. */
+	cstoreValueBytes: 64 * KiB,
+	/** All values of one transaction: four of the largest. */
+	cstoreTransactionBytes: 256 * KiB,
+	/** Values inside one envelope of shared state; with 32 keys and hashes beside them it stays below `envelopeBytes`. */
+	cstoreInlineBytes: 5 * KiB,
+	/** Keys that one transaction writes. */
+	cstoreWrites: 32,
+	/** Length of a key behind its space, and of a field: a CID or two peer ids fit. */
+	cstoreNameLength: 128,
+	/** A message between two peers that compare shared state: one largest record, or as many small ones. */
+	cstoreMessageBytes: 512 * KiB,
+	/** Ranges in one such message. */
+	cstoreRanges: 4096,
+	/** Records asked for or given in one such message. */
+	cstoreIds: 8192,
 } as const;

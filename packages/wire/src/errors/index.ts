@@ -10,6 +10,13 @@ export {
 	CapabilityWidenedError,
 } from "./capability.ts";
 export {
+	AuthorQuotaError,
+	KeySpaceError,
+	StoreBusyError,
+	ValueTooLargeError,
+	WriteQuorumError,
+} from "./cstore.ts";
+export {
 	DelegationChainError,
 	DelegationError,
 	DelegationExpiredError,

@@ -11,6 +11,7 @@ export const envelopeDomainSchema = v.picklist([
 	"gate",
 	"prekey",
 	"sealed",
+	"cstore",
 ]);
 export type EnvelopeDomain = v.InferOutput<typeof envelopeDomainSchema>;
 

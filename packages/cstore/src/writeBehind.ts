@@ -1,0 +1,49 @@
+import type { StoredRecord } from "./record.ts";
+import type { RecordStore } from "./recordStore.ts";
+
+/** Carries the replica's changes to the disk: one write at a time, and whatever comes meanwhile together in the next. */
+export class WriteBehind {
+	readonly #store: RecordStore;
+	readonly #room: string;
+	readonly #onFailure: (cause: unknown) => void;
+	#put = new Map<string, StoredRecord>();
+	#remove = new Set<string>();
+	#running: Promise<void> | undefined;
+
+	constructor(store: RecordStore, room: string, onFailure: (cause: unknown) => void) {
+		this.#store = store;
+		this.#room = room;
+		this.#onFailure = onFailure;
+	}
+
+	note(put: readonly StoredRecord[], remove: readonly StoredRecord[]): void {
+		for (const record of put) this.#put.set(record.id, record);
+		for (const { id } of remove) {
+			this.#put.delete(id);
+			this.#remove.add(id);
+		}
+		if (this.#put.size + this.#remove.size > 0) this.#running ??= this.#run();
+	}
+
+	/** Resolves when all that was noted before is on the disk, or was given up. */
+	async flushed(): Promise<void> {
+		while (this.#running) await this.#running;
+	}
+
+	async #run(): Promise<void> {
+		// Not at once: what one message brings is noted in one turn.
+		await undefined;
+		while (this.#put.size + this.#remove.size > 0) {
+			const put = [...this.#put.values()].map(({ id, wire }) => ({ id, wire }));
+			const remove = [...this.#remove];
+			this.#put = new Map();
+			this.#remove = new Set();
+			try {
+				await this.#store.apply(this.#room, put, remove);
+			} catch (cause) {
+				this.#onFailure(cause);
+			}
+		}
+		this.#running = undefined;
+	}
+}
