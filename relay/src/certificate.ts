@@ -4,7 +4,6 @@ import { isIP } from "node:net";
 import { join } from "node:path";
 import { createSecureContext } from "node:tls";
 import { InsecureOriginError, InvalidParameterError } from "@tabmesh/wire";
-import { generate } from "selfsigned";
 import { type HostName, isLoopback, reachableHosts } from "./listenAddress.ts";
 
 /** What an HTTPS server is started with: PEM texts. */
@@ -97,6 +96,8 @@ async function selfSigned(hosts: readonly HostName[], cacheDir: string | undefin
 			// None yet, or not a certificate any more: a new one replaces it.
 		}
 	}
+	// Twenty megabytes of ASN.1 that a relay on loopback never needs.
+	const { generate } = await import("selfsigned");
 	const made = await generate([{ name: "commonName", value: "Tabmesh on this machine" }], {
 		keyType: "ec",
 		curve: "P-256",

@@ -159,7 +159,12 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 		// The port is taken first: of all that can fail it is what people meet most, and it costs nothing to undo.
 		const port = await listen(server, options.port ?? 8787, host);
 		const servers: Server[] = [server];
-		undo.push(() => closeServers(servers, options.drainMs ?? 5000));
+		let closing: Promise<void> | undefined;
+		const closeAll = (): Promise<void> => {
+			closing ??= closeServers(servers, options.drainMs ?? 5000);
+			return closing;
+		};
+		undo.push(closeAll);
 
 		const node = await startRelayNode({
 			port,
@@ -297,6 +302,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 			certificate,
 			stop() {
 				draining = true;
+				// No new connections from now on; the last step of the unwinding waits for the answers under way.
+				void closeAll();
 				stopped ??= unwind().then(() => log.info("relay stopped"));
 				return stopped;
 			},

@@ -3,6 +3,7 @@
 // An older Node hands over to the one that this project pins (npm package "node").
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import * as module from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -10,6 +11,8 @@ const here = dirname(fileURLToPath(import.meta.url));
 const [major, minor] = process.versions.node.split(".").map(Number);
 
 if (major > 23 || (major === 22 && minor >= 18) || (major === 23 && minor >= 6)) {
+	// Keeps what became of the TypeScript: a later start is faster and, without the compiler, 25 MB smaller.
+	module.enableCompileCache?.();
 	await import("../src/main.ts");
 } else {
 	handOver();
