@@ -47,7 +47,7 @@ const harness = {
 
 	/** Adds files until the page is killed, and says which were acknowledged. */
 	async addUntilKilled(seed: number): Promise<void> {
-		files = createR1fs({ store: await openBlockStore({ name: "killed", budgetBytes: 512 * MiB }) });
+		files = createR1fs({ store: await openBlockStore({ name: "killed", budgetBytes: 4096 * MiB }) });
 		for (let i = 0; ; i++) {
 			const { cid } = await files.add(seededBytes(100_000 + ((i * 77_777) % (2 * MiB)), seed * 1000 + i));
 			acknowledged(cid);
@@ -56,7 +56,7 @@ const harness = {
 
 	/** Which of these files cannot be read, and what the store says of itself. */
 	async lost(cids: string[]): Promise<{ lost: string[]; usedBytes: number; storedBytes: number }> {
-		const reading = createR1fs({ store: await openBlockStore({ name: "killed", budgetBytes: 512 * MiB }) });
+		const reading = createR1fs({ store: await openBlockStore({ name: "killed", budgetBytes: 4096 * MiB }) });
 		const lost: string[] = [];
 		for (const cid of cids)
 			await reading
