@@ -1,4 +1,5 @@
 import { connect, type LenderView } from "@tabmesh/client";
+import type { Span } from "@tabmesh/wire";
 import { formatSize } from "../optionValues.ts";
 
 /** `tabmesh lend`: what the command line gave. */
@@ -10,21 +11,23 @@ export interface LendCommandOptions {
 	threads?: number;
 }
 
+/** Layers as people count them, from one, as the pages do. */
+function layersOf({ from, to }: Span): string {
+	return to - from === 1 ? `layer ${to}` : `layers ${from + 1}–${to}`;
+}
+
 /** One line about a lender's state; the same state gives the same line, so that repetitions can be left out. */
 export function stateLine(view: LenderView): string {
 	const { phase, span, model, loading, error } = view;
-	const what = span
-		? `layers ${span.from}–${span.to - 1} of ${model?.name ?? "the model"}`
-		: (model?.name ?? "");
+	const name = model?.name ?? "the model";
+	const what = span ? `${layersOf(span)} of ${name}` : name;
 	switch (phase) {
 		case "joining":
 			return "joining the network";
 		case "waiting":
 			return `waiting: ${error?.shortMessage ?? "no layers need a holder yet"}`;
-		case "loading": {
-			const verb = loading?.phase === "compile" ? "compiling" : "fetching";
-			return `${verb} ${what}${loading ? ` (${formatSize(loading.totalBytes)})` : ""}`;
-		}
+		case "loading":
+			return `fetching and compiling ${what}${loading ? ` (${formatSize(loading.totalBytes)})` : ""}`;
 		case "serving":
 			return `serving ${what} with ${view.threads} thread${view.threads === 1 ? "" : "s"} (${view.backend ?? "?"})`;
 		case "paused":
@@ -57,9 +60,14 @@ export async function lend(
 		let last = "";
 		await new Promise<void>((resolve, reject) => {
 			const show = (): void => {
-				const line = stateLine(lender.view);
-				if (line !== last) print(line);
-				last = line;
+				const { view } = lender;
+				// Sizes become known, and change from what is fetched to what is compiled: one line per span is enough.
+				const state = JSON.stringify([view.phase, view.span, view.error?.message]);
+				const known = view.phase !== "loading" || view.loading !== undefined;
+				if (known && state !== last) {
+					last = state;
+					print(stateLine(view));
+				}
 				if (lender.view.phase === "failed") reject(lender.view.error ?? new Error("The lender failed."));
 				if (lender.view.phase === "left") resolve();
 			};
