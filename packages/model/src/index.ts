@@ -17,6 +17,7 @@ export {
 	type GraphFormat,
 	type GraphWeight,
 	graphNames,
+	type KeyValueFormat,
 	type SpanGraph,
 	type WeightFormat,
 } from "./graph/spanGraph.ts";

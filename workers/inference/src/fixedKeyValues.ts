@@ -1,6 +1,7 @@
+import { graphNames } from "@tabmesh/model";
 import type { ModelConfig, Span } from "@tabmesh/wire";
 import type { Tensor } from "onnxruntime-common";
-import { type BoundKeyValues, type KeyValues, keyValueNames } from "./keyValues.ts";
+import type { BoundKeyValues, KeyValueRow, KeyValues } from "./keyValues.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** STORAGE | COPY_SRC | COPY_DST of GPUBufferUsage (WebGPU §5.1.2); the constants' object exists in pages only. */
@@ -28,7 +29,7 @@ export class FixedKeyValues implements KeyValues {
 		this.#device = device;
 		this.#runtime = runtime;
 		this.#config = config;
-		this.#names = keyValueNames(span);
+		this.#names = fixedKeyValueNames(span);
 	}
 
 	reserve(stream: string, maxTokens: number): void {
@@ -42,7 +43,7 @@ export class FixedKeyValues implements KeyValues {
 		this.#slots.set(stream, { buffers, tensors });
 	}
 
-	bind([row]: readonly { readonly stream: string }[]): BoundKeyValues {
+	bind([row]: readonly KeyValueRow[]): BoundKeyValues {
 		const { tensors } = this.#slots.get(row!.stream)!;
 		const feeds: Record<string, Tensor> = {};
 		const fetches: Record<string, Tensor> = {};
@@ -60,4 +61,12 @@ export class FixedKeyValues implements KeyValues {
 		for (const buffer of this.#slots.get(stream)?.buffers ?? []) buffer.destroy();
 		this.#slots.delete(stream);
 	}
+}
+
+/** Names of past and present, keys and values in turn. */
+export function fixedKeyValueNames(span: Span): [past: string, present: string][] {
+	return Array.from({ length: span.to - span.from }, (_, layer): [string, string][] => [
+		[graphNames.pastKey(layer), graphNames.presentKey(layer)],
+		[graphNames.pastValue(layer), graphNames.presentValue(layer)],
+	]).flat();
 }

@@ -25,8 +25,9 @@ import {
 } from "@tabmesh/wire";
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { EngineEventTarget } from "./engineEventTarget.ts";
-import { FixedKeyValues } from "./fixedKeyValues.ts";
-import { GrowingKeyValues, type KeyValues, keyValueNames } from "./keyValues.ts";
+import { FixedKeyValues, fixedKeyValueNames } from "./fixedKeyValues.ts";
+import { GrowingKeyValues } from "./growingKeyValues.ts";
+import type { KeyValues } from "./keyValues.ts";
 import { loadWeights } from "./loadWeights.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -90,7 +91,8 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 	): Promise<EngineHandle> {
 		const { config } = spec.model.manifest;
 		checkSpan(spec.span, config);
-		const format: GraphFormat = { weights: this.#runtime.weights };
+		const { device } = this.#runtime;
+		const format: GraphFormat = { weights: this.#runtime.weights, keyValues: device ? "present" : "rows" };
 		const graph = composeSpan(spec.model.manifest, spec.span, format);
 		const bytes = graph.weightBytes + graph.model.byteLength;
 		const largest = this.#runtime.largestWeightBytes ?? Number.POSITIVE_INFINITY;
@@ -111,7 +113,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 			onProgress?.({ phase: "compile", loadedBytes: 0, totalBytes: graph.weightBytes });
 			const session = await this.#inTurn(() => {
 				signal.throwIfAborted();
-				const presents = keyValueNames(spec.span).map(([, present]) => present);
+				const presents = device ? fixedKeyValueNames(spec.span).map(([, present]) => present) : [];
 				return this.#runtime.createSession(graph.model, weights, presents).catch((cause: unknown) => {
 					throw this.#failure("The model cannot be prepared on this device.", cause);
 				});
@@ -127,7 +129,6 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 				weightBytes: bytes,
 				keyValueBytesPerToken: keyValueBytesPerToken(config, spec.span),
 			};
-			const { device } = this.#runtime;
 			const keyValues = device
 				? new FixedKeyValues(device, this.#runtime, config, spec.span)
 				: new GrowingKeyValues(this.#runtime, config, spec.span);
@@ -306,7 +307,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		const count = rows[0]!.count;
 		const size = config.hiddenSize;
 		const past = rows.map((row) => ({ stream: row.stream, length: row.state.length }));
-		const bound = keyValues.bind(past);
+		const bound = keyValues.bind(past, count);
 		const feeds: Record<string, Tensor> = bound.feeds;
 		const fetches: Record<string, Tensor | null> = bound.fetches;
 
@@ -337,7 +338,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		fetches[output] = null;
 
 		const results = await this.#runSession(session, feeds, fetches);
-		keyValues.keep(rows, results);
+		keyValues.keep(results);
 		for (const row of rows) row.state.length += count;
 
 		const data = results[output]!.data as Float32Array;

@@ -7,7 +7,14 @@ import { cosines, type SourceWeight, sines, stackQuantisedRows, stackRows, toFlo
 /** How a span is to be put together for one backend: the table in docs/architecture.md says which backend gets which. */
 export interface GraphFormat {
 	readonly weights: WeightFormat;
+	readonly keyValues: KeyValueFormat;
 }
+
+/**
+ * What a run gives back of its keys and values. `rows`: those of its own positions, to be put behind the past by whoever keeps it, so that
+ * a past of megabytes is not copied out of a WebAssembly heap for every token. `present`: the whole, where past and present are one buffer.
+ */
+export type KeyValueFormat = "rows" | "present";
 
 /** Matrices in float32, or in 8 or 4 bits with one scale for 32 weights. Embedding and norms are float32 in all of them. */
 export type WeightFormat = "f32" | "q8" | "q4";
@@ -31,6 +38,14 @@ export const graphNames = {
 	/** float32 `[batch, keyValueHeads, past positions, headSize]`; `layer` counts from the span's first. */
 	pastKey: (layer: number) => `past_key.${layer}`,
 	pastValue: (layer: number) => `past_value.${layer}`,
+	/**
+	 * int32: where this run's positions lie among the rows of the present, seen as `[batch · keyValueHeads · positions, headSize]`; batch by
+	 * batch, head by head. With `rows` only.
+	 */
+	newRows: "new_rows",
+	/** float32 `[batch · keyValueHeads · sequence, headSize]`: the rows listed there. */
+	newKey: (layer: number) => `new_key.${layer}`,
+	newValue: (layer: number) => `new_value.${layer}`,
 	presentKey: (layer: number) => `present_key.${layer}`,
 	presentValue: (layer: number) => `present_value.${layer}`,
 } as const;
@@ -125,7 +140,10 @@ class LlamaSpan {
 		this.#weight("cosines", "float32", half, [], () => bytesOf(cosines(this.#config)));
 		this.#weight("sines", "float32", half, [], () => bytesOf(sines(this.#config)));
 		const past = ["batch", keyValueHeads, "past", headSize];
-		const present = ["batch", keyValueHeads, "present", headSize];
+		if (this.#format.keyValues === "rows") {
+			this.#graph.input(graphNames.newRows, "int32", ["new"]);
+			this.#graph.constant("row_shape", [-1, headSize]);
+		}
 		let residual = start;
 		let branch: string | undefined;
 		for (let layer = from; layer < to; layer++) {
@@ -138,10 +156,25 @@ class LlamaSpan {
 			branch = this.#attention(normed, layer, index);
 			[normed, residual] = this.#norm(residual, branch, names.postNorm);
 			branch = this.#feedForward(normed, layer);
-			this.#graph.output(graphNames.presentKey(index), "float32", present);
-			this.#graph.output(graphNames.presentValue(index), "float32", present);
+			this.#keepKeyValues(index);
 		}
 		return this.#graph.node("Add", [residual, branch!])[0]!;
+	}
+
+	/** The layer's new keys and values as outputs. */
+	#keepKeyValues(index: number): void {
+		const { keyValueHeads, headSize } = this.#config;
+		const presents = [graphNames.presentKey(index), graphNames.presentValue(index)];
+		if (this.#format.keyValues === "present") {
+			const shape = ["batch", keyValueHeads, "present", headSize];
+			for (const present of presents) this.#graph.output(present, "float32", shape);
+			return;
+		}
+		for (const [i, output] of [graphNames.newKey(index), graphNames.newValue(index)].entries()) {
+			const [rows] = this.#graph.node("Reshape", [presents[i]!, "row_shape"]);
+			this.#graph.node("Gather", [rows!, graphNames.newRows], { outputs: [output], attributes: { axis: 0 } });
+			this.#graph.output(output, "float32", ["new", headSize]);
+		}
 	}
 
 	/** RMS norm of `residual + branch`; returns the norm and that sum. */
