@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { catalogEntry, type ModelSource } from "@tabmesh/model";
-import { fetchCatalogModel, openModelFile } from "@tabmesh/model/node";
+import { fetchCatalogModel, openModelPath, openModelUrl } from "@tabmesh/model/node";
 import { ModelNotFoundError } from "@tabmesh/wire";
 import { progressBar } from "./progressBar.ts";
 
@@ -16,8 +16,10 @@ export interface ResolvedModel {
 }
 
 /**
- * Finds a model by what a person calls it: a local folder or file, a URL, or an id of `models/catalog.json`. What the
- * catalogue names is fetched into the cache folder, checked, with a progress bar; a second call finds it there.
+ * Finds a model by what a person calls it: a local folder or file, a URL or `hf:owner/model`, or an id of
+ * `models/catalog.json`. What the catalogue names is fetched into the cache folder, checked, with a progress bar; a
+ * second call finds it there. What lies behind a URL stays there: it is read by ranges, once to hash it and then
+ * whenever a lender asks for its layers.
  *
  * @throws ModelNotFoundError, ModelFileError, ModelSourceError, ShardIntegrityError
  */
@@ -26,11 +28,15 @@ export async function resolveModel(
 	options: { cacheDir: string; signal: AbortSignal },
 ): Promise<ResolvedModel> {
 	const { signal } = options;
+	if (/^(https?:\/\/|hf:)/i.test(spec)) {
+		const { source } = await openModelUrl(spec, { signal });
+		return { source, name: nameOfAddress(spec) };
+	}
 	const path = resolve(spec);
 	const stats = await stat(path).catch(() => undefined);
 	if (stats) {
 		const folder = stats.isDirectory() ? path : dirname(path);
-		return { source: await openModelFile(path, { signal }), name: basename(path), folder };
+		return { source: await openModelPath(path, { signal }), name: basename(path), folder };
 	}
 	if (/[\\/]|\.(bin|gguf|safetensors)$/.test(spec)) {
 		throw new ModelNotFoundError(`There is no file or folder ${path}.`, {
@@ -47,8 +53,21 @@ export async function resolveModel(
 			onProgress: ({ loadedBytes, totalBytes }) => bar.update(loadedBytes, totalBytes),
 		});
 		done = true;
-		return { source: await openModelFile(folder, { signal }), name: spec, license };
+		return { source: await openModelPath(folder, { signal }), name: spec, license };
 	} finally {
 		bar.end(done);
 	}
+}
+
+/** `https://hub/owner/tiny/resolve/main/tiny.gguf?x` → `tiny.gguf`; `hf:owner/tiny@v1` → `tiny`. */
+export function nameOfAddress(address: string): string {
+	const path = address
+		.replace(/[?#].*$/, "")
+		.replace(/^hf:/i, "")
+		.replace(/@[^/]*$/, "");
+	const parts = path
+		.replace(/\/(resolve|blob|tree)\/[^/]+(\/|$)/, "/")
+		.split("/")
+		.filter(Boolean);
+	return (parts.at(-1) ?? "model").slice(0, 128);
 }
