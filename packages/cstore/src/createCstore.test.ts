@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createIdentity, mintCapability, privateRoomId } from "@tabmesh/dauth";
+import { createIdentity, mintCapability, privateRoomId, readCapability } from "@tabmesh/dauth";
 import type { RelayPeer } from "@tabmesh/transport/relay";
 import {
 	AuthorQuotaError,
@@ -239,6 +239,39 @@ test("a private room is its members': others can neither write nor compare, and 
 	);
 	expect(host.cstore.get(`room/${id}/milk`)).toBe(true);
 	expect(second.cstore.keys("room/")).toHaveLength(2);
+});
+
+test("who is shown the door leaves nothing behind, and a copy of an old invitation takes nobody's place away", async () => {
+	const owner = await createIdentity();
+	const id = privateRoomId("club", owner.publicKey);
+	const grant = { room: id, actions: ["ask"], expires: Date.now() + 3_600_000 };
+	const out = new Set<string>();
+	const revoked = (link: string) => out.has(link);
+	const host = await room.join(relay.addresses, { room: id, identity: owner, revoked });
+	const guest = await room.join(relay.addresses, {
+		room: id,
+		capability: await mintCapability(owner, grant),
+	});
+	await guest.cstore.set("public/a", 1);
+	await until(() => host.cstore.get("public/a") === 1);
+	// Unsigned, in the guest's name: a capability that is long over.
+	const stale = await mintCapability(owner, { ...grant, expires: 1000, to: guest.peer.id });
+	const { peer, identity } = await room.peer(relay.addresses);
+	const entry = [[0, "@capability", encodeValue(stale)]];
+	const forger = { ...identity, publicKey: guest.identity.publicKey };
+	const topic = peer.topic(cstoreTopic(id), { maxMessageBytes: limits.envelopeBytes, onMessage: () => {} });
+	await topic
+		.publish(await sealPayload(forger, stampOf(Date.now() + 60_000), [roomTag(id), entry]))
+		.catch(() => {});
+	await guest.cstore.set("public/a", 2);
+	await until(() => host.cstore.get("public/a") === 2);
+
+	const token = host.cstore.get(`peer/${guest.peer.id}/@capability`) as string;
+	for (const link of (await readCapability(token)).ids) out.add(link);
+	await guest.cstore.set("public/b", 3);
+	await host.cstore.repair(guest.peer.id).catch(() => {});
+	expect(host.cstore.keys("")).toEqual([]);
+	expect(host.cstore.get("public/b")).toBeUndefined();
 });
 
 test("what was written is there after a restart, deletions too; what is over is not, and is accepted no more", async () => {

@@ -24,6 +24,7 @@ import type {
 	Cstore,
 	CstoreEvents,
 	Entry,
+	RecordView,
 	RepairReport,
 	Traffic,
 	Transaction,
@@ -69,6 +70,8 @@ const defaultAuthorRecords = 4_096;
 const defaultBudgetBytes = 64 * MiB;
 /** How long peers have to sign that they keep a write. */
 const ackTimeoutMs = 15_000;
+/** Peers asked beyond those needed, so that a few who just left do not hold everybody up. */
+const spareAsks = 3;
 /** How long one comparison may take: 64 MB on a slow line would, and the next one goes on. */
 const compareTimeoutMs = 120_000;
 /** Records of authors whose capability has not come yet, and their bytes. */
@@ -240,6 +243,17 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 		return () => void this.#watchers.delete(watcher);
 	}
 
+	records(): readonly RecordView[] {
+		return this.#replica.items.flatMap((item) => {
+			const record = this.#replica.record(item.id);
+			if (!record) return [];
+			const [envelope, values] = record.wire;
+			const wireBytes = values.reduce((sum, value) => sum + value.byteLength, envelope.byteLength);
+			const { id, author, stamp, writes } = record;
+			return [{ id, author, stamp, keys: writes.map(({ key }) => key), wireBytes }];
+		});
+	}
+
 	get peers(): readonly string[] {
 		return this.#loop.present;
 	}
@@ -396,8 +410,7 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 				}
 			}
 		};
-		// One more than needed, so that one slow peer does not hold everybody up.
-		await Promise.all(Array.from({ length: wanted + 1 }, ask));
+		await Promise.all(Array.from({ length: wanted + spareAsks }, ask));
 		options.signal?.throwIfAborted();
 		if (acks.length < wanted) {
 			throw new WriteQuorumError(`${acks.length} of ${wanted} peers signed that they keep this write.`, {
@@ -483,7 +496,11 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 		const record = toRecord(envelope, values, this.room);
 		if (!this.#replica.wants(record)) return false;
 		const token = this.#membership.closed ? this.#tokenOf(record) : undefined;
-		if (token !== undefined) await this.#membership.learn(record.author, token);
+		if (token !== undefined) {
+			// Before it counts: somebody else's copy of an older one must not take a member's place away.
+			await envelope.verify();
+			await this.#membership.learn(record.author, token).catch(() => {});
+		}
 		if (!this.#membership.admits(record.author, timeOf(record.stamp))) {
 			this.#holdBack(record);
 			return false;
@@ -494,7 +511,7 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 			);
 			return false;
 		}
-		await envelope.verify();
+		if (token === undefined) await envelope.verify();
 		if (record.stamp < this.#horizon) return false;
 		const news = this.#keep(record);
 		if (token !== undefined) await this.#letIn(record.author);
@@ -575,6 +592,17 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 		}
 	}
 
+	/** Drops what was written by somebody whose capability was revoked since: newcomers will not take it either. */
+	#putOut(): void {
+		if (!this.#membership.closed) return;
+		const out = this.#replica.dropAll(
+			({ author, stamp }) =>
+				author !== this.#identity.peer && !this.#membership.admits(author, timeOf(stamp)),
+		);
+		this.#disk.note([], out.dropped);
+		this.#tell([out]);
+	}
+
 	async #introduce(): Promise<void> {
 		if (!this.#membership.closed) return;
 		const me = this.#identity.peer;
@@ -608,6 +636,7 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 		this.#engaged = true;
 		try {
 			this.#collect();
+			this.#putOut();
 			const limit = AbortSignal.any([
 				AbortSignal.timeout(compareTimeoutMs),
 				this.#stopping.signal,
@@ -647,6 +676,7 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 			await answerExchange(stream, this.#shelf, () => {
 				if (this.#engaged) return false;
 				this.#collect();
+				this.#putOut();
 				this.#engaged = true;
 				engagedHere = true;
 				return true;
@@ -673,11 +703,19 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 			if (!replaced) throw new InvalidSignatureError("This record is not kept here.");
 		}
 		await this.#disk.flushed();
+		if (this.#disk.failing) {
+			throw new StorageQuotaError("This device can keep nothing more.", {
+				metaMessages: ["Ask another peer."],
+			});
+		}
 		return signKept(this.#identity, this.#tag, envelope.id);
 	}
 
 	async #sayDigest(): Promise<void> {
 		this.#collect();
+		this.#putOut();
+		// Its record has a time of its own, and a page may be open for longer.
+		if (this.#shown) await this.#showMembership(this.#shown).catch(() => {});
 		const payload = [this.#tag, this.#replica.size, this.#replica.fingerprint];
 		this.#queue?.push(await sealPayload(this.#identity, this.#clock.tick(), payload));
 	}

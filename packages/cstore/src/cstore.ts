@@ -47,6 +47,17 @@ export interface Transaction {
 	delete(key: string, field?: string): void;
 }
 
+/** A record as others may see it. */
+export interface RecordView {
+	readonly id: string;
+	readonly author: string;
+	readonly stamp: number;
+	/** Keys that it writes. */
+	readonly keys: readonly string[];
+	/** Bytes of its envelope and of the values beside it. */
+	readonly wireBytes: number;
+}
+
 /** What comparing with one peer came to. */
 export interface RepairReport {
 	readonly peer: string;
@@ -107,6 +118,8 @@ export interface Cstore {
 	watch(prefix: string, listener: (changes: readonly Change[]) => void): () => void;
 	/** Compares with one peer now, and brings both to the same state. @throws PeerUnreachableError, StoreBusyError, … */
 	repair(peer: string, options?: { signal?: AbortSignal }): Promise<RepairReport>;
+	/** What is kept, sorted by stamp: for comparing stores, and for showing what takes the room. */
+	records(): readonly RecordView[];
 	/** Peers heard in this room lately. */
 	readonly peers: readonly string[];
 	/** Records kept. */

@@ -17,6 +17,7 @@ export type {
 	Cstore,
 	CstoreEvents,
 	Entry,
+	RecordView,
 	RepairReport,
 	Traffic,
 	Transaction,

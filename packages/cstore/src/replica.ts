@@ -156,8 +156,12 @@ export class Replica {
 
 	/** Drops what is older than the stamp `horizon`, values and deletions alike. */
 	collect(horizon: number): Merged {
-		const old = [...this.#records.values()].filter(({ record }) => record.stamp < horizon);
-		return this.#evict(old);
+		return this.dropAll(({ stamp }) => stamp < horizon);
+	}
+
+	/** Drops the records that `match`. */
+	dropAll(match: (record: StoredRecord) => boolean): Merged {
+		return this.#evict([...this.#records.values()].filter(({ record }) => match(record)));
 	}
 
 	/** Drops the oldest records of an author until it is within these bounds. */

@@ -9,6 +9,7 @@ export class WriteBehind {
 	#put = new Map<string, StoredRecord>();
 	#remove = new Set<string>();
 	#running: Promise<void> | undefined;
+	#failing = false;
 
 	constructor(store: RecordStore, room: string, onFailure: (cause: unknown) => void) {
 		this.#store = store;
@@ -25,7 +26,12 @@ export class WriteBehind {
 		if (this.#put.size + this.#remove.size > 0) this.#running ??= this.#run();
 	}
 
-	/** Resolves when all that was noted before is on the disk, or was given up. */
+	/** Whether the last write did not reach the disk. It is tried again with the next one. */
+	get failing(): boolean {
+		return this.#failing;
+	}
+
+	/** Resolves when all that was noted before is on the disk, or the disk refused it. */
 	async flushed(): Promise<void> {
 		while (this.#running) await this.#running;
 	}
@@ -34,14 +40,22 @@ export class WriteBehind {
 		// Not at once: what one message brings is noted in one turn.
 		await undefined;
 		while (this.#put.size + this.#remove.size > 0) {
-			const put = [...this.#put.values()].map(({ id, wire }) => ({ id, wire }));
-			const remove = [...this.#remove];
+			const put = this.#put;
+			const remove = this.#remove;
 			this.#put = new Map();
 			this.#remove = new Set();
+			const records = [...put.values()].map(({ id, wire }) => ({ id, wire }));
 			try {
-				await this.#store.apply(this.#room, put, remove);
+				await this.#store.apply(this.#room, records, [...remove]);
+				this.#failing = false;
 			} catch (cause) {
+				this.#failing = true;
 				this.#onFailure(cause);
+				// What came meanwhile is newer; what it replaced need not be written any more.
+				for (const id of this.#remove) put.delete(id);
+				this.#put = new Map([...put, ...this.#put]);
+				this.#remove = new Set([...remove, ...this.#remove]);
+				break;
 			}
 		}
 		this.#running = undefined;
