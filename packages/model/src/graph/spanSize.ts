@@ -13,7 +13,11 @@ export interface SpanSize {
 }
 
 /** Sizes of a span without loading anything: what a planner needs. */
-export function spanSize(manifest: Manifest, span: Span, format: GraphFormat = { weights: "f32" }): SpanSize {
+export function spanSize(
+	manifest: Manifest,
+	span: Span,
+	format: GraphFormat = { weights: "f32", keyValues: "rows" },
+): SpanSize {
 	return {
 		sourceBytes: tensorsOfSpan(manifest, span).reduce((sum, tensor) => sum + tensor.bytes, 0),
 		weightBytes: composeSpan(manifest, span, format).weightBytes,
