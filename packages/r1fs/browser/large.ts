@@ -1,10 +1,13 @@
 // node packages/r1fs/browser/large.ts [MiB]: a large file added in one tab and fetched by another; what their memory takes above idle.
 import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createIdentity } from "@tabmesh/dauth";
 import { createRelayPeer } from "@tabmesh/transport/relay";
 import type { Page } from "playwright-core";
 import type { R1fsHarness } from "./harness.page.ts";
-import { openBrowser, openPage } from "./openBrowser.ts";
+import { openPage, openProfile } from "./openBrowser.ts";
 import { servePage } from "./servePage.ts";
 
 declare const harness: R1fsHarness;
@@ -13,9 +16,10 @@ const MiB = 1024 * 1024;
 const bytes = Number(process.argv[2] ?? 2048) * MiB;
 
 const relay = await createRelayPeer({ identity: await createIdentity(), agent: "relay/1" });
-const [served, browser] = await Promise.all([servePage(), openBrowser()]);
-const pages: Page[] = [];
-for (let i = 0; i < 2; i++) pages.push(await openPage(await browser.newContext(), served.url));
+const served = await servePage();
+const folders = await Promise.all([0, 1].map(() => mkdtemp(join(tmpdir(), "tabmesh-r1fs-profile-"))));
+const profiles = await Promise.all(folders.map(openProfile));
+const pages = await Promise.all(profiles.map((profile) => openPage(profile, served.url)));
 const [giver, asker] = pages as [Page, Page];
 const ids = await Promise.all(
 	pages.map((page) => page.evaluate((relays) => harness.join(relays), [...relay.addresses])),
@@ -30,7 +34,10 @@ async function processOf(page: Page): Promise<number> {
 		expression: "globalThis.ballast = new Uint8Array(256 * 2 ** 20).fill(1); 0",
 	});
 	const heavy = renderers().sort((a, b) => residentMiB(b) - residentMiB(a))[0]!;
+	const loaded = residentMiB(heavy);
 	await session.send("Runtime.evaluate", { expression: "globalThis.ballast = undefined; gc(); 0" });
+	// Idle is measured from here on: the ballast must have gone back to the system.
+	while (residentMiB(heavy) > loaded - 240) await new Promise((done) => setTimeout(done, 100));
 	return heavy;
 }
 
@@ -80,7 +87,8 @@ const fetched = await peak(askerProcess, () => asker.evaluate((cid) => harness.g
 if (fetched.result.bytes !== bytes) throw new Error("The file came cut.");
 console.log(`fetched at ${rate(fetched.result.ms)} MB/s, ${fetched.aboveIdleMiB} MiB above idle`);
 console.log(JSON.stringify({ added_mib: added.aboveIdleMiB, fetched_mib: fetched.aboveIdleMiB, cid }));
-await browser.close();
+await Promise.all(profiles.map((profile) => profile.close()));
+await Promise.all(folders.map((folder) => rm(folder, { recursive: true })));
 await served.close();
 await relay.stop();
 process.exit(0);

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContext, chromium, type LaunchOptions, type Page } from "playwright-core";
 import type { R1fsHarness } from "./harness.page.ts";
 
 /** Where distributions put Chromium. */
@@ -7,12 +7,11 @@ const wellKnown = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/g
 
 declare const harness: R1fsHarness;
 
-/** Chromium, headless, its WebRTC showing loopback addresses. */
-export function openBrowser(): Promise<Browser> {
+function options(): LaunchOptions {
 	const executablePath = [process.env.TABMESH_CHROMIUM, ...wellKnown, chromium.executablePath()].find(
 		(path) => path && existsSync(path),
 	);
-	return chromium.launch({
+	return {
 		...(executablePath ? { executablePath } : {}),
 		args: [
 			"--no-sandbox",
@@ -23,9 +22,18 @@ export function openBrowser(): Promise<Browser> {
 			"--disable-quic",
 			"--disable-features=WebRtcHideLocalIpsWithMdns",
 			"--js-flags=--expose-gc",
-			"--enable-precise-memory-info",
 		],
-	});
+	};
+}
+
+/** Chromium, headless, its WebRTC showing loopback addresses. Its contexts are private windows, with the little storage of one. */
+export function openBrowser(): Promise<Browser> {
+	return chromium.launch(options());
+}
+
+/** Chromium with a profile in `folder`, which keeps as much as the disk gives. */
+export function openProfile(folder: string): Promise<BrowserContext> {
+	return chromium.launchPersistentContext(folder, options());
 }
 
 /** A page of the harness; pages of one context share their storage. */
