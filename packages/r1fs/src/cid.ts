@@ -57,11 +57,6 @@ export function blockKey(cid: CID): string {
 	return base32.encode(cid.multihash.bytes);
 }
 
-/** A CID of raw bytes for a key. */
-export function cidOfKey(key: string): CID {
-	return decodeCid(new Uint8Array([1, raw.code, ...base32.decode(key)]));
-}
-
 /** @throws BlockIntegrityError when `bytes` do not have the hash in `cid` */
 export async function verifyBlock(cid: CID, bytes: Uint8Array): Promise<void> {
 	const { digest } = await sha256.digest(bytes);

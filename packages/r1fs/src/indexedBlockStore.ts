@@ -409,7 +409,7 @@ class IndexedBlockStore implements BlockStore {
 	}
 }
 
-export function isQuotaExceeded(error: unknown): boolean {
+function isQuotaExceeded(error: unknown): boolean {
 	for (let at = error, depth = 0; at instanceof Error && depth < 4; at = at.cause, depth++) {
 		// Firefox's older name for the same.
 		if (at.name === "QuotaExceededError" || at.name === "NS_ERROR_DOM_QUOTA_REACHED") return true;
