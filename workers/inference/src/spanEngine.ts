@@ -92,7 +92,12 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		const { config } = spec.model.manifest;
 		checkSpan(spec.span, config);
 		const { device } = this.#runtime;
-		const format: GraphFormat = { weights: this.#runtime.weights, keyValues: device ? "present" : "rows" };
+		const { backend, weights } = this.#runtime;
+		const format: GraphFormat = {
+			weights,
+			keyValues: device ? "present" : "rows",
+			activations: backend === "cpu" && weights === "q8" ? "int8" : "f32",
+		};
 		const graph = composeSpan(spec.model.manifest, spec.span, format);
 		const bytes = graph.weightBytes + graph.model.byteLength;
 		const largest = this.#runtime.largestWeightBytes ?? Number.POSITIVE_INFINITY;
