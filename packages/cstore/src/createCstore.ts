@@ -151,7 +151,7 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 		repairReceivedBytes: 0,
 	};
 	readonly #onRelay = (event: CustomEvent<{ connected: boolean }>) => {
-		if (event.detail.connected) void this.#hearRendezvous().then(() => this.#loop.sayDigestSoon());
+		if (event.detail.connected) void this.#hearRendezvous().then(() => this.#loop.reunited());
 	};
 
 	constructor(init: CstoreInit) {
@@ -185,6 +185,8 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 			now: () => performance.now(),
 			fingerprint: () => this.fingerprint,
 			sayDigest: () => void this.#sayDigest().catch(() => {}),
+			connected: (peer) =>
+				this.#peer.connections.some((each) => each.peer === peer && each.path !== "relayed"),
 			compare: async (peer) => (await this.#compare(peer)).differed,
 		});
 	}
@@ -643,7 +645,7 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 				...(signal ? [signal] : []),
 			]);
 			const report = await this.#exchange(peer, limit, async (exchange) => {
-				const compared = await compare(exchange, this.#shelf, peer);
+				const compared = await compare(exchange, this.#shelf, peer, this.#now());
 				const { sentBytes, receivedBytes } = exchange;
 				return { peer, ...compared, sentBytes, receivedBytes };
 			});

@@ -15,6 +15,7 @@ import {
 	StoreBusyError,
 	TimeoutError,
 } from "@tabmesh/wire";
+import { stampOf } from "./hybridClock.ts";
 import { bytesOfIds, firstRanges, idsOf, reconcile } from "./reconcile.ts";
 import type { StoredRecord } from "./record.ts";
 import type { Item, Replica } from "./replica.ts";
@@ -240,17 +241,22 @@ export class Exchange {
 	}
 }
 
+/** What is younger may still be on its way by gossip. */
+const freshMs = 5_000;
+
 /**
  * Finds out what only one of two peers keeps, and gives it to the other.
  *
  * The newest goes first and both ways in turn: what a newer record replaces is then never sent.
  *
- * @returns how many records were news here, and there
+ * @param now - milliseconds since 1970
+ * @returns how many records were news here, and there; and how many differed that gossip should long have brought
  */
 export async function compare(
 	exchange: Exchange,
 	shelf: Shelf,
 	remote: string,
+	now: number,
 ): Promise<{ pulled: number; pushed: number; differed: number }> {
 	const have: string[] = [];
 	const need: Item[] = [];
@@ -281,7 +287,8 @@ export async function compare(
 		if (ids.length === 0) continue;
 		for await (const record of exchange.want(ids)) if (await shelf.take(record, remote)) pulled++;
 	}
-	return { pulled, pushed, differed: items.length };
+	const settled = stampOf(now - freshMs);
+	return { pulled, pushed, differed: items.filter(({ stamp }) => stamp < settled).length };
 }
 
 async function give(exchange: Exchange, records: readonly StoredRecord[]): Promise<number> {

@@ -11,8 +11,12 @@ const mostPeers = 5_000;
 const settleMs = 500;
 /** Spread over which peers react to one event, so that they do not all do it at once. */
 const spreadMs = 1_000;
-/** Pause after a comparison that found nothing, or failed. */
+/** Pause after a comparison that found nothing but what gossip was just bringing, or failed … */
 const pauseMs = 5_000;
+/** … and while that goes on: a room in which everybody writes never looks equal, and needs no repair. */
+const mostPauseMs = 60_000;
+/** How often a peer is chosen with which a connection stands. Now and then another one, or the room would fall into islands. */
+const connectedShare = 0.8;
 
 interface Known {
 	heard: number;
@@ -28,7 +32,9 @@ export interface RepairLoopInit {
 	fingerprint: () => string;
 	/** Says what we keep. */
 	sayDigest: () => void;
-	/** Compares with a peer; how many records differed. Rejects where that was not possible. */
+	/** Whether a connection to this peer stands. */
+	connected: (peer: string) => boolean;
+	/** Compares with a peer; how many records differed that gossip should long have brought. Rejects where that was not possible. */
 	compare: (peer: string) => Promise<number>;
 	/** How long after a difference it is looked at, in milliseconds. @default 500 */
 	settleMs?: number;
@@ -43,6 +49,7 @@ export class RepairLoop {
 	#lastDigest = Number.NEGATIVE_INFINITY;
 	#stopped = false;
 	#comparing = false;
+	#pauseMs = pauseMs;
 
 	constructor(init: RepairLoopInit) {
 		this.#init = init;
@@ -88,7 +95,15 @@ export class RepairLoop {
 		this.heard(peer, "");
 	}
 
-	/** Something happened that others should know soon: we came, a relay came back, a comparison brought news. */
+	/** A way to others that were out of reach is open again: what differs now is no gossip on its way. */
+	reunited(): void {
+		this.#pauseMs = pauseMs;
+		clearTimeout(this.#repairTimer);
+		this.#repairTimer = undefined;
+		this.sayDigestSoon();
+	}
+
+	/** Something happened that others should know soon: we came, a comparison brought news. */
 	sayDigestSoon(): void {
 		if (this.#stopped) return;
 		clearTimeout(this.#digestTimer);
@@ -130,17 +145,20 @@ export class RepairLoop {
 			([peer, { fingerprint }]) => present.has(peer) && fingerprint !== undefined && fingerprint !== ours,
 		);
 		const ready = differing.filter(([, { after }]) => after <= now);
-		const chosen = ready[Math.floor(Math.random() * ready.length)];
+		const near = ready.filter(([peer]) => this.#init.connected(peer));
+		const from = near.length > 0 && Math.random() < connectedShare ? near : ready;
+		const chosen = from[Math.floor(Math.random() * from.length)];
 		if (!chosen) {
 			if (differing.length > 0) this.#repairAfter(pauseMs);
 			return;
 		}
 		const [peer, known] = chosen;
 		this.#comparing = true;
-		let next = pauseMs;
+		let next = this.#pauseMs;
 		try {
 			const differed = await this.#init.compare(peer);
 			if (differed > 0) next = this.#soon();
+			this.#pauseMs = differed > 0 ? pauseMs : Math.min(mostPauseMs, this.#pauseMs * 2);
 		} catch {
 			// Busy or gone. Others may have time.
 			known.after = this.#init.now() + pauseMs * (0.5 + Math.random());
