@@ -41,6 +41,9 @@ try {
 		note(`tab ${i + 1} serves`);
 	}
 	const mesh = await connect({ relay: network.url });
+	while (!mesh.models[0]?.coverage.complete) {
+		await new Promise((resolve) => mesh.addEventListener("swarm", resolve, { once: true }));
+	}
 	const texts = new Set<string>();
 	const times: Record<1 | 2 | 3, number[]> = { 1: [], 2: [], 3: [] };
 	const raw: number[] = [];

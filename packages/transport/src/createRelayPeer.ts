@@ -46,7 +46,7 @@ export interface RelayPeerInit {
 	/** Which topics it joins when a peer does. @default those that begin with `tabmesh/` */
 	follows?: (topic: string) => boolean;
 	/**
-	 * Reads the origin of a message and checks it; throwing drops the message. @default a signed `announcement` envelope
+	 * Reads the origin of a message and checks it; throwing drops the message. @default a signed envelope: `cstore` on CSTORE topics, `announcement` on all others
 	 */
 	originOf?: (topic: string, message: Uint8Array) => Promise<MessageOrigin>;
 }
@@ -93,6 +93,8 @@ export interface RelayPeer {
 	stop(): Promise<void>;
 }
 
+/** Topics of CSTORE, whose messages are records instead of announcements. */
+const stateTopics = `${relayedTopics}cstore/`;
 const defaultMaxPeers = 2_000;
 const defaultExpiryMs = 60_000;
 
@@ -175,9 +177,15 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 	const store = new RendezvousStore({ expiryMs: init.expiryMs ?? defaultExpiryMs });
 	const { gossip, circuit } = libp2p.services;
 	const follows = init.follows ?? ((topic) => topic.startsWith(relayedTopics));
-	const verifier = createEnvelopeVerifier();
+	const announcements = createEnvelopeVerifier();
+	// Records of shared state come in any order, by gossip and by repair.
+	const records = createEnvelopeVerifier({ order: "any" });
 	const originOf =
-		init.originOf ?? ((_topic, message) => verifier.open(message, "announcement") as Promise<MessageOrigin>);
+		init.originOf ??
+		((topic, message): Promise<MessageOrigin> =>
+			topic.startsWith(stateTopics)
+				? records.open(message, "cstore")
+				: announcements.open(message, "announcement"));
 	const budgets = new Map<string, { messages: number; at: number }>();
 
 	const spend = (from: string): void => {
