@@ -6,7 +6,7 @@ import { median, note, print } from "./src/report.ts";
 
 // What distance inside one machine costs: stories15M, its layers in one, two and three Chromium tabs, measured in turn
 // in one run. The model's layers take 2 to 3 ms in all, so this is nearly pure overhead.
-const rounds = 7;
+const rounds = Number(process.env.BENCH_ROUNDS ?? 7);
 const tokens = 96;
 /** Hidden state of stories15M on the wire: 288 × f16, and the frame's header. */
 const frameBytes = 660;
@@ -46,6 +46,8 @@ try {
 	}
 	const texts = new Set<string>();
 	const times: Record<1 | 2 | 3, number[]> = { 1: [], 2: [], 3: [] };
+	/** What the stages themselves say their engines took, summed up. */
+	const compute: Record<1 | 2 | 3, number[]> = { 1: [], 2: [], 3: [] };
 	const raw: number[] = [];
 	for (let round = -1; round < rounds; round++) {
 		const rawMs = await rawRoundTripMs(tabs[0]!, tabs[1]!, frameBytes, 300);
@@ -54,7 +56,10 @@ try {
 			const { ms, summary } = await decode(mesh, stages);
 			texts.add(summary.tokens.join(" "));
 			// The first round loads the parts of the spans and warms everything up.
-			if (round >= 0) times[stages].push(ms);
+			if (round >= 0) {
+				times[stages].push(ms);
+				compute[stages].push(summary.stages.reduce((sum, { msPerToken }) => sum + msPerToken, 0));
+			}
 		}
 		note(
 			`round ${round + 1}: ${[1, 2, 3].map((n) => times[n as 1]?.at(-1)?.toFixed(2)).join(" / ")} ms, raw ${rawMs.toFixed(2)} ms`,
@@ -69,6 +74,7 @@ try {
 			figures: { added_ms_per_stage: (three - one) / 2 - rawMs, three_tabs_ratio: one / three },
 			details: {
 				msPerToken: { one, two, three },
+				engineMs: { one: median(compute[1]), two: median(compute[2]), three: median(compute[3]) },
 				rawRoundTripMs: rawMs,
 				frameBytes,
 				rounds,

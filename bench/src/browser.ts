@@ -13,6 +13,10 @@ export async function launchBrowser(...args: string[]): Promise<Browser> {
 			"--disable-sync",
 			"--disable-quic",
 			"--disable-features=WebRtcHideLocalIpsWithMdns",
+			// Every tab of a ring is a background tab to all others; on three devices none would be.
+			"--disable-background-timer-throttling",
+			"--disable-backgrounding-occluded-windows",
+			"--disable-renderer-backgrounding",
 			...args,
 		],
 	});
