@@ -12,25 +12,28 @@ const golden = JSON.parse(
 	readFileSync(new URL("golden/stories15m-greedy.json", import.meta.url), "utf8"),
 ) as { cases: GoldenCase[] };
 
-test("stories15M over three tabs writes the golden stories, token for token", async ({ browser }) => {
-	const network = await startNetwork("--model", "stories15m", "--min-stages", "3");
-	try {
-		await lendingTabs(browser, network.url, 3);
-		const chat = await openChat(browser, network.url);
-		for (const { promptTokens, greedyTokens } of golden.cases) {
-			const answer = await askTokens(chat, {
-				promptTokens,
-				maxTokens: greedyTokens.length,
-				temperature: 0,
-				minStages: 3,
-			});
-			expect(answer.tokens).toEqual(greedyTokens);
-			expect(new Set(answer.peers).size).toBe(3);
+for (const stages of [1, 3]) {
+	const where = stages === 1 ? "in one tab" : `over ${stages} tabs`;
+	test(`stories15M ${where} writes the golden stories, token for token`, async ({ browser }) => {
+		const network = await startNetwork("--model", "stories15m", "--min-stages", String(stages));
+		try {
+			await lendingTabs(browser, network.url, stages);
+			const chat = await openChat(browser, network.url);
+			for (const { promptTokens, greedyTokens } of golden.cases) {
+				const answer = await askTokens(chat, {
+					promptTokens,
+					maxTokens: greedyTokens.length,
+					temperature: 0,
+					minStages: stages,
+				});
+				expect(answer.tokens).toEqual(greedyTokens);
+				expect(new Set(answer.peers).size).toBe(stages);
+			}
+		} finally {
+			await network.stop();
 		}
-	} finally {
-		await network.stop();
-	}
-});
+	});
+}
 
 test("a visitor types a beginning and reads the story that three tabs write", async ({ browser }) => {
 	const network = await startNetwork("--model", "stories15m", "--min-stages", "3");

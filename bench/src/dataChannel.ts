@@ -12,12 +12,15 @@ declare global {
 /**
  * Median round trip in milliseconds of `bytes` bytes over a bare RTCDataChannel between two pages: what the browser
  * itself costs, without libp2p or any code of ours.
+ *
+ * @param pauseMs - rest between two round trips; 0 measures a channel that never cools down, which no ring's does
  */
 export async function rawRoundTripMs(
 	caller: Page,
 	answerer: Page,
 	bytes: number,
 	rounds: number,
+	pauseMs = 0,
 ): Promise<number> {
 	const offer = await caller.evaluate(async () => {
 		const connection = new RTCPeerConnection();
@@ -39,7 +42,7 @@ export async function rawRoundTripMs(
 		return connection.localDescription!.toJSON();
 	}, offer as RTCSessionDescriptionInit);
 	const times = await caller.evaluate(
-		async ({ answer, bytes, rounds }) => {
+		async ({ answer, bytes, rounds, pauseMs }) => {
 			const { connection, channel } = globalThis.rawChannel;
 			await connection.setRemoteDescription(answer);
 			if (!channel) throw new Error("no channel");
@@ -48,6 +51,7 @@ export async function rawRoundTripMs(
 			const payload = new Uint8Array(bytes);
 			const times: number[] = [];
 			for (let round = 0; round < rounds; round++) {
+				if (pauseMs > 0) await new Promise((done) => setTimeout(done, pauseMs));
 				const start = performance.now();
 				await new Promise((done) => {
 					channel.onmessage = done;
@@ -58,7 +62,7 @@ export async function rawRoundTripMs(
 			connection.close();
 			return times;
 		},
-		{ answer: answer as RTCSessionDescriptionInit, bytes, rounds },
+		{ answer: answer as RTCSessionDescriptionInit, bytes, rounds, pauseMs },
 	);
 	await answerer.evaluate(() => globalThis.rawChannel.connection.close());
 	return median(times.slice(Math.floor(rounds / 10)));
