@@ -1,28 +1,15 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "@playwright/test";
+import { chromiumFlags } from "./setup/chromiumFlags.ts";
 import { chromiumPath } from "./setup/ensureChromium.ts";
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** Headless Chromium as root, silent, with loopback candidates that other tabs can reach. */
-const flags = [
-	"--no-sandbox",
-	"--no-first-run",
-	"--disable-background-networking",
-	"--disable-component-update",
-	"--disable-sync",
-	"--disable-quic",
-	"--disable-features=WebRtcHideLocalIpsWithMdns",
-	// Every tab of a ring is a background tab to all others.
-	"--disable-background-timer-throttling",
-	"--disable-backgrounding-occluded-windows",
-	"--disable-renderer-backgrounding",
-];
 /** WebGPU in software: slow, but the same API and the same arithmetic rules. */
 const softwareGpu = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 
 const launch = (...more: string[]) => ({
-	launchOptions: { executablePath: chromiumPath(), args: [...flags, ...more] },
+	launchOptions: { executablePath: chromiumPath(), args: [...chromiumFlags, ...more] },
 });
 
 /** Real relays, real tabs, real WebRTC. One spec at a time: four tabs already fill a small machine. */

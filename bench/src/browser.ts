@@ -1,24 +1,12 @@
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { chromiumFlags } from "../../e2e/setup/chromiumFlags.ts";
 import { chromiumPath } from "../../e2e/setup/ensureChromium.ts";
 
 /** Chromium as the tests run it: headless, no traffic of its own, loopback addresses visible to WebRTC. */
 export async function launchBrowser(...args: string[]): Promise<Browser> {
 	return chromium.launch({
 		executablePath: chromiumPath(),
-		args: [
-			"--no-sandbox",
-			"--no-first-run",
-			"--disable-background-networking",
-			"--disable-component-update",
-			"--disable-sync",
-			"--disable-quic",
-			"--disable-features=WebRtcHideLocalIpsWithMdns",
-			// Every tab of a ring is a background tab to all others; on three devices none would be.
-			"--disable-background-timer-throttling",
-			"--disable-backgrounding-occluded-windows",
-			"--disable-renderer-backgrounding",
-			...args,
-		],
+		args: [...chromiumFlags, ...args],
 	});
 }
 

@@ -238,8 +238,12 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			} catch (error) {
 				const inTheWay = this.#held ?? (this.#server!.streams > 0 ? target : undefined);
 				if (!(error instanceof OutOfMemoryBudgetError) || !inTheWay) throw error;
-				if (this.#held) spans.drop(model.id, this.#held);
-				this.#held = undefined;
+				if (this.#held) {
+					spans.drop(model.id, this.#held);
+					this.#held = undefined;
+					// Whoever plans a route now must not count on it any more.
+					await this.#announce();
+				}
 				await this.#changeOfStreams(signal);
 			}
 		}
