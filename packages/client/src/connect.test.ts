@@ -190,7 +190,8 @@ describe("a network of lenders and askers", () => {
 
 describe("what cannot be asked", () => {
 	test.each([
-		["an empty prompt", { promptTokens: [] }, EmptyPromptError],
+		["an empty list of tokens", { promptTokens: [] }, EmptyPromptError],
+		["an empty text", { prompt: "" }, EmptyPromptError],
 		["a prompt longer than the context", { promptTokens: new Array(100_000).fill(1) }, PromptTooLongError],
 		["a token that does not exist", { promptTokens: [1, 10_000_000] }, InvalidParameterError],
 		["a temperature below zero", { promptTokens: [1], temperature: -1 }, InvalidParameterError],

@@ -3,7 +3,13 @@ import type { Directory } from "@tabmesh/directory";
 import { createTokenizer, type ShardSource, type Tokenizer } from "@tabmesh/model";
 import { generate } from "@tabmesh/pipeline";
 import type { Peer } from "@tabmesh/transport";
-import { InvalidParameterError, ModelFileError, type Sampling, samplingSchema } from "@tabmesh/wire";
+import {
+	EmptyPromptError,
+	InvalidParameterError,
+	ModelFileError,
+	type Sampling,
+	samplingSchema,
+} from "@tabmesh/wire";
 import * as v from "valibot";
 import type { NetworkModel } from "./networkModel.ts";
 import { StopStrings } from "./stopStrings.ts";
@@ -185,6 +191,10 @@ function promptOf(options: GenerateOptions, model: NetworkModel, tokenizer: Toke
 	const { messages, prompt, promptTokens } = options;
 	if ([messages, prompt, promptTokens].filter((given) => given !== undefined).length !== 1) {
 		throw new InvalidParameterError("Exactly one of messages, prompt and promptTokens is needed.");
+	}
+	// A beginning-of-text token alone would be a prompt to the model; to a person who wrote nothing it is none.
+	if (prompt === "" || messages?.length === 0) {
+		throw new EmptyPromptError("There is nothing to continue: the prompt is empty.");
 	}
 	const { vocabularySize } = model.manifest.config;
 	if (promptTokens) {
