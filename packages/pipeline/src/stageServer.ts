@@ -1,3 +1,4 @@
+import { bytesToHex } from "@noble/hashes/utils.js";
 import type { Engine, ModelRef, ShardSource } from "@tabmesh/model";
 import type { MessageStream, Peer } from "@tabmesh/transport";
 import {
@@ -270,7 +271,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		if (isLast !== (request.generation !== undefined)) {
 			throw new ProtocolViolationError("How to generate is for the last stage, and for that one only.");
 		}
-		const key = hex(route.stream);
+		const key = bytesToHex(route.stream);
 		const known = this.#sessions.get(key);
 		if (known) {
 			if (known.asker !== control.remote || known.route.generation >= route.generation) {
@@ -311,7 +312,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 			const message = await firstMessage(ring);
 			if (!message) return;
 			const { stream, generation } = decodeCbor(ringOpenSchema, message, 256);
-			const session = await this.#sessionOf(hex(stream), generation, ring.remote);
+			const session = await this.#sessionOf(bytesToHex(stream), generation, ring.remote);
 			await session.attach(ring, generation);
 			await Promise.race([session.readRing(ring), session.ended]);
 		} catch (error) {
@@ -368,10 +369,4 @@ async function firstMessage(stream: MessageStream): Promise<Uint8Array | undefin
 	} finally {
 		clearTimeout(timer);
 	}
-}
-
-function hex(bytes: Uint8Array): string {
-	let text = "";
-	for (const byte of bytes) text += byte.toString(16).padStart(2, "0");
-	return text;
 }
