@@ -3,13 +3,7 @@ import type { Directory } from "@tabmesh/directory";
 import { createTokenizer, type ShardSource, type Tokenizer } from "@tabmesh/model";
 import { generate } from "@tabmesh/pipeline";
 import type { Peer } from "@tabmesh/transport";
-import {
-	EmptyPromptError,
-	InvalidParameterError,
-	ModelFileError,
-	type Sampling,
-	samplingSchema,
-} from "@tabmesh/wire";
+import { EmptyPromptError, InvalidParameterError, ModelFileError, type Sampling } from "@tabmesh/wire";
 import type { NetworkModel } from "./networkModel.ts";
 import { StopStrings } from "./stopStrings.ts";
 import type { GenerateOptions, Generation, GenerationSummary, StageView } from "./tabmesh.ts";
