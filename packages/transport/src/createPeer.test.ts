@@ -217,7 +217,7 @@ describe("a ban", () => {
 			b.peer.addEventListener("banned", ({ detail }) => resolve(detail)),
 		);
 		b.peer.report(a.peer.id, "malformed");
-		expect(b.peer.score(a.peer.id)).toBe(-25);
+		expect(b.peer.score(a.peer.id)).toBeCloseTo(-25, 1);
 		b.peer.report(a.peer.id, "equivocation");
 		expect(await banned).toEqual({ peer: a.peer.id, offence: "equivocation" });
 		expect(b.peer.score(a.peer.id)).toBeCloseTo(-100, 1);
