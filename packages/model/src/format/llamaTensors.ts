@@ -25,6 +25,13 @@ export function layerTensorNames(layer: number) {
 		query: `${prefix}.self_attn.q_proj.weight`,
 		key: `${prefix}.self_attn.k_proj.weight`,
 		value: `${prefix}.self_attn.v_proj.weight`,
+		/** qwen2 only. */
+		queryBias: `${prefix}.self_attn.q_proj.bias`,
+		keyBias: `${prefix}.self_attn.k_proj.bias`,
+		valueBias: `${prefix}.self_attn.v_proj.bias`,
+		/** qwen3 only. */
+		queryNorm: `${prefix}.self_attn.q_norm.weight`,
+		keyNorm: `${prefix}.self_attn.k_norm.weight`,
 		output: `${prefix}.self_attn.o_proj.weight`,
 		postNorm: `${prefix}.post_attention_layernorm.weight`,
 		gate: `${prefix}.mlp.gate_proj.weight`,
@@ -33,7 +40,29 @@ export function layerTensorNames(layer: number) {
 	} as const;
 }
 
-/** Every weight that a llama of this configuration has, part by part in the order of the trip of a token; the tokenizer is not among them. */
+/** What each architecture has in a layer besides the tensors of a llama. */
+const extras: Readonly<
+	Record<ModelConfig["architecture"], (config: ModelConfig, layer: number) => ExpectedTensor[]>
+> = {
+	llama: () => [],
+	qwen2: ({ heads, keyValueHeads, headSize }, layer) => {
+		const names = layerTensorNames(layer);
+		return [
+			{ name: names.queryBias, shape: [heads * headSize] },
+			{ name: names.keyBias, shape: [keyValueHeads * headSize] },
+			{ name: names.valueBias, shape: [keyValueHeads * headSize] },
+		];
+	},
+	qwen3: ({ headSize }, layer) => {
+		const names = layerTensorNames(layer);
+		return [
+			{ name: names.queryNorm, shape: [headSize] },
+			{ name: names.keyNorm, shape: [headSize] },
+		];
+	},
+};
+
+/** Every weight that a model of this configuration has, part by part in the order of the trip of a token; the tokenizer is not among them. */
 export function expectedParts(config: ModelConfig): ExpectedPart[] {
 	const { hiddenSize, feedForwardSize, vocabularySize, heads, keyValueHeads, headSize } = config;
 	const embedding = { name: embeddingName, shape: [vocabularySize, hiddenSize] };
@@ -51,6 +80,7 @@ export function expectedParts(config: ModelConfig): ExpectedPart[] {
 				{ name: names.gate, shape: [feedForwardSize, hiddenSize] },
 				{ name: names.up, shape: [feedForwardSize, hiddenSize] },
 				{ name: names.down, shape: [hiddenSize, feedForwardSize] },
+				...extras[config.architecture](config, layer),
 			],
 		};
 	});

@@ -73,13 +73,13 @@ export interface SpanGraph {
 }
 
 /**
- * Composes the graph of any contiguous span of a llama, with the embedding before it and the head behind it where the span says so.
+ * Composes the graph of any contiguous span of a model, with the embedding before it and the head behind it where the span says so.
  *
  * Operators: GroupQueryAttention with rotary embedding inside, (Skip)SimplifiedLayerNormalization, MatMul or MatMulNBits. The
  * head runs on the positions listed in `logit_rows` only, so that a prefill does not compute a vocabulary per position.
  */
 export function composeSpan(manifest: Manifest, span: Span, format: GraphFormat): SpanGraph {
-	return new LlamaSpan(manifest.config, span, format).compose();
+	return new spans[manifest.config.architecture](manifest.config, span, format).compose();
 }
 
 /** The smallest graph there is: a session of it wakes a run time up while the weights are still on their way. */
@@ -90,31 +90,31 @@ export function composeNothing(): Uint8Array<ArrayBuffer> {
 	return graph.encode();
 }
 
-/** One small method per piece, after the builder of onnxruntime-genai. */
+/** One small method per piece, after the builder of onnxruntime-genai; another architecture overrides what it does differently. */
 class LlamaSpan {
-	readonly #config: ModelConfig;
+	protected readonly config: ModelConfig;
 	readonly #span: Span;
 	readonly #format: GraphFormat;
-	readonly #graph = new OnnxGraph();
+	protected readonly graph = new OnnxGraph();
 	readonly #weights: GraphWeight[] = [];
 
 	constructor(config: ModelConfig, span: Span, format: GraphFormat) {
-		this.#config = config;
+		this.config = config;
 		this.#span = span;
 		this.#format = format;
 	}
 
 	compose(): SpanGraph {
-		const { hiddenSize } = this.#config;
+		const { hiddenSize } = this.config;
 		const start = this.#span.embed
 			? this.#embed()
-			: this.#graph.input(graphNames.hiddenIn, "float32", ["batch", "sequence", hiddenSize]);
+			: this.graph.input(graphNames.hiddenIn, "float32", ["batch", "sequence", hiddenSize]);
 		const hidden = this.#layers(start);
-		this.#graph.node("Identity", [hidden], { outputs: [graphNames.hiddenOut] });
-		this.#graph.output(graphNames.hiddenOut, "float32", ["batch", "sequence", hiddenSize]);
+		this.graph.node("Identity", [hidden], { outputs: [graphNames.hiddenOut] });
+		this.graph.output(graphNames.hiddenOut, "float32", ["batch", "sequence", hiddenSize]);
 		if (this.#span.head) this.#head(hidden);
 		return {
-			model: this.#graph.encode(),
+			model: this.graph.encode(),
 			weights: this.#weights,
 			weightBytes: this.#weights.reduce((sum, weight) => sum + weight.bytes, 0),
 		};
@@ -122,39 +122,39 @@ class LlamaSpan {
 
 	/** Token ids to residual stream. */
 	#embed(): string {
-		const { vocabularySize, hiddenSize } = this.#config;
-		const tokens = this.#graph.input(graphNames.tokens, "int32", ["batch", "sequence"]);
-		const table = this.#weight(
+		const { vocabularySize, hiddenSize } = this.config;
+		const tokens = this.graph.input(graphNames.tokens, "int32", ["batch", "sequence"]);
+		const table = this.weight(
 			"embedding",
 			"float32",
 			[vocabularySize, hiddenSize],
 			[embeddingName],
 			([source]) => bytesOf(toFloat32(source!)),
 		);
-		return this.#graph.node("Gather", [table, tokens], { attributes: { axis: 0 } })[0]!;
+		return this.graph.node("Gather", [table, tokens], { attributes: { axis: 0 } })[0]!;
 	}
 
 	/** The residual stream through every layer: each norm takes the addition before it along. */
 	#layers(start: string): string {
 		const { from, to } = this.#span;
 		if (from === to) return start;
-		const { keyValueHeads, headSize, contextLength } = this.#config;
-		this.#graph.input(graphNames.lengths, "int32", ["batch"]);
-		this.#graph.input(graphNames.total, "int32", [1]);
+		const { keyValueHeads, headSize, contextLength } = this.config;
+		this.graph.input(graphNames.lengths, "int32", ["batch"]);
+		this.graph.input(graphNames.total, "int32", [1]);
 		const half = [contextLength, headSize / 2];
-		this.#weight("cosines", "float32", half, [], () => bytesOf(cosines(this.#config)));
-		this.#weight("sines", "float32", half, [], () => bytesOf(sines(this.#config)));
+		this.weight("cosines", "float32", half, [], () => bytesOf(cosines(this.config)));
+		this.weight("sines", "float32", half, [], () => bytesOf(sines(this.config)));
 		const past = ["batch", keyValueHeads, "past", headSize];
 		if (this.#format.keyValues === "rows") {
-			this.#graph.input(graphNames.newRows, "int32", ["new"]);
-			this.#graph.constant("row_shape", [-1, headSize]);
+			this.graph.input(graphNames.newRows, "int32", ["new"]);
+			this.graph.constant("row_shape", [-1, headSize]);
 		}
 		let residual = start;
 		let branch: string | undefined;
 		for (let layer = from; layer < to; layer++) {
 			const index = layer - from;
-			this.#graph.input(graphNames.pastKey(index), "float32", past);
-			this.#graph.input(graphNames.pastValue(index), "float32", past);
+			this.graph.input(graphNames.pastKey(index), "float32", past);
+			this.graph.input(graphNames.pastValue(index), "float32", past);
 			const names = layerTensorNames(layer);
 			let normed: string;
 			[normed, residual] = this.#norm(residual, branch, names.inputNorm);
@@ -163,41 +163,41 @@ class LlamaSpan {
 			branch = this.#feedForward(normed, layer);
 			this.#keepKeyValues(index);
 		}
-		return this.#graph.node("Add", [residual, branch!])[0]!;
+		return this.graph.node("Add", [residual, branch!])[0]!;
 	}
 
 	/** The layer's new keys and values as outputs. */
 	#keepKeyValues(index: number): void {
-		const { keyValueHeads, headSize } = this.#config;
+		const { keyValueHeads, headSize } = this.config;
 		const presents = [graphNames.presentKey(index), graphNames.presentValue(index)];
 		if (this.#format.keyValues === "present") {
 			const shape = ["batch", keyValueHeads, "present", headSize];
-			for (const present of presents) this.#graph.output(present, "float32", shape);
+			for (const present of presents) this.graph.output(present, "float32", shape);
 			return;
 		}
 		for (const [i, output] of [graphNames.newKey(index), graphNames.newValue(index)].entries()) {
-			const [rows] = this.#graph.node("Reshape", [presents[i]!, "row_shape"]);
-			this.#graph.node("Gather", [rows!, graphNames.newRows], { outputs: [output], attributes: { axis: 0 } });
-			this.#graph.output(output, "float32", ["new", headSize]);
+			const [rows] = this.graph.node("Reshape", [presents[i]!, "row_shape"]);
+			this.graph.node("Gather", [rows!, graphNames.newRows], { outputs: [output], attributes: { axis: 0 } });
+			this.graph.output(output, "float32", ["new", headSize]);
 		}
 	}
 
 	/** RMS norm of `residual + branch`; returns the norm and that sum. */
 	#norm(residual: string, branch: string | undefined, weight: string): [normed: string, sum: string] {
-		const { hiddenSize, normEpsilon } = this.#config;
-		const gain = this.#weight(weight, "float32", [hiddenSize], [weight], ([source]) =>
+		const { hiddenSize, normEpsilon } = this.config;
+		const gain = this.weight(weight, "float32", [hiddenSize], [weight], ([source]) =>
 			bytesOf(toFloat32(source!)),
 		);
 		const attributes = { epsilon: { float: normEpsilon } };
 		if (branch === undefined) {
-			const [normed] = this.#graph.node("SimplifiedLayerNormalization", [residual, gain], {
+			const [normed] = this.graph.node("SimplifiedLayerNormalization", [residual, gain], {
 				attributes: { ...attributes, axis: -1, stash_type: 1 },
 			});
 			return [normed!, residual];
 		}
 		const sum = `${weight}.sum`;
 		const normed = `${weight}.out`;
-		this.#graph.node("SkipSimplifiedLayerNormalization", [residual, branch, gain], {
+		this.graph.node("SkipSimplifiedLayerNormalization", [residual, branch, gain], {
 			outputs: [normed, "", "", sum],
 			attributes,
 			domain: contrib,
@@ -207,25 +207,13 @@ class LlamaSpan {
 
 	/** Grouped-query attention over this run's positions and the stream's past, with rotary embedding inside. */
 	#attention(input: string, layer: number, index: number): string {
-		const { heads, keyValueHeads, headSize, hiddenSize, rope } = this.#config;
+		const { heads, keyValueHeads, headSize, hiddenSize } = this.config;
 		const names = layerTensorNames(layer);
-		const turned = rope.layout === "interleaved" ? headSize : undefined;
-		const rows = (heads + 2 * keyValueHeads) * headSize;
-		// One product for query, key and value: GroupQueryAttention takes them packed.
-		const packed = this.#linear(
-			input,
-			`model.layers.${layer}.self_attn.qkv_proj.weight`,
-			[names.query, names.key, names.value],
-			[hiddenSize, rows],
-			[turned, turned, undefined],
-		);
 		const output = `${names.output}.in`;
-		this.#graph.node(
+		this.graph.node(
 			"GroupQueryAttention",
 			[
-				packed,
-				"",
-				"",
+				...this.attentionInputs(input, layer),
 				graphNames.pastKey(index),
 				graphNames.pastValue(index),
 				graphNames.lengths,
@@ -245,37 +233,60 @@ class LlamaSpan {
 				domain: contrib,
 			},
 		);
-		return this.#linear(output, names.output, [names.output], [heads * headSize, hiddenSize]);
+		return this.linear(output, names.output, [names.output], [heads * headSize, hiddenSize]);
+	}
+
+	/** Query, key and value of this run's positions, before the rotary embedding: in one tensor, or in three. */
+	protected attentionInputs(
+		input: string,
+		layer: number,
+	): [packedOrQuery: string, key: string, value: string] {
+		const { heads, keyValueHeads, headSize, hiddenSize } = this.config;
+		const names = layerTensorNames(layer);
+		// One product for all three: GroupQueryAttention takes them packed.
+		const packed = this.linear(
+			input,
+			`model.layers.${layer}.self_attn.qkv_proj.weight`,
+			[names.query, names.key, names.value],
+			[hiddenSize, (heads + 2 * keyValueHeads) * headSize],
+			[this.turned, this.turned, undefined],
+		);
+		return [packed, "", ""];
+	}
+
+	/** Head size where the source has pairs of rotated rows side by side; GroupQueryAttention wants them half a head apart. */
+	protected get turned(): number | undefined {
+		return this.config.rope.layout === "interleaved" ? this.config.headSize : undefined;
 	}
 
 	/** SwiGLU: `down(silu(gate(x)) · up(x))`. */
 	#feedForward(input: string, layer: number): string {
-		const { hiddenSize, feedForwardSize } = this.#config;
+		const { hiddenSize, feedForwardSize } = this.config;
 		const names = layerTensorNames(layer);
-		const gate = this.#linear(input, names.gate, [names.gate], [hiddenSize, feedForwardSize]);
-		const up = this.#linear(input, names.up, [names.up], [hiddenSize, feedForwardSize]);
-		const [sigmoid] = this.#graph.node("Sigmoid", [gate]);
-		const [silu] = this.#graph.node("Mul", [gate, sigmoid!]);
-		const [product] = this.#graph.node("Mul", [silu!, up]);
-		return this.#linear(product!, names.down, [names.down], [feedForwardSize, hiddenSize]);
+		const gate = this.linear(input, names.gate, [names.gate], [hiddenSize, feedForwardSize]);
+		const up = this.linear(input, names.up, [names.up], [hiddenSize, feedForwardSize]);
+		const [sigmoid] = this.graph.node("Sigmoid", [gate]);
+		const [silu] = this.graph.node("Mul", [gate, sigmoid!]);
+		const [product] = this.graph.node("Mul", [silu!, up]);
+		return this.linear(product!, names.down, [names.down], [feedForwardSize, hiddenSize]);
 	}
 
 	/** Residual stream to logits, for the wanted positions only. */
 	#head(hidden: string): void {
-		const { hiddenSize, vocabularySize, tiedHead } = this.#config;
-		const rows = this.#graph.input(graphNames.logitRows, "int32", ["rows"]);
-		const shape = this.#graph.constant("flat_shape", [-1, hiddenSize]);
-		const [flat] = this.#graph.node("Reshape", [hidden, shape]);
-		const [wanted] = this.#graph.node("Gather", [flat!, rows], { attributes: { axis: 0 } });
+		const { hiddenSize, vocabularySize, tiedHead } = this.config;
+		const rows = this.graph.input(graphNames.logitRows, "int32", ["rows"]);
+		const shape = this.graph.constant("flat_shape", [-1, hiddenSize]);
+		const [flat] = this.graph.node("Reshape", [hidden, shape]);
+		const [wanted] = this.graph.node("Gather", [flat!, rows], { attributes: { axis: 0 } });
 		const [normed] = this.#norm(wanted!, undefined, finalNormName);
-		const logits = this.#linear(
+		const logits = this.linear(
 			normed,
 			headName,
 			[tiedHead ? embeddingName : headName],
 			[hiddenSize, vocabularySize],
 		);
-		this.#graph.node("Identity", [logits], { outputs: [graphNames.logits] });
-		this.#graph.output(graphNames.logits, "float32", ["rows", vocabularySize]);
+		this.graph.node("Identity", [logits], { outputs: [graphNames.logits] });
+		this.graph.output(graphNames.logits, "float32", ["rows", vocabularySize]);
 	}
 
 	/**
@@ -283,7 +294,7 @@ class LlamaSpan {
 	 *
 	 * @param turned - for each source the head size, where its rows have to be brought from interleaved to half rotary layout
 	 */
-	#linear(
+	protected linear(
 		input: string,
 		name: string,
 		sources: readonly string[],
@@ -295,10 +306,10 @@ class LlamaSpan {
 			return this.#quantisedLinear(input, name, sources, [inputs, outputs], turned);
 		}
 		// [out, in] as the source has it: nothing is transposed, and often nothing copied.
-		const weight = this.#weight(name, "float32", [outputs, inputs], sources, (weights) =>
+		const weight = this.weight(name, "float32", [outputs, inputs], sources, (weights) =>
 			bytesOf(stackRows(weights, turned)),
 		);
-		return this.#graph.node("FusedMatMul", [input, weight], {
+		return this.graph.node("FusedMatMul", [input, weight], {
 			outputs: [`${name}.out`],
 			attributes: { transA: 0, transB: 1, alpha: { float: 1 } },
 			domain: contrib,
@@ -322,17 +333,17 @@ class LlamaSpan {
 			kept = kept ? undefined : matrix;
 			return matrix;
 		};
-		const packed = this.#weight(
+		const packed = this.weight(
 			`${name}.values`,
 			"uint8",
 			[outputs, blocks, (nBitsBlock * bits) / 8],
 			sources,
 			(weights) => quantised(weights).packed,
 		);
-		const scales = this.#weight(`${name}.scales`, "float32", [outputs * blocks], sources, (weights) =>
+		const scales = this.weight(`${name}.scales`, "float32", [outputs * blocks], sources, (weights) =>
 			bytesOf(quantised(weights).scales),
 		);
-		return this.#graph.node("MatMulNBits", [input, packed, scales], {
+		return this.graph.node("MatMulNBits", [input, packed, scales], {
 			outputs: [`${name}.out`],
 			attributes: {
 				K: inputs,
@@ -345,7 +356,19 @@ class LlamaSpan {
 		})[0]!;
 	}
 
-	#weight(
+	/** A bias or gain in float32: the values of `sources`, one behind the other. */
+	protected vector(
+		name: string,
+		sources: readonly string[],
+		size: number,
+		turned: readonly (number | undefined)[] = [],
+	): string {
+		return this.weight(name, "float32", [size], sources, (vectors) =>
+			bytesOf(stackRows(vectors.map(asColumn), turned)),
+		);
+	}
+
+	protected weight(
 		name: string,
 		type: ElementType,
 		shape: readonly number[],
@@ -354,8 +377,65 @@ class LlamaSpan {
 	): string {
 		const bytes = shape.reduce((product, dimension) => product * dimension, elementBytes[type]);
 		this.#weights.push({ name, bytes, sources, make });
-		return this.#graph.weight(name, type, shape, bytes);
+		return this.graph.weight(name, type, shape, bytes);
 	}
+}
+
+/** Biases on query, key and value. */
+class Qwen2Span extends LlamaSpan {
+	protected override attentionInputs(input: string, layer: number): [string, string, string] {
+		const { heads, keyValueHeads, headSize } = this.config;
+		const names = layerTensorNames(layer);
+		const [packed] = super.attentionInputs(input, layer);
+		const bias = this.vector(
+			`model.layers.${layer}.self_attn.qkv_proj.bias`,
+			[names.queryBias, names.keyBias, names.valueBias],
+			(heads + 2 * keyValueHeads) * headSize,
+			[this.turned, this.turned, undefined],
+		);
+		return [this.graph.node("Add", [packed, bias])[0]!, "", ""];
+	}
+}
+
+/** RMS norms over each head of query and key. They come before the rotary embedding, so the packed product is taken apart. */
+class Qwen3Span extends LlamaSpan {
+	protected override attentionInputs(input: string, layer: number): [string, string, string] {
+		const { heads, keyValueHeads, headSize } = this.config;
+		const names = layerTensorNames(layer);
+		const [packed] = super.attentionInputs(input, layer);
+		const prefix = `model.layers.${layer}.self_attn`;
+		const sizes = [heads, keyValueHeads, keyValueHeads].map((count) => count * headSize);
+		const [query, key, value] = this.graph.node(
+			"Split",
+			[packed, this.graph.constant(`${prefix}.sizes`, sizes)],
+			{ outputs: ["q", "k", "v"].map((part) => `${prefix}.${part}`), attributes: { axis: -1 } },
+		);
+		return [
+			this.#headNorm(query!, names.queryNorm, heads),
+			this.#headNorm(key!, names.keyNorm, keyValueHeads),
+			value!,
+		];
+	}
+
+	#headNorm(input: string, name: string, heads: number): string {
+		const { headSize, normEpsilon } = this.config;
+		const gain = this.vector(name, [name], headSize, [this.turned]);
+		// 0 keeps the dimension that is there.
+		const apart = this.graph.constant(`${name}.heads`, [0, 0, heads, headSize]);
+		const together = this.graph.constant(`${name}.rows`, [0, 0, heads * headSize]);
+		const [split] = this.graph.node("Reshape", [input, apart]);
+		const [normed] = this.graph.node("SimplifiedLayerNormalization", [split!, gain], {
+			attributes: { epsilon: { float: normEpsilon }, axis: -1, stash_type: 1 },
+		});
+		return this.graph.node("Reshape", [normed!, together])[0]!;
+	}
+}
+
+const spans = { llama: LlamaSpan, qwen2: Qwen2Span, qwen3: Qwen3Span } as const;
+
+/** A vector as a matrix of one column. */
+function asColumn(vector: SourceWeight): SourceWeight {
+	return { ...vector, shape: [vector.shape[0]!, 1] };
 }
 
 function bytesOf(array: Float32Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

@@ -1,38 +1,12 @@
 import { type ModelConfig, ModelFileError } from "@tabmesh/wire";
-import { type ExpectedTensor, expectedParts, layerTensorNames } from "../format/llamaTensors.ts";
+import { type ExpectedTensor, expectedParts } from "../format/llamaTensors.ts";
 import type { SourceTensor } from "../format/modelSource.ts";
-
-/** What the architecture of a model has per layer besides the tensors of a llama, under their Hugging Face names. */
-const extras: Readonly<
-	Record<ModelConfig["architecture"], (config: ModelConfig, layer: number) => ExpectedTensor[]>
-> = {
-	llama: () => [],
-	qwen2: ({ heads, keyValueHeads, headSize }, layer) => {
-		const names = layerTensorNames(layer);
-		return [
-			{ name: biasOf(names.query), shape: [heads * headSize] },
-			{ name: biasOf(names.key), shape: [keyValueHeads * headSize] },
-			{ name: biasOf(names.value), shape: [keyValueHeads * headSize] },
-		];
-	},
-	qwen3: ({ headSize }, layer) => [
-		{ name: `model.layers.${layer}.self_attn.q_norm.weight`, shape: [headSize] },
-		{ name: `model.layers.${layer}.self_attn.k_norm.weight`, shape: [headSize] },
-	],
-};
-
-function biasOf(weight: string): string {
-	return weight.replace(/weight$/, "bias");
-}
 
 /** Every weight of a model of this configuration once, in the order of the trip of a token. */
 export function architectureTensors(config: ModelConfig): ExpectedTensor[] {
 	const tensors = new Map<string, ExpectedTensor>();
-	for (const part of expectedParts(config)) {
-		for (const tensor of part.tensors) tensors.set(tensor.name, tensor);
-		const layer = /^layer\.(\d+)$/.exec(part.name)?.[1];
-		if (layer === undefined) continue;
-		for (const tensor of extras[config.architecture](config, Number(layer))) tensors.set(tensor.name, tensor);
+	for (const { tensors: ofPart } of expectedParts(config)) {
+		for (const tensor of ofPart) tensors.set(tensor.name, tensor);
 	}
 	return [...tensors.values()];
 }

@@ -131,7 +131,7 @@ describe("openManifest", () => {
 		],
 		["an ending token outside the vocabulary", (m) => void m.tokenizer.eos.push(512)],
 		[
-			"an architecture that cannot be run",
+			"an architecture whose tensors it does not have",
 			(m) => {
 				m.config.architecture = "qwen3";
 			},

@@ -46,9 +46,6 @@ export async function openManifest(bytes: Uint8Array, expectedId: string): Promi
 export function checkManifest(manifest: Manifest): void {
 	const { config } = manifest;
 	const broken = (why: string) => new ModelFileError(`The model's manifest contradicts itself: ${why}.`);
-	if (config.architecture !== "llama") {
-		throw new ModelFileError(`This version of Tabmesh cannot run ${config.architecture} models yet.`);
-	}
 	if (config.heads % config.keyValueHeads !== 0) throw broken("key-value heads do not divide the heads");
 	if (config.headSize % headSizeStep !== 0) {
 		throw new ModelFileError(

@@ -1,0 +1,6 @@
+/** For tests that compare with llama.cpp: a part of its own, because it loads native libraries. */
+export { loadGgml } from "../gguf/testing/ggml.ts";
+export { loadLlamaCpp } from "../gguf/testing/llamaCpp.ts";
+export { type TinyGgufOptions, tinyGgufFile } from "../gguf/testing/tinyGguf.ts";
+export { tinyByteLevel } from "../gguf/testing/tinyVocabulary.ts";
+export { openTinyHubModel } from "../huggingface/testing/openTinyHubModel.ts";

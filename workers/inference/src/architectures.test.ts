@@ -1,0 +1,114 @@
+import { type Engine, type ModelSource, publishModel, sourceOfModel } from "@tabmesh/model";
+import { openTinyModel } from "@tabmesh/model/testing";
+import {
+	loadLlamaCpp,
+	openTinyHubModel,
+	type TinyGgufOptions,
+	tinyByteLevel,
+	tinyGgufFile,
+} from "@tabmesh/model/testing/llamaCpp";
+import { describe, expect, test } from "vitest";
+import { createEngine } from "./createEngine.ts";
+
+/** Llama 3.1's factors for heads of 32 and a theta of 10,000. */
+const llama3Factors = Array.from({ length: 16 }, (_, i) => {
+	const wave = 2 * Math.PI * 10_000 ** (i / 16);
+	const smooth = Math.min(1, Math.max(0, (8192 / wave - 1) / 3));
+	return 1 / ((1 - smooth) / 8 + smooth);
+});
+
+const architectures: readonly (readonly [string, TinyGgufOptions])[] = [
+	["llama", {}],
+	["llama with a tied head", { tiedHead: true }],
+	["llama with Llama 3's rope factors", { ropeFactors: llama3Factors }],
+	["qwen2", { architecture: "qwen2", vocabulary: tinyByteLevel("qwen2"), tiedHead: true }],
+	["qwen3", { architecture: "qwen3", vocabulary: tinyByteLevel("qwen2") }],
+];
+const prompt = [1, 300, 301, 17, 302, 263, 280, 299, 310, 261];
+const answer = 24;
+
+describe.each(architectures)("%s", (_, options) => {
+	test("continues a text as llama.cpp does, in one span and in several", async () => {
+		const source = await openTinyModel(options);
+		const whole = await continueText(source, [0, 2]);
+		await using llamaCpp = await loadLlamaCpp(tinyGgufFile(options));
+		const theirs = await llamaCpp.logits(whole.tokens);
+		for (const [i, logits] of theirs.entries()) {
+			// llama.cpp keeps keys and values in half precision.
+			expect(farthest(whole.logits[i]!, logits)).toBeLessThan(0.01);
+			if (i >= prompt.length - 1 && i + 1 < whole.tokens.length)
+				expect([i, likeliest(logits)]).toEqual([i, whole.tokens[i + 1]]);
+		}
+		for (const bounds of [
+			[0, 1, 2],
+			[0, 0, 1, 2, 2],
+		]) {
+			expect((await continueText(source, bounds)).tokens).toEqual(whole.tokens);
+		}
+	});
+
+	test("says the same out of a folder of safetensors", async () => {
+		const gguf = await openTinyModel(options);
+		const folder = await openTinyHubModel(options);
+		expect((await continueText(folder, [0, 2])).tokens).toEqual((await continueText(gguf, [0, 2])).tokens);
+	});
+
+	test("is nearly the same in 8 bits", async () => {
+		const source = await openTinyModel(options);
+		const exact = await continueText(source, [0, 2]);
+		const eight = await continueText(source, [0, 2], "q8");
+		expect(farthest(eight.logits[5]!, exact.logits[5]!)).toBeLessThan(0.05);
+	});
+});
+
+/** Greedy text behind the prompt, and the logits after each of its tokens. */
+async function continueText(
+	source: ModelSource,
+	bounds: readonly number[],
+	weights: "f32" | "q8" = "f32",
+): Promise<{ tokens: number[]; logits: Float32Array[] }> {
+	const model = await publishModel(source);
+	const engine = await createEngine({ memoryBytes: 64 * 1024 * 1024, weights });
+	try {
+		const spans = await Promise.all(
+			bounds.slice(1).map((to, i) => {
+				const span = { from: bounds[i]!, to, embed: i === 0, head: i === bounds.length - 2 };
+				return engine.load({ model, span }, sourceOfModel(source));
+			}),
+		);
+		for (const [i, span] of spans.entries()) await engine.reserve(span, `stage ${i}`, 64);
+		const tokens = [...prompt];
+		const logits: Float32Array[] = [];
+		for (let position = 0; position < prompt.length + answer; ) {
+			const next = tokens.slice(position);
+			let input: Parameters<Engine["forward"]>[1][number]["input"] = Int32Array.from(next);
+			for (const [i, span] of spans.entries()) {
+				const [result] = await engine.forward(span, [{ stream: `stage ${i}`, position, input }], {
+					logits: "all",
+				});
+				if (result!.hidden) input = result!.hidden;
+				else logits.push(...rowsOf(result!.logits!, next.length));
+			}
+			position += next.length;
+			tokens.push(likeliest(logits.at(-1)!));
+		}
+		return { tokens: tokens.slice(0, -1), logits };
+	} finally {
+		await engine.close();
+	}
+}
+
+function rowsOf(values: Float32Array, rows: number): Float32Array[] {
+	const size = values.length / rows;
+	return Array.from({ length: rows }, (_, row) => values.subarray(row * size, (row + 1) * size));
+}
+
+function likeliest(logits: Float32Array): number {
+	return logits.reduce((best, value, i) => (value > logits[best]! ? i : best), 0);
+}
+
+/** Largest difference, as a share of the largest logit. */
+function farthest(ours: Float32Array, theirs: Float32Array): number {
+	const difference = theirs.reduce((most, value, i) => Math.max(most, Math.abs(value - ours[i]!)), 0);
+	return difference / theirs.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+}
