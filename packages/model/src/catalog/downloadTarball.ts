@@ -29,6 +29,8 @@ const firstPause = 500;
  */
 export async function downloadTarball(url: string, path: string, options: DownloadOptions): Promise<void> {
 	const part = `${path}.part`;
+	// One that arrived whole before its companions did: only its hash is checked again.
+	await rename(path, part).catch(() => {});
 	for (let attempt = 1; ; attempt++) {
 		try {
 			await continueDownload(url, part, options);
@@ -60,7 +62,10 @@ export async function downloadTarball(url: string, path: string, options: Downlo
 async function continueDownload(url: string, part: string, options: DownloadOptions): Promise<void> {
 	const { registry, signal, bytes, onProgress } = options;
 	let have = (await stat(part).catch(() => undefined))?.size ?? 0;
-	if (have === bytes) return;
+	if (have === bytes) {
+		onProgress?.(have);
+		return;
+	}
 	if (have > bytes) have = 0;
 	const response = await npmFetch(url, {
 		registry,

@@ -39,13 +39,17 @@ beforeEach(async () => {
 			{ package: "@scope/tiny@1.0.0", integrity, bytes: packed.byteLength, file: "package/dist/all.data" },
 		],
 		files: [
-			{ name: "model.bin", archive: 0, offset: 0, bytes: model.byteLength, sha256: sha256(model) },
+			{
+				name: "model.bin",
+				bytes: model.byteLength,
+				sha256: sha256(model),
+				parts: [{ archive: 0, offset: 0, bytes: model.byteLength }],
+			},
 			{
 				name: "tokenizer.bin",
-				archive: 0,
-				offset: model.byteLength,
 				bytes: tokenizer.byteLength,
 				sha256: sha256(tokenizer),
+				parts: [{ archive: 0, offset: model.byteLength, bytes: tokenizer.byteLength }],
 			},
 		],
 	};
@@ -61,6 +65,21 @@ afterEach(async () => {
 	await rm(folder, { recursive: true, force: true });
 });
 
+/** Puts one more package into the registry and the entry. */
+async function addPackage(name: string, content: Uint8Array): Promise<void> {
+	await writeFile(join(folder, "package/model.part"), content);
+	await tar.create({ file: join(folder, "more.tgz"), gzip: true, cwd: folder }, ["package"]);
+	const more = await readFile(join(folder, "more.tgz"));
+	const integrity = `sha512-${createHash("sha512").update(more).digest("base64")}`;
+	files.set("more.tgz", more);
+	files.set(
+		`${name}/1.0.0`,
+		new TextEncoder().encode(JSON.stringify({ dist: { tarball: `${registry.url}more.tgz`, integrity } })),
+	);
+	const archive = { package: `${name}@1.0.0`, integrity, bytes: more.byteLength, file: "package/model.part" };
+	entry = { ...entry, archives: [...entry.archives, archive] };
+}
+
 const fetchTiny = (more: object = {}) =>
 	fetchCatalogModel("tiny", { cacheDir, registry: registry.url, entry, ...more });
 
@@ -75,6 +94,51 @@ describe("fetchCatalogModel", () => {
 		expect(Buffer.compare(await readFile(join(path, "tokenizer.bin")), tokenizer)).toBe(0);
 		expect(await readdir(cacheDir)).toEqual(["tiny"]);
 		expect(seen.at(-1)).toBe(packed.byteLength);
+	});
+
+	test("a file that several packages hold a part of each is put together", async () => {
+		const cut = 12_345;
+		await addPackage("@scope/rest", model.subarray(cut));
+		const [first, second] = entry.files;
+		entry = {
+			...entry,
+			files: [
+				{
+					...first!,
+					parts: [
+						{ archive: 0, offset: 0, bytes: cut },
+						{ archive: 1, offset: 0, bytes: model.byteLength - cut },
+					],
+				},
+				second!,
+			],
+		};
+		const seen: { loadedBytes: number; totalBytes: number }[] = [];
+		const path = await fetchTiny({
+			onProgress: (now: { loadedBytes: number; totalBytes: number }) => seen.push(now),
+		});
+		expect(Buffer.compare(await readFile(join(path, "model.bin")), model)).toBe(0);
+		expect(Buffer.compare(await readFile(join(path, "tokenizer.bin")), tokenizer)).toBe(0);
+		expect(await readdir(cacheDir)).toEqual(["tiny"]);
+		const loaded = seen.map(({ loadedBytes }) => loadedBytes);
+		expect(loaded).toEqual(loaded.toSorted((a, b) => a - b));
+		expect(seen.at(-1)!.loadedBytes).toBe(seen.at(-1)!.totalBytes);
+	});
+
+	test("when the second of two packages breaks off, the first is not fetched again", async () => {
+		await addPackage("@scope/rest", model);
+		const cancel = new AbortController();
+		const onProgress = ({ loadedBytes }: { loadedBytes: number }) => {
+			if (loadedBytes > packed.byteLength) cancel.abort();
+		};
+		await expect(fetchTiny({ signal: cancel.signal, onProgress })).rejects.toThrow("aborted");
+		const asked: string[] = [];
+		registry.mischief = (request) => {
+			asked.push(request.url!);
+			return false;
+		};
+		await fetchTiny();
+		expect(asked).not.toContain("/tiny.tgz");
 	});
 
 	test("what is in the cache is not fetched again", async () => {
@@ -157,8 +221,9 @@ describe("fetchCatalogModel", () => {
 		for (const { archives, files, license } of Object.values(catalog)) {
 			expect(license).not.toBe("");
 			for (const { integrity } of archives) expect(integrity).toMatch(/^sha512-[A-Za-z0-9+/]{86}==$/);
-			for (const { archive, sha256 } of files) {
-				expect(archives[archive]).toBeDefined();
+			for (const { parts, bytes, sha256 } of files) {
+				for (const { archive } of parts) expect(archives[archive]).toBeDefined();
+				expect(parts.reduce((sum, part) => sum + part.bytes, 0)).toBe(bytes);
 				expect(sha256).toMatch(/^[0-9a-f]{64}$/);
 			}
 		}

