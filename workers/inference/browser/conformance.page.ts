@@ -1,7 +1,7 @@
 import { createEngine } from "@tabmesh/inference";
 import { type Backend, publishModel, sourceOfModel, type WeightFormat } from "@tabmesh/model";
-import { openSeededModel } from "@tabmesh/model/testing";
-import { type Bench, conformanceCases } from "../src/conformance.ts";
+import type { ModelConfig } from "@tabmesh/wire";
+import { type Bench, conformanceCases, lastLogits, openTinyOf } from "../src/conformance.ts";
 
 let bench: Bench | undefined;
 
@@ -9,11 +9,21 @@ let bench: Bench | undefined;
 const harness = {
 	titles: conformanceCases.map(({ title }) => title),
 
-	async open(backend: Backend, threads: number, weights: WeightFormat): Promise<Bench["engine"]["info"]> {
-		const source = await openSeededModel();
-		const engine = await createEngine({ backend, threads, weights, memoryBytes: 8 * 1024 * 1024 });
+	async open(
+		backend: Backend,
+		threads: number,
+		weights: WeightFormat,
+		architecture: ModelConfig["architecture"] = "llama",
+	): Promise<Bench["engine"]["info"]> {
+		const source = await openTinyOf(architecture);
+		const engine = await createEngine({ backend, threads, weights, memoryBytes: 16 * 1024 * 1024 });
 		bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
 		return engine.info;
+	},
+
+	/** The model's logits after the last of these tokens. */
+	async logits(tokens: readonly number[]): Promise<number[]> {
+		return [...(await lastLogits(bench!, tokens))];
 	},
 
 	/** Names of what happens when the device is lost while a span is loaded, in order. */

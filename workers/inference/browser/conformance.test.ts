@@ -1,26 +1,37 @@
+import { publishModel, sourceOfModel } from "@tabmesh/model";
 import type { Browser, Page } from "playwright-core";
 import type { ViteDevServer } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { conformanceCases } from "../src/conformance.ts";
+import { conformanceCases, lastLogits, openTinyOf } from "../src/conformance.ts";
+import { createEngine } from "../src/createEngine.ts";
 import type { ConformanceHarness } from "./conformance.page.ts";
 import { openBrowser } from "./openBrowser.ts";
 import { servePages } from "./servePages.ts";
 
 declare const harness: ConformanceHarness;
 
-const setups = [
-	{ backend: "wasm", threads: 1, weights: "f32" },
-	{ backend: "wasm", threads: 2, weights: "f32" },
-	{ backend: "webgpu", threads: 1, weights: "f32" },
+const setups: readonly {
+	readonly backend: "wasm" | "webgpu";
+	readonly threads: number;
+	readonly weights: "f32" | "q8" | "q4";
+	readonly architecture: "llama" | "qwen2" | "qwen3";
+}[] = [
+	{ backend: "wasm", threads: 1, weights: "f32", architecture: "llama" },
+	{ backend: "wasm", threads: 1, weights: "f32", architecture: "qwen2" },
+	{ backend: "wasm", threads: 1, weights: "f32", architecture: "qwen3" },
+	{ backend: "wasm", threads: 2, weights: "f32", architecture: "llama" },
+	{ backend: "webgpu", threads: 1, weights: "f32", architecture: "llama" },
 	// SwiftShader takes half a minute for each further format.
 	...(process.env.TABMESH_LARGE === "1"
 		? ([
-				{ backend: "wasm", threads: 1, weights: "q8" },
-				{ backend: "webgpu", threads: 1, weights: "q8" },
-				{ backend: "webgpu", threads: 1, weights: "q4" },
+				{ backend: "wasm", threads: 1, weights: "q8", architecture: "llama" },
+				{ backend: "webgpu", threads: 1, weights: "q8", architecture: "llama" },
+				{ backend: "webgpu", threads: 1, weights: "q4", architecture: "llama" },
+				{ backend: "webgpu", threads: 1, weights: "f32", architecture: "qwen2" },
+				{ backend: "webgpu", threads: 1, weights: "f32", architecture: "qwen3" },
 			] as const)
 		: []),
-] as const;
+];
 
 describe("in a browser, too, the engine keeps the promises of every engine", () => {
 	let served: { server: ViteDevServer; url: string };
@@ -34,15 +45,16 @@ describe("in a browser, too, the engine keeps the promises of every engine", () 
 	});
 
 	describe.each(setups)(
-		"on $backend with $threads thread(s), weights in $weights",
-		({ backend, threads, weights }) => {
+		"on $backend with $threads thread(s), weights in $weights, of a $architecture",
+		({ backend, threads, weights, architecture }) => {
 			let page: Page;
 			beforeAll(async () => {
 				page = await openPage(browser, served.url);
-				const info = await page.evaluate(([b, t, w]) => harness.open(b, t, w), [
+				const info = await page.evaluate(([b, t, w, a]) => harness.open(b, t, w, a), [
 					backend,
 					threads,
 					weights,
+					architecture,
 				] as const);
 				expect(info).toMatchObject({ backend, threads });
 			}, 120_000);
@@ -55,6 +67,19 @@ describe("in a browser, too, the engine keeps the promises of every engine", () 
 				},
 				300_000,
 			);
+
+			test.runIf(weights === "f32")("it says what the engine in Node says", async () => {
+				const tokens = [17, 300, 5, 401, 333, 260, 99];
+				const source = await openTinyOf(architecture);
+				const engine = await createEngine({ memoryBytes: 16 * 1024 * 1024 });
+				const bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
+				const expected = await lastLogits(bench, tokens);
+				await engine.close();
+				const got = await page.evaluate((some) => harness.logits(some), tokens);
+				expect(got).toHaveLength(expected.length);
+				// Logits of the test models are between -20 and 20.
+				for (const [i, logit] of expected.entries()) expect(got[i]).toBeCloseTo(logit, 2);
+			});
 		},
 	);
 

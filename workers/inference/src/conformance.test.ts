@@ -1,7 +1,6 @@
 import { publishModel, sourceOfModel } from "@tabmesh/model";
-import { openSeededModel } from "@tabmesh/model/testing";
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { type Bench, conformanceCases } from "./conformance.ts";
+import { type Bench, conformanceCases, openTinyOf } from "./conformance.ts";
 import { createEngine } from "./createEngine.ts";
 
 describe.each(["f32", "q8", "q4"] as const)(
@@ -9,7 +8,7 @@ describe.each(["f32", "q8", "q4"] as const)(
 	(weights) => {
 		let bench: Bench;
 		beforeAll(async () => {
-			const source = await openSeededModel();
+			const source = await openTinyOf("llama");
 			const engine = await createEngine({ memoryBytes: 8 * 1024 * 1024, weights });
 			bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
 		});
@@ -18,3 +17,15 @@ describe.each(["f32", "q8", "q4"] as const)(
 		test.each(conformanceCases)("$title", ({ run }) => run(bench));
 	},
 );
+
+describe.each(["qwen2", "qwen3"] as const)("the engine in Node keeps them for a %s, too", (architecture) => {
+	let bench: Bench;
+	beforeAll(async () => {
+		const source = await openTinyOf(architecture);
+		const engine = await createEngine({ memoryBytes: 16 * 1024 * 1024 });
+		bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
+	});
+	afterAll(() => bench.engine.close());
+
+	test.each(conformanceCases)("$title", ({ run }) => run(bench));
+});

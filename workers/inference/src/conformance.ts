@@ -5,9 +5,11 @@ import type {
 	ForwardRow,
 	LogitsWanted,
 	ModelRef,
+	ModelSource,
 	ShardSource,
 } from "@tabmesh/model";
-import type { HiddenState, TabmeshError } from "@tabmesh/wire";
+import { openSeededModel, openTinyModel } from "@tabmesh/model/testing";
+import type { HiddenState, ModelConfig, TabmeshError } from "@tabmesh/wire";
 
 /** What the promises of an engine are tried on. */
 export interface Bench {
@@ -367,6 +369,19 @@ export const conformanceCases: readonly ConformanceCase[] = [
 		},
 	},
 ];
+
+/** A small model of each architecture to try an engine on. */
+export function openTinyOf(architecture: ModelConfig["architecture"]): Promise<ModelSource> {
+	return architecture === "llama" ? openSeededModel() : openTinyModel({ architecture });
+}
+
+/** Logits after the last of some tokens. */
+export async function lastLogits(bench: Bench, tokens: readonly number[]): Promise<Float32Array> {
+	const whole = await loadWhole(bench);
+	const logits = await chunked(bench, whole, Int32Array.from(tokens), [tokens.length - 1, 1]);
+	await bench.engine.unload(whole);
+	return logits;
+}
 
 function spec({ model }: Bench, from = 0, to = model.manifest.config.layers, embed = true, head = true) {
 	return { model, span: { from, to, embed, head } };

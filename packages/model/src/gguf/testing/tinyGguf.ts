@@ -7,6 +7,8 @@ import { type WrittenTensor, type WrittenValue, writeGguf } from "./writeGguf.ts
 export interface TinyGgufOptions {
 	/** @default "llama" */
 	readonly architecture?: "llama" | "qwen2" | "qwen3";
+	/** What is other than in {@link tinyShape}. */
+	readonly shape?: Partial<TinyShape>;
 	/** How matrices are stored; norms and biases are F32. @default "F32" */
 	readonly type?: WeightType;
 	/** Quantises where `type` is not F32. */
@@ -23,6 +25,18 @@ export interface TinyGgufOptions {
 	readonly seed?: number;
 }
 
+export interface TinyShape {
+	readonly layers: number;
+	readonly hiddenSize: number;
+	readonly feedForwardSize: number;
+	readonly heads: number;
+	readonly keyValueHeads: number;
+	/** Of its own in a qwen3, else hidden size / heads. */
+	readonly headSize: number;
+	readonly contextLength: number;
+	readonly theta: number;
+}
+
 export const tinyShape = {
 	layers: 2,
 	hiddenSize: 256,
@@ -33,9 +47,10 @@ export const tinyShape = {
 	theta: 10_000,
 } as const;
 
-/** qwen3 has heads of a size of their own. */
-export function tinyHeadSize(architecture: "llama" | "qwen2" | "qwen3"): number {
-	return architecture === "qwen3" ? 64 : tinyShape.hiddenSize / tinyShape.heads;
+function shapeOf({ architecture, shape }: TinyGgufOptions): TinyShape {
+	const given = { ...tinyShape, ...shape };
+	const headSize = architecture === "qwen3" ? 64 : given.hiddenSize / given.heads;
+	return { headSize, ...given };
 }
 
 /** For tests: metadata and tensors of a small real model with weights from a seed. */
@@ -45,8 +60,8 @@ export function tinyGguf(options: TinyGgufOptions = {}): {
 } {
 	const { architecture = "llama", type = "F32", ggml, tiedHead = false, seed = 1 } = options;
 	const vocabulary = options.vocabulary ?? tinySentencePiece();
-	const { layers, hiddenSize, feedForwardSize, heads, keyValueHeads, contextLength, theta } = tinyShape;
-	const headSize = tinyHeadSize(architecture);
+	const { layers, hiddenSize, feedForwardSize, heads, keyValueHeads, headSize, contextLength, theta } =
+		shapeOf(options);
 	const random = xorshift(seed);
 	const tensors: WrittenTensor[] = [];
 	const vector = (name: string, size: number, middle: number) => {
