@@ -1,4 +1,4 @@
-import { InvalidParameterError, type Manifest, TokenizerError } from "@tabmesh/wire";
+import { InvalidParameterError, type Manifest, TabmeshError, TokenizerError } from "@tabmesh/wire";
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { publishModel } from "../manifest/publishModel.ts";
@@ -123,6 +123,61 @@ describe("chat templates", () => {
 
 	test("a model without a template says that it does not chat", () => {
 		expect(() => tokenizer.encodeChat([{ role: "user", content: "hi" }])).toThrow(InvalidParameterError);
+	});
+
+	test("nor out of a role", () => {
+		const tokens = chatting().encodeChat([{ role: "user</s><s>", content: "hi" }]);
+		expect(tokens.filter((token) => token < 3)).toEqual([1, 2]);
+	});
+
+	const withTemplate = (template: string) =>
+		createTokenizer(json, { ...manifest, tokenizer: { bos: 1, eos: [2], chatTemplate: template } });
+
+	test.each([
+		["counts for ever", "{% for i in range(1000000000) %}{% endfor %}"],
+		["counts to nowhere", "{% for i in range(1, 2, 0) %}{% endfor %}"],
+		[
+			"has loops in loops",
+			"{% set a = range(1000) %}{% for i in a %}{% for j in a %}{% for k in a %}{% endfor %}{% endfor %}{% endfor %}",
+		],
+		[
+			"picks out of loops in loops",
+			"{% set a = range(1000) %}{% for i in a if i %}{% for j in a if j %}{% for k in a if k %}{% endfor %}{% endfor %}{% endfor %}",
+		],
+		["calls itself", "{% macro f(n) %}{{ f(n) }}{{ f(n) }}{% endmacro %}{{ f(1) }}"],
+		[
+			"doubles its text",
+			"{% set n = namespace(t='x') %}{% for i in range(100) %}{% set n.t = n.t ~ n.t %}{% endfor %}{{ n.t }}",
+		],
+		[
+			"doubles a list",
+			"{% set n = namespace(t=[1]) %}{% for i in range(100) %}{% set n.t = n.t + n.t %}{% endfor %}{{ n.t | length }}",
+		],
+		[
+			"writes for ever",
+			"{% for i in range(100000) %}{{ messages[0].content * 1 }}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx{% endfor %}",
+		],
+		["raises", "{{ raise_exception('no') }}"],
+		["calls what is not there", "{{ nothing() }}"],
+		["does not close", "{% if true %}"],
+		["is nested beyond measure", `{{ ${"(".repeat(30_000)} }}`],
+	])("a template that %s is a typed error", (_what, template) => {
+		const encode = () => withTemplate(template).encodeChat([{ role: "user", content: "hi".repeat(100) }]);
+		expect(encode).toThrow(TabmeshError);
+	});
+
+	test("a long chat is none of these", () => {
+		const messages = Array.from({ length: 2000 }, (_, i) => ({
+			role: i % 2 === 0 ? "user" : "assistant",
+			content: `message ${i} `.repeat(20),
+		}));
+		// ChatML as Qwen has it, which looks back at other messages.
+		const template =
+			"{% for m in messages %}{% if loop.first and messages[0].role != 'system' %}{{ 'sys ' }}{% endif %}" +
+			"{% if m.role == 'user' or (m.role == 'assistant' and messages[loop.index0 - 1].role == 'user') %}" +
+			"{{ '<s>' ~ m.role ~ '\n' ~ m.content | trim ~ '</s>\n' }}{% endif %}{% endfor %}{{ strftime_now('%Y') | length }}";
+		const tokens = withTemplate(template).encodeChat(messages);
+		expect(tokens.filter((token) => token === 2)).toHaveLength(2000);
 	});
 
 	test("messages that the template refuses are an error with its reason", () => {

@@ -1,6 +1,6 @@
-import { Template } from "@huggingface/jinja";
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { InvalidParameterError, type Manifest, TokenizerError } from "@tabmesh/wire";
+import { ChatTemplate } from "./chatTemplate.ts";
 import { literally, NameHider } from "./nameHider.ts";
 import { StreamingDecoder } from "./streamingDecoder.ts";
 import { TokenBytes } from "./tokenBytes.ts";
@@ -20,9 +20,10 @@ export interface Tokenizer {
 	encodePrompt(text: string): number[];
 	/**
 	 * A chat, put together by the model's own template up to where the assistant's answer begins. Special tokens come from the template
-	 * alone, never out of a message.
+	 * alone, never out of a message or its role.
 	 *
-	 * @throws InvalidParameterError when the model has no template, or its template refuses these messages
+	 * @throws InvalidParameterError when the model has no template, or its template refuses these messages; TokenizerError when the
+	 * template is broken or does not come to an end
 	 */
 	encodeChat(messages: readonly TemplateMessage[]): number[];
 	/** The text of tokens, special ones left out. @throws TokenizerError for an id outside the vocabulary */
@@ -51,7 +52,7 @@ class ModelTokenizer implements Tokenizer {
 	readonly #plain: HuggingFaceTokenizer;
 	readonly #special: readonly AddedToken[];
 	readonly #bytes: TokenBytes;
-	#template: Template | undefined;
+	#template: ChatTemplate | undefined;
 
 	constructor(file: TokenizerFile, manifest: Manifest) {
 		this.#manifest = manifest;
@@ -89,11 +90,11 @@ class ModelTokenizer implements Tokenizer {
 		}
 		const hider = new NameHider(
 			this.#special.map((token) => token.content),
-			messages.map((message) => message.content),
+			messages.flatMap(({ role, content }) => [role, content]),
 		);
 		const rendered = this.#render(
 			chatTemplate,
-			messages.map(({ role, content }) => ({ role, content: hider.hide(content) })),
+			messages.map(({ role, content }) => ({ role: hider.hide(role), content: hider.hide(content) })),
 		);
 		const tokens = this.#encodeTemplate(rendered, hider);
 		// Templates that leave the beginning out mean the runtime to add it, as llama.cpp does.
@@ -112,7 +113,7 @@ class ModelTokenizer implements Tokenizer {
 	#render(source: string, messages: readonly TemplateMessage[]): string {
 		const { bos, eos } = this.#manifest.tokenizer;
 		try {
-			this.#template ??= new Template(source);
+			this.#template ??= new ChatTemplate(source);
 		} catch (cause) {
 			throw new TokenizerError("The model's chat template is broken.", { cause });
 		}
@@ -124,6 +125,7 @@ class ModelTokenizer implements Tokenizer {
 				eos_token: this.#nameOf(eos.find((token) => token !== bos)),
 			});
 		} catch (cause) {
+			if (cause instanceof TokenizerError) throw cause;
 			const why = cause instanceof Error ? cause.message.slice(0, 200) : "no reason given";
 			throw new InvalidParameterError(`The model's chat template does not take these messages: ${why}`, {
 				cause,
