@@ -26,6 +26,8 @@ export type { SourceWeight } from "./graph/weights.ts";
 export { modelId } from "./manifest/modelId.ts";
 export { openManifest } from "./manifest/openManifest.ts";
 export { type PublishedModel, type PublishOptions, publishModel } from "./manifest/publishModel.ts";
+export { openModelFiles } from "./open/openModelFiles.ts";
+export { type OpenedUrl, type OpenModelUrlOptions, openModelUrl } from "./open/openModelUrl.ts";
 export * from "./shardSource.ts";
 export { readShard, type ShardLayout, shardLayout, writeShard } from "./shards/shard.ts";
 export { type CachedSourceOptions, cachedSource } from "./sources/cachedSource.ts";

@@ -17,6 +17,9 @@ export async function startHubServer(files: ReadonlyMap<string, Uint8Array>): Pr
 	const prefix = "/owner/model/resolve/main/";
 	const requests: string[] = [];
 	const server = createServer((request, response) => {
+		// Pages of every origin may read a hub, and see what ranges need.
+		response.setHeader("access-control-allow-origin", "*");
+		response.setHeader("access-control-expose-headers", "Content-Range, ETag");
 		requests.push(`${request.method} ${request.url} ${request.headers.range ?? ""}`);
 		if (hub.intercept?.(request, response)) return;
 		const url = new URL(request.url!, hub.url);
