@@ -27,6 +27,8 @@ export interface LenderNetwork {
 
 /** Announcements of peers that join at the same moment cross; deciding after they met saves moving layers twice. */
 const settleMs = 250;
+/** A lender that serves moves only when its new place stands for so long: whoever seems gone may be back the next moment. */
+const confirmMs = 3_000;
 /** Figures that only inform (streams, speed, free memory) are spread this often at most; what routes need goes at once. */
 const figuresEveryMs = 3_000;
 /** Memory comes free when the streams on the old span end; this catches what comes free without an event. */
@@ -53,6 +55,8 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	#held: Span | undefined;
 	#loadingSpan: Span | undefined;
 	#loading: AbortController | undefined;
+	/** Where the deal would have us go while we serve elsewhere, and since when. */
+	#doubt: { readonly target: Span; readonly since: number } | undefined;
 	#heldBytes = 0;
 	#usedBytes = 0;
 	#settle: ReturnType<typeof setTimeout> | undefined;
@@ -171,12 +175,12 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		void this.#announce().then(() => this.#reconsiderSoon());
 	};
 
-	#reconsiderSoon(): void {
+	#reconsiderSoon(ms = settleMs): void {
 		if (this.#over() || this.#view.phase === "paused") return;
 		this.#settle ??= setTimeout(() => {
 			this.#settle = undefined;
 			void this.#reconsider();
-		}, settleMs);
+		}, ms);
 	}
 
 	/** Takes what the deal gives us now; the same as we have, nearly always. */
@@ -190,7 +194,17 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 				this.#show({ phase: "waiting" });
 			return;
 		}
-		if (sameSpan(target, this.#loadingSpan ?? this.#held)) return;
+		if (sameSpan(target, this.#loadingSpan ?? this.#held)) {
+			this.#doubt = undefined;
+			return;
+		}
+		if (this.#held && !this.#loadingSpan) {
+			const now = performance.now();
+			if (!sameSpan(target, this.#doubt?.target)) this.#doubt = { target, since: now };
+			const wait = this.#doubt!.since + confirmMs - now;
+			if (wait > 0) return this.#reconsiderSoon(wait);
+		}
+		this.#doubt = undefined;
 		await this.#move(model, target);
 	}
 

@@ -17,6 +17,8 @@ import type { Directory, DirectoryEvents, Member } from "./directory.ts";
 const repeatMs = 10_000;
 /** An announcement lives for three missed repeats and some delay. */
 const lifetimeMs = 35_000;
+/** How often we look for announcements that have expired. */
+const sweepEveryMs = 2_000;
 /** Changes closer together than this are spread as one, so that a busy lender does not flood the room. */
 const spreadAtMostEveryMs = 250;
 /** Members of one room that are kept; a flood of invented peers stops here. */
@@ -38,7 +40,7 @@ export interface DirectoryInit {
 
 interface Entry {
 	member: Member;
-	/** By our own clock, so that a peer whose clock is off is not forgotten too early. */
+	/** By the time that we have been awake, so that neither a peer's clock nor our own sleep makes us forget it too early. */
 	heard: number;
 }
 
@@ -57,6 +59,8 @@ class GossipDirectory extends TypedEventEmitter<DirectoryEvents> implements Dire
 	#repeat: ReturnType<typeof setInterval> | undefined;
 	#pendingSpread: ReturnType<typeof setTimeout> | undefined;
 	#lastSpread = 0;
+	#awakeMs = 0;
+	#lastSweep: number;
 	#changeQueued = false;
 
 	constructor(init: DirectoryInit) {
@@ -68,7 +72,8 @@ class GossipDirectory extends TypedEventEmitter<DirectoryEvents> implements Dire
 			maxMessageBytes: limits.envelopeBytes,
 			onMessage: (message) => this.#take(message),
 		});
-		this.#sweep = setInterval(() => this.#forgetExpired(), 2_000);
+		this.#lastSweep = this.#now();
+		this.#sweep = setInterval(() => this.#forgetExpired(), sweepEveryMs);
 		init.peer.addEventListener("relay", this.#onRelay);
 	}
 
@@ -167,7 +172,7 @@ class GossipDirectory extends TypedEventEmitter<DirectoryEvents> implements Dire
 
 	#keep(member: Member): void {
 		if (!this.#entries.has(member.peer) && this.#entries.size >= mostMembers) return;
-		this.#entries.set(member.peer, { member, heard: this.#now() });
+		this.#entries.set(member.peer, { member, heard: this.#awakeMs });
 		this.#changed();
 	}
 
@@ -176,7 +181,11 @@ class GossipDirectory extends TypedEventEmitter<DirectoryEvents> implements Dire
 	}
 
 	#forgetExpired(): void {
-		const oldest = this.#now() - lifetimeMs;
+		// While a device sleeps, or its only thread loads a model, nobody is heard: such a time counts for one repeat at most.
+		const now = this.#now();
+		this.#awakeMs += Math.min(Math.max(0, now - this.#lastSweep), repeatMs);
+		this.#lastSweep = now;
+		const oldest = this.#awakeMs - lifetimeMs;
 		for (const [peer, { heard }] of this.#entries) {
 			if (heard < oldest && !(peer === this.#init.peer.id && this.#own)) this.#forget(peer);
 		}

@@ -127,7 +127,28 @@ describe("deal", () => {
 			{ peer: "a", joined: 1, memoryBytes: roomFor(3), held: span },
 			{ peer: "b", joined: 2, memoryBytes: roomFor(3) },
 		];
-		expect(plan(lenders)).toMatchObject({ spans: ["0-3", "3-6"], complete: true });
+		expect(plan(lenders)).toMatchObject({ spans: ["3-6", "0-3"], complete: true });
+	});
+
+	it("lets a neighbour take in the gap that a lender leaves, and moves nobody else", () => {
+		const held = (from: number, to: number) => ({ from, to, embed: from === 0, head: to === 6 });
+		const lenders = [
+			{ peer: "b", joined: 2, held: held(2, 4) },
+			{ peer: "c", joined: 3, held: held(4, 6) },
+		].map((lender) => ({ ...lender, memoryBytes: roomFor(4) }));
+		expect(plan(lenders)).toMatchObject({ spans: ["0-4", "4-6"], complete: true });
+	});
+
+	it("moves nobody for a gap that cannot be closed yet", () => {
+		const held = (from: number, to: number) => ({ from, to, embed: from === 0, head: to === 6 });
+		// Of three stages the first is gone. Alone, the other two could hold more layers than they do, but not all.
+		const lenders = [
+			{ peer: "b", joined: 2, held: held(3, 4) },
+			{ peer: "c", joined: 3, held: held(4, 6) },
+		];
+		expect(plan(lenders, { minStages: 3 })).toMatchObject({ spans: ["3-4", "4-6"], complete: false });
+		const small = lenders.map((lender) => ({ ...lender, memoryBytes: roomFor(2) }));
+		expect(plan(small)).toMatchObject({ spans: ["3-4", "4-6"], complete: false });
 	});
 
 	it("counts a lender that moves where it moves to", () => {
@@ -194,6 +215,137 @@ describe("deal", () => {
 				let members = toMembers(lenders);
 				for (let round = 0; round < 8; round++) members = settle(members, chosen);
 				expect(settle(members, chosen)).toEqual(members);
+			}),
+		);
+	});
+
+	/** Everybody after a few rounds of doing what the deal says. */
+	const settled = (lenders: readonly Member[], chosen: DealOptions): Member[] => {
+		let members = [...lenders];
+		for (let round = 0; round < 8; round++) members = settle(members, chosen);
+		return members;
+	};
+	const spansOf = (members: readonly Member[]) =>
+		new Map(members.map(({ peer, lends }) => [peer, text(lends!.spans[0])]));
+
+	it("moves nobody in a complete swarm, whatever is announced there and whoever joins", () => {
+		const figures = fc.record({
+			bytesPerMs: fc.integer({ min: 1, max: 5000 }),
+			freeBytes: fc.nat(40_000),
+			streams: fc.nat(16),
+			ready: fc.boolean(),
+			msPerToken: fc.nat(500),
+		});
+		const announced = fc.array(fc.tuple(fc.nat(), figures), { maxLength: 6 });
+		fc.assert(
+			fc.property(swarm, swarm, announced, options, (lenders, later, changes, chosen) => {
+				let members = settled(toMembers(lenders), chosen);
+				if (!deal(members, model, chosen).complete) return;
+				const before = spansOf(members);
+				for (const [pick, { ready, msPerToken, ...lends }] of changes) {
+					members = members.map((member, i) => {
+						if (i !== pick % members.length) return member;
+						const spans = member.lends!.spans.map((span) => ({ ...span, ready, msPerToken }));
+						return { ...member, lends: { ...member.lends!, ...lends, spans } };
+					});
+					expect(spansOf(settle(members, chosen))).toEqual(before);
+				}
+				for (const newcomer of toMembers(
+					later.map(({ held: _, ...lender }) => ({ ...lender, held: undefined })),
+				)) {
+					if (before.has(newcomer.peer)) continue;
+					members = settle([...members, newcomer], chosen);
+					for (const [peer, span] of before) expect(spansOf(members).get(peer)).toBe(span);
+				}
+			}),
+		);
+	});
+
+	/** The fewest layers that one lender alone can load so that every layer is held; undefined where that is not enough. */
+	const leastForOne = (members: readonly Member[]): number | undefined => {
+		let least: number | undefined;
+		for (const member of members) {
+			const others = members.filter(({ peer }) => peer !== member.peer);
+			const [held] = member.lends!.spans;
+			for (let from = 0; from < 6; from++) {
+				for (let to = from + 1; to <= 6; to++) {
+					const edges = (from === 0 ? 1 : 0) + (to === 6 ? 1 : 0);
+					if ((to - from) * 4800 + edges * 4000 > member.lends!.memoryBytes * 0.9) continue;
+					const covers = (span: { from: number; to: number }, layer: number) =>
+						span.from <= layer && layer < span.to;
+					const whole = [0, 1, 2, 3, 4, 5].every(
+						(layer) =>
+							covers({ from, to }, layer) ||
+							others.some(({ lends }) => lends!.spans.some((span) => covers(span, layer))),
+					);
+					if (!whole) continue;
+					const layers = Array.from({ length: to - from }, (_, i) => from + i);
+					const cost = held ? layers.filter((layer) => !covers(held, layer)).length : 0;
+					if (least === undefined || cost < least) least = cost;
+				}
+			}
+		}
+		return least;
+	};
+
+	it("closes the gap that a leaving lender makes with as few layers moved as one lender alone would need", () => {
+		fc.assert(
+			fc.property(swarm, fc.nat(), (lenders, pick) => {
+				const chosen = { minStages: 1 };
+				const members = settled(toMembers(lenders), chosen);
+				if (!deal(members, model, chosen).complete) return;
+				const staying = members.filter((_, i) => i !== pick % members.length);
+				const least = leastForOne(staying);
+				if (least === undefined) return;
+				const { assignments, complete } = deal(staying, model, chosen);
+				expect(complete).toBe(true);
+				let moved = 0;
+				for (const { peer, lends } of staying) {
+					const [held] = lends!.spans;
+					const target = assignments.get(peer);
+					if (!held || !target) continue;
+					const common = Math.max(0, Math.min(held.to, target.to) - Math.max(held.from, target.from));
+					moved += target.to - target.from - common;
+				}
+				expect(moved).toBeLessThanOrEqual(least);
+			}),
+			{ numRuns: 2000 },
+		);
+	});
+
+	it("comes to one rest when lenders act on old views of each other, and then stays there", () => {
+		const events = fc.array(fc.tuple(fc.nat(), fc.nat()), { maxLength: 60 });
+		fc.assert(
+			fc.property(swarm, events, options, (lenders, order, chosen) => {
+				const truth = new Map(toMembers(lenders).map((member) => [member.peer, member]));
+				const peers = [...truth.keys()];
+				if (peers.length === 0) return;
+				// Each lender starts with itself alone in sight, and hears one other lender at a time.
+				const views = new Map(peers.map((peer) => [peer, new Map([[peer, truth.get(peer)!]])]));
+				const act = (peer: string): void => {
+					const span = deal([...views.get(peer)!.values()], model, chosen).assignments.get(peer);
+					if (!span) return;
+					const member = truth.get(peer)!;
+					const spans = [{ model: model.id, ...span, ready: true, msPerToken: 0 }];
+					truth.set(peer, { ...member, lends: { ...member.lends!, spans } });
+					views.get(peer)!.set(peer, truth.get(peer)!);
+				};
+				for (const [to, from] of order) {
+					const [hearer, heard] = [peers[to % peers.length]!, peers[from % peers.length]!];
+					views.get(hearer)!.set(heard, truth.get(heard)!);
+					act(hearer);
+				}
+				// Then everybody hears everybody, one after the other, as after a repeat of all announcements.
+				const rounds = 8;
+				for (let round = 0; round < rounds; round++) {
+					for (const peer of peers) {
+						views.set(peer, new Map(truth));
+						act(peer);
+					}
+				}
+				const rest = [...truth.values()];
+				const { assignments } = deal(rest, model, chosen);
+				for (const [peer, span] of assignments) expect(spansOf(rest).get(peer)).toBe(text(span));
 			}),
 		);
 	});

@@ -26,7 +26,6 @@ export interface Deal {
 /** A lender as the deal sees it. */
 interface Lender {
 	readonly peer: string;
-	readonly speed: number;
 	/** Milliseconds that one decode step through layers `[from, to)` takes it, the head included. */
 	time(from: number, to: number): number;
 	/** Whether it has room for layers `[from, to)`. */
@@ -44,9 +43,10 @@ interface Range {
  * Deals the layers of one model out. Pure and deterministic: every lender runs it on its own view of the swarm and takes
  * its own part, and views that differ for a moment come to the same end.
  *
- * - Without `minStages`, whoever can hold the whole model holds it: one hop is the shortest lap.
- * - What lenders hold stays where it is as long as it is of use. A gap is filled by lenders that hold nothing, then by
- *   those whose layers others hold too, the latest to join first. Everything is dealt anew only when that covers more.
+ * - Whoever holds something keeps it while every layer is held: neither a newcomer nor new figures move anybody.
+ * - Without `minStages`, a newcomer that can hold the whole model holds it: one hop is the shortest lap.
+ * - A gap is filled by lenders that hold nothing, then by those whose layers others hold too, the latest to join first.
+ *   Nobody else moves unless that makes the model whole; then those do who have the fewest layers to load for it.
  * - Stages share the layers so that each takes about the same time, within their memory. With `minStages` the shares of
  *   lenders that are still to come are left for them.
  * - Whoever is left over repeats the span with the fewest holders.
@@ -62,16 +62,8 @@ export function deal(members: readonly Member[], model: ModelRef, options: DealO
 		.sort((a, b) => a.joined - b.joined || (a.peer < b.peer ? -1 : 1))
 		.map((member) => lenderOf(member, model.id, sizes));
 
-	const whole = new Map<string, Range>();
-	if (minStages === 1) {
-		for (const lender of lenders) {
-			if (lender.fits(0, layers)) whole.set(lender.peer, { from: 0, to: layers });
-		}
-	}
-	const rest = lenders.filter((lender) => !whole.has(lender.peer));
-	const dealt = whole.size > 0 ? keep(rest) : dealSpans(rest, sizes, minStages);
-	for (const [peer, range] of whole) dealt.set(peer, range);
-	repeatWeakest(dealt, rest, layers);
+	const dealt = assign(lenders, layers, minStages);
+	repeatWeakest(dealt, lenders, layers);
 
 	const holders = countHolders(dealt.values(), layers);
 	const missingBytes = gapsOf(holders).reduce(
@@ -108,16 +100,11 @@ function lenderOf(member: Member, model: string, sizes: ModelSizes): Lender {
 		)[0];
 	return {
 		peer: member.peer,
-		speed: lends.bytesPerMs,
 		time,
 		fits,
 		// An owner who takes memory back gives layers back.
 		held: held && fits(held.from, held.to) ? { from: held.from, to: held.to } : undefined,
 	};
-}
-
-function keep(lenders: readonly Lender[]): Assignments {
-	return new Map(lenders.flatMap(({ peer, held }) => (held ? [[peer, held] as const] : [])));
 }
 
 function countHolders(ranges: Iterable<Range>, layers: number): number[] {
@@ -142,44 +129,171 @@ function coverage(assignments: Assignments, layers: number): number {
 	return countHolders(assignments.values(), layers).filter((count) => count > 0).length;
 }
 
-function dealSpans(lenders: readonly Lender[], sizes: ModelSizes, minStages: number): Assignments {
-	const { layers } = sizes;
-	const kept = keep(lenders);
-	const attempt = (assignments: Assignments): Assignments => fillGaps(assignments, lenders, sizes, minStages);
-	let best = attempt(kept);
-	let bestCoverage = coverage(best, layers);
-	// Lenders whose layers others hold too may move, the latest to join first.
-	const moved = new Map(kept);
-	for (const lender of lenders.toReversed()) {
-		if (bestCoverage === layers) return best;
-		const range = moved.get(lender.peer);
-		if (!range) continue;
-		moved.delete(lender.peer);
-		if (coverage(moved, layers) < coverage(kept, layers)) {
-			moved.set(lender.peer, range);
-			continue;
-		}
-		const candidate = attempt(moved);
-		if (coverage(candidate, layers) > bestCoverage) {
-			best = candidate;
-			bestCoverage = coverage(candidate, layers);
-		}
+function assign(lenders: readonly Lender[], layers: number, minStages: number): Assignments {
+	const kept: Assignments = new Map();
+	for (const { peer, held, fits } of lenders) {
+		if (held) kept.set(peer, held);
+		else if (minStages === 1 && fits(0, layers)) kept.set(peer, { from: 0, to: layers });
 	}
-	if (bestCoverage === layers) return best;
-	const anew = attempt(new Map());
-	return coverage(anew, layers) > bestCoverage ? anew : best;
+	const filled = fillGaps(kept, lenders, layers, minStages);
+	const isWhole = (assignments: Assignments): boolean => coverage(assignments, layers) === layers;
+	if (isWhole(filled)) return filled;
+	const bySpares = fillBySpares(kept, lenders, layers, minStages);
+	const candidates = [bySpares];
+	// Who is held together by fewer lenders than are asked for serves nobody.
+	if (lenders.length >= minStages) {
+		candidates.push(
+			moveOne(filled, lenders, layers),
+			stretchNeighbours(bySpares, lenders, layers),
+			dealAnew(bySpares, byPlace(filled, lenders, layers), layers, minStages),
+			dealAnew(bySpares, lenders, layers, minStages),
+		);
+	}
+	const cost = (candidate: Assignments): number =>
+		isWhole(candidate) ? layersToLoad(candidate, lenders) : Number.POSITIVE_INFINITY;
+	const costs = candidates.map(cost);
+	return candidates[costs.indexOf(Math.min(...costs))]!;
+}
+
+/** Layers that lenders would have to load which hold something already. */
+function layersToLoad(assignments: Assignments, lenders: readonly Lender[]): number {
+	return lenders.reduce((sum, { peer, held }) => {
+		const target = assignments.get(peer);
+		if (!held || !target) return sum;
+		const common = Math.min(held.to, target.to) - Math.max(held.from, target.from);
+		return sum + target.to - target.from - Math.max(0, common);
+	}, 0);
+}
+
+/** Fills gaps by lenders that hold nothing, then by those whose layers others hold too, as few of them as will do. */
+function fillBySpares(
+	kept: Assignments,
+	lenders: readonly Lender[],
+	layers: number,
+	minStages: number,
+): Assignments {
+	const base = new Map(kept);
+	let best = fillGaps(base, lenders, layers, minStages);
+	for (const { peer } of lenders.toReversed()) {
+		if (coverage(best, layers) === layers) break;
+		const range = base.get(peer);
+		if (!range) continue;
+		base.delete(peer);
+		const isSpare = coverage(base, layers) === coverage(kept, layers);
+		const candidate = isSpare ? fillGaps(base, lenders, layers, minStages) : best;
+		if (coverage(candidate, layers) > coverage(best, layers)) best = candidate;
+		else base.set(peer, range);
+	}
+	// A spare may have given way to a larger one.
+	for (const [peer, range] of kept) if (!best.has(peer)) best.set(peer, range);
+	return best;
+}
+
+/** Closes all gaps by the one lender that has the fewest layers to load for it, if there is such a lender. */
+function moveOne(assignments: Assignments, lenders: readonly Lender[], layers: number): Assignments {
+	const holders = countHolders(assignments.values(), layers);
+	let best = assignments;
+	let least = Number.POSITIVE_INFINITY;
+	for (const { peer, fits, held } of lenders) {
+		const range = assignments.get(peer);
+		const has = (layer: number): boolean => range !== undefined && range.from <= layer && layer < range.to;
+		const needsIt = (count: number, layer: number): boolean => count === 0 || (count === 1 && has(layer));
+		let from = holders.findIndex(needsIt);
+		let to = holders.findLastIndex(needsIt) + 1;
+		if (!fits(from, to)) continue;
+		while (has(from - 1) && fits(from - 1, to)) from--;
+		while (has(to) && fits(from, to + 1)) to++;
+		const moved = new Map(assignments).set(peer, { from, to });
+		const load = held ? layersToLoad(moved, lenders) : 0;
+		if (load < least) [best, least] = [moved, load];
+	}
+	return best;
+}
+
+/** Lets the neighbours of every gap take it in: one of them where its memory allows, else both. They give up what others hold too. */
+function stretchNeighbours(
+	assignments: Assignments,
+	lenders: readonly Lender[],
+	layers: number,
+): Assignments {
+	const stretched = new Map(assignments);
+	for (const gap of gapsOf(countHolders(assignments.values(), layers))) {
+		const options: [Lender, Range][][] = [];
+		for (let cut = gap.from; cut <= gap.to; cut++) {
+			const left = stretchedTo({ from: gap.from, to: cut }, stretched, lenders, layers);
+			const right = stretchedTo({ from: cut, to: gap.to }, stretched, lenders, layers);
+			if (left && right) options.push([...left, ...right]);
+		}
+		const slowest = (option: [Lender, Range][]): number =>
+			Math.max(...option.map(([lender, { from, to }]) => lender.time(from, to)));
+		const [best] = options.sort((a, b) => a.length - b.length || slowest(a) - slowest(b));
+		for (const [{ peer }, range] of best ?? []) stretched.set(peer, range);
+	}
+	return stretched;
+}
+
+/** The quickest neighbour of `part` that can take it in, with its new range; undefined where none can, nobody where it is empty. */
+function stretchedTo(
+	part: Range,
+	assignments: Assignments,
+	lenders: readonly Lender[],
+	layers: number,
+): [] | [[Lender, Range]] | undefined {
+	if (part.from === part.to) return [];
+	const holders = countHolders(assignments.values(), layers);
+	const isNeeded = (layer: number): boolean => holders[layer] === 1;
+	let best: [Lender, Range] | undefined;
+	for (const lender of lenders) {
+		const range = assignments.get(lender.peer);
+		if (!range || (range.to !== part.from && range.from !== part.to)) continue;
+		let from = Math.min(range.from, part.from);
+		let to = Math.max(range.to, part.to);
+		while (from < part.from && !isNeeded(from) && !lender.fits(from, to)) from++;
+		while (to > part.to && !isNeeded(to - 1) && !lender.fits(from, to)) to--;
+		if (!lender.fits(from, to)) continue;
+		if (!best || lender.time(from, to) < best[0].time(best[1].from, best[1].to))
+			best = [lender, { from, to }];
+	}
+	return best && [best];
+}
+
+/** Lenders in the order of the layers that they hold, those that hold nothing at the first gap. */
+function byPlace(assignments: Assignments, lenders: readonly Lender[], layers: number): Lender[] {
+	const [gap] = gapsOf(countHolders(assignments.values(), layers));
+	const place = ({ peer }: Lender): number => {
+		const { from, to } = assignments.get(peer) ?? gap!;
+		return from + to;
+	};
+	return lenders.toSorted((a, b) => place(a) - place(b));
+}
+
+/** All layers over `lenders` in their order, as if nobody held anything; whose move is not needed for it stays. */
+function dealAnew(
+	kept: Assignments,
+	lenders: readonly Lender[],
+	layers: number,
+	minStages: number,
+): Assignments {
+	const anew = fillGaps(new Map(), lenders, layers, minStages);
+	for (const { peer } of lenders) {
+		const range = kept.get(peer);
+		if (!range) continue;
+		const staying = new Map(anew).set(peer, range);
+		if (coverage(staying, layers) >= coverage(anew, layers)) anew.set(peer, range);
+	}
+	return anew;
 }
 
 /** Gives every gap that `assignments` leave to lenders that have nothing. */
 function fillGaps(
 	assignments: Assignments,
 	lenders: readonly Lender[],
-	sizes: ModelSizes,
+	layers: number,
 	minStages: number,
 ): Assignments {
 	const filled = new Map(assignments);
 	const free = lenders.filter((lender) => !filled.has(lender.peer));
-	const gaps = gapsOf(countHolders(filled.values(), sizes.layers));
+	const gaps = gapsOf(countHolders(filled.values(), layers));
 	const missing = gaps.reduce((sum, gap) => sum + gap.to - gap.from, 0);
 	// Stages that are still to be found, in all gaps together.
 	let stages = minStages - fewestStages([...filled.values()]);
@@ -190,7 +304,7 @@ function fillGaps(
 		missingAhead -= length;
 		const wanted = Math.min(length, Math.max(1, share));
 		stages -= wanted;
-		const parts = minStages > 1 ? shareAmongAtLeast(gap, free, wanted, sizes) : shareAmongFewest(gap, free);
+		const parts = minStages > 1 ? shareAmongAtLeast(gap, free, wanted) : shareAmongFewest(gap, free);
 		for (const [lender, range] of parts) {
 			filled.set(lender.peer, range);
 			free.splice(free.indexOf(lender), 1);
@@ -242,21 +356,17 @@ function shareAmongFewest(gap: Range, free: readonly Lender[]): [Lender, Range][
 }
 
 /** A gap over `stages` lenders or more, by join time. Where too few are here, the shares of those to come stay open. */
-function shareAmongAtLeast(
-	gap: Range,
-	free: readonly Lender[],
-	stages: number,
-	sizes: ModelSizes,
-): [Lender, Range][] {
+function shareAmongAtLeast(gap: Range, free: readonly Lender[], stages: number): [Lender, Range][] {
 	const layersOfGap = Array.from({ length: gap.to - gap.from }, (_, i) => gap.from + i);
 	const able = free.filter((lender) => layersOfGap.some((layer) => lender.fits(layer, layer + 1)));
-	const meanSpeed = able.reduce((sum, { speed }) => sum + speed, 0) / able.length || 1;
+	if (able.length === 0) return [];
+	const meanTime = (from: number, to: number): number =>
+		able.reduce((sum, { time }) => sum + time(from, to), 0) / able.length;
 	for (let count = stages; count <= gap.to - gap.from; count++) {
 		const present = able.slice(0, count);
 		const awaited: Lender[] = Array.from({ length: count - present.length }, () => ({
 			peer: "",
-			speed: meanSpeed,
-			time: (from, to) => sizes.weightBytes({ ...spanOf(from, to, sizes.layers), embed: false }) / meanSpeed,
+			time: meanTime,
 			fits: () => true,
 			held: undefined,
 		}));
