@@ -1,5 +1,6 @@
 import { ModelSourceError } from "@tabmesh/wire";
 import type { SourceFile } from "../format/sourceFile.ts";
+import { piecesOf } from "./piecesOf.ts";
 import { retryDelay, wait } from "./retryDelay.ts";
 
 export interface HttpFileOptions {
@@ -348,21 +349,6 @@ function adviceFor(status: number): string[] {
 			return ["The server wants fewer requests: wait, or give a token."];
 		default:
 			return passing.has(status) ? ["The server is in trouble: try again later."] : [];
-	}
-}
-
-async function* piecesOf(response: Response): AsyncGenerator<Uint8Array> {
-	const reader = response.body?.getReader();
-	if (!reader) return;
-	try {
-		for (;;) {
-			const { done, value } = await reader.read();
-			if (done) return;
-			yield value;
-		}
-	} finally {
-		// On every way out but the end: cancelling a body that was read to its end does nothing.
-		reader.cancel().catch(() => undefined);
 	}
 }
 

@@ -1,4 +1,5 @@
 import { ModelSourceError } from "@tabmesh/wire";
+import { piecesOf } from "../bytes/piecesOf.ts";
 import { retryDelay, wait } from "../bytes/retryDelay.ts";
 
 /** A range of bytes of one file. */
@@ -84,7 +85,7 @@ async function fetchOnce(
 				: new ModelSourceError(`${hostOf(url)} answers ${status}.`, { details: { status } });
 		}
 		let at = 0;
-		for await (const bytes of response.body ?? []) {
+		for await (const bytes of piecesOf(response)) {
 			if (at + bytes.byteLength > length) {
 				throw new ModelSourceError(`${hostOf(url)} sends more than it was asked for.`);
 			}
