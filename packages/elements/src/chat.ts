@@ -555,7 +555,7 @@ export class TabmeshChat extends LitElement {
 				<tabmesh-ring
 					.stages=${stages}
 					self=${tabmesh?.peer ?? ""}
-					?active=${turn?.status === "running" && turn.tokens > 0}
+					.tokens=${turn?.status === "running" ? turn.tokens : 0}
 					>${centre}</tabmesh-ring
 				>
 				<tabmesh-swarm .model=${model} .members=${tabmesh?.members ?? []}></tabmesh-swarm>

@@ -54,9 +54,6 @@ export class TabmeshDial extends LitElement {
 				stroke-width: 3;
 				animation: turn 2.4s linear infinite;
 			}
-			:host([state="serving"]) .mark {
-				animation: glow 3.2s ease-in-out infinite;
-			}
 			.centre {
 				position: absolute;
 				inset: 14%;
@@ -68,11 +65,6 @@ export class TabmeshDial extends LitElement {
 			@keyframes turn {
 				to {
 					transform: rotate(360deg);
-				}
-			}
-			@keyframes glow {
-				50% {
-					stroke-width: 9.6;
 				}
 			}
 		`,

@@ -7,6 +7,8 @@ import { formatMs } from "./format.ts";
 import { messages } from "./messages.ts";
 import { theme } from "./theme.ts";
 
+/** The mark moves with what really happens: an endless animation would redraw the page sixty times a second and slow the very ring it shows. */
+const degreesPerToken = 15;
 const radius = 45;
 const numberRadius = 55;
 /** Where the asker sits: prompts enter and tokens leave at twelve o'clock, between the last stage and the first. */
@@ -24,7 +26,7 @@ export class TabmeshRing extends LitElement {
 	static override properties = {
 		stages: { attribute: false },
 		self: { type: String },
-		active: { type: Boolean, reflect: true },
+		tokens: { type: Number },
 	};
 	static override styles = [
 		theme,
@@ -91,20 +93,6 @@ export class TabmeshRing extends LitElement {
 			}
 			.token {
 				fill: var(--_paper);
-				animation: lap 2.2s linear infinite;
-			}
-			@keyframes lap {
-				from {
-					transform: rotate(0deg);
-				}
-				to {
-					transform: rotate(360deg);
-				}
-			}
-			@media (prefers-reduced-motion: reduce) {
-				.token {
-					display: none;
-				}
 			}
 			.centre {
 				position: absolute;
@@ -178,14 +166,14 @@ export class TabmeshRing extends LitElement {
 	declare stages: readonly StageView[];
 	/** Our own peer id, to call it "this tab" where it serves itself. */
 	declare self: string;
-	/** Whether tokens are running through it now. */
-	declare active: boolean;
+	/** Tokens that came around so far, while an answer runs; 0 else. Each moves the mark on. */
+	declare tokens: number;
 
 	constructor() {
 		super();
 		this.stages = [];
 		this.self = "";
-		this.active = false;
+		this.tokens = 0;
 	}
 
 	#figure(stage: StageView): string {
@@ -233,7 +221,11 @@ export class TabmeshRing extends LitElement {
 								<text class="asker-label" y=${-radius + 10}>${messages.ring.you}</text>
 							`
 					}
-					${this.active ? svg`<circle class="token" cy=${-radius} r="1.7"></circle>` : nothing}
+					${
+						this.tokens === 0
+							? nothing
+							: svg`<circle class="token" cy=${-radius} r="1.7" transform="rotate(${(this.tokens * degreesPerToken) % 360})"></circle>`
+					}
 				</svg>
 				<div class="centre"><slot></slot></div>
 			</div>

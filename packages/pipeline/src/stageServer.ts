@@ -37,7 +37,7 @@ const RING_HOLDS_PER_PEER = 16;
 const IDLE_MS = 120_000;
 const SWEEP_MS = 5_000;
 /** Least time between two `change` events for numbers that move with every token. */
-const CHANGE_EVERY_MS = 250;
+const CHANGE_EVERY_MS = 1000;
 
 export interface StageServerInit {
 	peer: Peer;
