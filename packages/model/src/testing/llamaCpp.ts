@@ -2,5 +2,5 @@
 export { loadGgml } from "../gguf/testing/ggml.ts";
 export { loadLlamaCpp } from "../gguf/testing/llamaCpp.ts";
 export { type TinyGgufOptions, tinyGgufFile } from "../gguf/testing/tinyGguf.ts";
-export { tinyByteLevel } from "../gguf/testing/tinyVocabulary.ts";
+export { type TinyVocabulary, tinyByteLevel, tinySentencePiece } from "../gguf/testing/tinyVocabulary.ts";
 export { openTinyHubModel } from "../huggingface/testing/openTinyHubModel.ts";

@@ -9,7 +9,10 @@ export interface TinyGgufOptions {
 	readonly architecture?: "llama" | "qwen2" | "qwen3";
 	/** What is other than in {@link tinyShape}. */
 	readonly shape?: Partial<TinyShape>;
-	/** How matrices are stored; norms and biases are F32. @default "F32" */
+	/**
+	 * How matrices are stored; norms and biases are F32. Where rows are no whole blocks of it, Q8_0 or F16 takes its place, as in files
+	 * that people use. @default "F32"
+	 */
 	readonly type?: WeightType;
 	/** Quantises where `type` is not F32. */
 	readonly ggml?: Ggml;
@@ -70,7 +73,15 @@ export function tinyGguf(options: TinyGgufOptions = {}): {
 	};
 	const matrix = (name: string, rows: number, columns: number, scale = Math.sqrt(3 / columns) * 1.5) => {
 		const values = Float32Array.from({ length: rows * columns }, () => (random() * 2 - 1) * scale);
-		tensors.push({ name, type, shape: [rows, columns], bytes: stored(type, values, columns, ggml) });
+		const fitting = [type, "Q8_0" as const, "F16" as const].find(
+			(candidate) => columns % blockLayout(candidate).blockElements === 0,
+		)!;
+		tensors.push({
+			name,
+			type: fitting,
+			shape: [rows, columns],
+			bytes: stored(fitting, values, columns, ggml),
+		});
 	};
 	matrix("token_embd.weight", vocabulary.size, hiddenSize, 1);
 	for (let layer = 0; layer < layers; layer++) {
