@@ -3,6 +3,7 @@ import { joinTab, launchBrowser, untilServing } from "./src/browser.ts";
 import { rawRoundTripMs } from "./src/dataChannel.ts";
 import { startNetwork } from "./src/network.ts";
 import { median, note, print } from "./src/report.ts";
+import { restedReadMs } from "./src/restedRead.ts";
 
 // What distance inside one machine costs: stories15M, its layers in one, two and three Chromium tabs, measured in turn
 // in one run. The model's layers take 2 to 3 ms in all, so this is nearly pure overhead.
@@ -12,6 +13,8 @@ const tokens = 96;
 const lapMs = 8;
 /** Tokens of one timed stretch. */
 const window = 8;
+/** Weights that a token of stories15M reads: six layers and the head, in float32. */
+const weightBytes = 60_700_000;
 /** Hidden state of stories15M on the wire: 288 × f16, and the frame's header. */
 const frameBytes = 660;
 
@@ -56,12 +59,14 @@ try {
 	const compute: Record<1 | 2 | 3, number[]> = { 1: [], 2: [], 3: [] };
 	const raw: number[] = [];
 	const paced: number[] = [];
+	const memory: number[] = [];
 	for (let round = -1; round < rounds; round++) {
 		const rawMs = await rawRoundTripMs(tabs[0]!, tabs[1]!, frameBytes, 300);
 		const pacedMs = await rawRoundTripMs(tabs[0]!, tabs[1]!, frameBytes, 100, lapMs);
 		if (round >= 0) {
 			raw.push(rawMs);
 			paced.push(pacedMs);
+			memory.push((await restedReadMs(weightBytes, lapMs)) - (await restedReadMs(weightBytes, 0)));
 		}
 		for (const stages of [1, 2, 3] as const) {
 			const { ms, summary } = await decode(mesh, stages);
@@ -94,6 +99,8 @@ try {
 				rawRoundTripMs: rawMs,
 				/** The same with the rest between two messages that a ring has: threads and caches are cold then. */
 				rawPacedMs: median(paced),
+				/** What two more stages cost if nothing but this machine's memory grew colder between two laps, for each of them. */
+				coldMemoryMsPerStage: median(memory) / 2,
 				added_over_paced: (three - one) / 2 - median(paced),
 				frameBytes,
 				rounds,
