@@ -1,5 +1,5 @@
 // Small swarms and models for this room's tests; not part of its face.
-import type { Member } from "@tabmesh/directory";
+import type { Directory, Member } from "@tabmesh/directory";
 import type { ModelRef } from "@tabmesh/model";
 import type { HeldSpan, Manifest, Span } from "@tabmesh/wire";
 
@@ -68,4 +68,26 @@ export function fixtureMember(lender: FixtureLender): Member {
 			streams: lender.streams ?? 0,
 		},
 	};
+}
+
+/** A directory that shows `members` until it is told otherwise. */
+export class FixtureDirectory
+	extends EventTarget
+	implements Pick<Directory, "members" | "addEventListener" | "removeEventListener">
+{
+	#members: readonly Member[];
+
+	constructor(members: readonly Member[]) {
+		super();
+		this.#members = members;
+	}
+
+	get members(): readonly Member[] {
+		return this.#members;
+	}
+
+	set members(members: readonly Member[]) {
+		this.#members = members;
+		this.dispatchEvent(new Event("change"));
+	}
 }

@@ -15,7 +15,9 @@ import {
 	PromptTooLongError,
 	ProtocolViolationError,
 	type Route,
+	RouteRefusedError,
 	type Sampling,
+	StageBusyError,
 	StageLostError,
 	type StageResponse,
 	samplingSchema,
@@ -36,6 +38,10 @@ const DEFAULT_MAX_TOKENS = 256;
 const PING_EVERY_MS = 500;
 /** Routes tried before an answer is given up: the first, and others without the peers that could not serve. */
 const MOST_PLANS = 3;
+/** How long peers that are busy, or just took other layers, may take to be able to serve. */
+const PATIENCE_MS = 10_000;
+/** Least time between two tries after such peers were waited for: a large room changes with every frame. */
+const TRY_AGAIN_MS = 250;
 /** A route is for opening stages; clocks of devices differ by minutes. */
 const ROUTE_LIFETIME_MS = 5 * 60_000;
 /** Tokens in one message of the prompt: small enough not to hold up a ping behind it on a slow line. */
@@ -51,7 +57,7 @@ export interface GenerateInit {
 	peer: Peer;
 	signer: EnvelopeSigner;
 	/** Who is there; read anew for every plan. */
-	directory: Pick<Directory, "members">;
+	directory: Pick<Directory, "members" | "addEventListener" | "removeEventListener">;
 	room: string;
 	model: ModelRef;
 	promptTokens: readonly number[];
@@ -63,6 +69,8 @@ export interface GenerateInit {
 	stopTokens?: readonly number[];
 	/** @default 1 */
 	minStages?: number;
+	/** How long the swarm is waited for in all where peers refuse or are busy, in milliseconds. @default 10,000 */
+	patienceMs?: number;
 	/** Aborting ends the answer as `cancel` does. */
 	signal?: AbortSignal;
 	/** Called whenever a stage's state or timing changes. */
@@ -97,7 +105,8 @@ export interface TokenGeneration extends AsyncIterable<GeneratedToken> {
  *
  * Through the iterator and `summary` it throws EmptyPromptError, PromptTooLongError, InvalidParameterError, NoRouteError,
  * StageLostError when a stage leaves or falls silent, TokenChainError when stages tell different stories, and what stages
- * report. A peer that refuses, is busy or cannot be reached before the first token is left out and the route planned anew.
+ * report. A peer that refuses, is busy or cannot be reached before the first token is left out and the route planned anew;
+ * where no other peer holds its layers, a refusal is waited out for a while.
  *
  * @example
  * ```ts
@@ -177,35 +186,45 @@ class Generation implements TokenGeneration {
 	}
 
 	async #run(): Promise<TokenSummary> {
-		const { directory, model, room, minStages = 1, peer } = this.#init;
+		const { directory, model, room, minStages = 1, patienceMs = PATIENCE_MS, peer } = this.#init;
+		const { signal } = this.#cancelled;
 		const request = checked(this.#init);
 		const exclude = new Set<string>();
 		let reason: unknown;
-		for (let plans = 1; ; plans++) {
-			if (this.#cancelled.signal.aborted) return this.#summary("cancelled");
-			const plan = (): Hop[] =>
-				planRoute(directory.members, model, { room, minStages, exclude, self: peer.id });
+		/** By `performance.now()`; begins with the first refusal. */
+		let deadline = 0;
+		for (let plans = 1; ; ) {
+			if (signal.aborted) return this.#summary("cancelled");
 			let hops: Hop[];
 			try {
-				hops = plan();
+				hops = planRoute(directory.members, model, { room, minStages, exclude, self: peer.id });
 			} catch (error) {
 				// What the peer that was left out had said is the better explanation.
-				if (!this.#isPassing(reason)) throw reason ?? error;
-				// Without it there is no route: a connection that failed once may stand the next time.
+				if (reason === undefined) throw error;
+				if (isRefusal(reason)) {
+					const changed = await nextChange(directory, deadline - performance.now(), signal);
+					if (!changed && !signal.aborted) throw givenUp(reason, patienceMs);
+				} else if (!this.#isPassing(reason) || exclude.size === 0) {
+					throw reason;
+				}
+				// Without it there is no route: what failed or was refused once may succeed the next time.
 				exclude.clear();
-				hops = plan();
+				continue;
 			}
 			const attempt = new Attempt(this.#init, request, hops, {
 				onToken: (token) => this.#onToken(token),
 				onStages: (stages) => this.#onStages(stages),
-				signal: this.#cancelled.signal,
+				signal,
 			});
 			try {
 				return this.#summary(await attempt.run());
 			} catch (error) {
 				if (!(error instanceof StageFailure)) throw error;
 				reason = error.error;
-				if (this.#tokens.length > 0 || plans === MOST_PLANS || !error.another) throw reason;
+				const now = performance.now();
+				if (isRefusal(reason)) deadline ||= now + patienceMs;
+				if (this.#tokens.length > 0 || !error.another) throw reason;
+				if (plans++ >= MOST_PLANS && now >= deadline) throw reason;
 				exclude.add(error.peer);
 			}
 		}
@@ -231,6 +250,58 @@ class Generation implements TokenGeneration {
 				tokensPerSecond: seconds > 0 ? (count - 1) / seconds : 0,
 			},
 		};
+	}
+}
+
+/** Whether a peer said itself that it cannot serve now. */
+function isRefusal(error: unknown): error is RouteRefusedError | StageBusyError {
+	return error instanceof RouteRefusedError || error instanceof StageBusyError;
+}
+
+/** A peer's refusal, and that nobody took its place. */
+function givenUp(reason: RouteRefusedError | StageBusyError, patienceMs: number): TabmeshError {
+	if (patienceMs === 0) return reason;
+	const ErrorClass = reason instanceof StageBusyError ? StageBusyError : RouteRefusedError;
+	return new ErrorClass(reason.shortMessage, {
+		metaMessages: [
+			`Nobody else could take its place within ${patienceMs / 1000} s.`,
+			"Ask again in a moment, or open the lend page on another device.",
+		],
+		details: reason.details,
+		cause: reason,
+	});
+}
+
+/**
+ * Waits until the directory shows something new, and for a moment in any case.
+ *
+ * @returns false where nothing came within `withinMs`, or the signal was aborted
+ */
+async function nextChange(
+	directory: GenerateInit["directory"],
+	withinMs: number,
+	signal: AbortSignal,
+): Promise<boolean> {
+	if (withinMs <= 0) return false;
+	let timer: ReturnType<typeof setTimeout> | undefined;
+	const { promise, resolve } = Promise.withResolvers<boolean>();
+	const started = performance.now();
+	const onChange = (): void => {
+		const wait = Math.max(0, started + TRY_AGAIN_MS - performance.now());
+		directory.removeEventListener("change", onChange);
+		clearTimeout(timer);
+		timer = setTimeout(() => resolve(true), wait);
+	};
+	const onAbort = (): void => resolve(false);
+	timer = setTimeout(() => resolve(false), withinMs);
+	directory.addEventListener("change", onChange);
+	signal.addEventListener("abort", onAbort, { once: true });
+	try {
+		return await promise;
+	} finally {
+		clearTimeout(timer);
+		directory.removeEventListener("change", onChange);
+		signal.removeEventListener("abort", onAbort);
 	}
 }
 

@@ -3,10 +3,12 @@ import {
 	InvalidParameterError,
 	NoRouteError,
 	PromptTooLongError,
+	RouteRefusedError,
 	StageBusyError,
 	StageLostError,
 } from "@tabmesh/wire";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { FixtureDirectory } from "./fixtures.ts";
 import { generate } from "./generate.ts";
 import { spanOf } from "./modelSizes.ts";
 import { greedy } from "./sampling.ts";
@@ -159,7 +161,7 @@ describe("a ring of three stages over WebRTC", () => {
 		const ask = () =>
 			generate({
 				...swarm.ask(asker, prompt, { maxTokens: 12, minStages: 2 }),
-				directory: { members },
+				directory: new FixtureDirectory(members),
 				onStages: (stages) => seen.push(...stages.map(({ state }) => state)),
 			}).summary;
 		const { tokens, stages } = await ask();
@@ -179,14 +181,37 @@ describe("a ring of three stages over WebRTC", () => {
 		swarm.lenders.splice(-2);
 		busy.server.paused = true;
 		const members = [{ ...busy.member, lends: { ...busy.member.lends!, bytesPerMs: 1e6 } }, spare.member];
-		const init = { ...swarm.ask(asker, prompt, { maxTokens: 5 }), directory: { members } };
+		const init = { ...swarm.ask(asker, prompt, { maxTokens: 5 }), directory: new FixtureDirectory(members) };
 		const { stages, tokens } = await generate(init).summary;
 		expect(stages.map(({ peer }) => peer)).toEqual([spare.peer.id]);
 		expect(tokens).toEqual(await oneProcess(model, prompt, 5));
-		const alone = generate({ ...init, directory: { members: members.slice(0, 1) } });
+		const directory = new FixtureDirectory(members.slice(0, 1));
+		const alone = generate({ ...init, directory, patienceMs: 0 });
 		await expect(alone.summary).rejects.toThrow(StageBusyError);
 		await expect(alone.summary).rejects.toMatchObject({ details: { peer: busy.peer.id } });
 		await Promise.all([busy.server.close(), spare.server.close()]);
+	}, 60_000);
+
+	it("waits for a peer that refuses, goes on as soon as the swarm shows that it can, and stops waiting when told to", async () => {
+		const moving = await swarm.lender(0, 6);
+		swarm.lenders.splice(-1);
+		const { spans } = moving.server;
+		// It gave its layers up and announced that too late.
+		spans.drop(model.model.id, spanOf(0, 6, 6));
+		const directory = new FixtureDirectory([moving.member]);
+		const init = { ...swarm.ask(asker, prompt, { maxTokens: 5, patienceMs: 60_000 }), directory };
+		const waiting = generate(init);
+		const cancelled = generate(init);
+		const refused = generate({ ...init, patienceMs: 300 });
+		await expect(refused.summary).rejects.toThrow(/does not hold the layers.* within 0.3 s/);
+		await expect(refused.summary).rejects.toThrow(RouteRefusedError);
+		cancelled.cancel();
+		expect((await cancelled.summary).finishReason).toBe("cancelled");
+		directory.members = [];
+		await spans.hold(model.model, spanOf(0, 6, 6));
+		directory.members = [moving.member];
+		expect((await waiting.summary).tokens).toEqual(await oneProcess(model, prompt, 5));
+		await moving.server.close();
 	}, 60_000);
 
 	it("serves no more streams than its memory has room for", async () => {
@@ -196,7 +221,10 @@ describe("a ring of three stages over WebRTC", () => {
 		swarm.lenders.splice(-1);
 		const members = [swarm.lenders[0]!.member, tight.member, swarm.lenders[2]!.member];
 		const ask = (maxTokens: number) =>
-			generate({ ...swarm.ask(asker, prompt, { maxTokens }), directory: { members } });
+			generate({
+				...swarm.ask(asker, prompt, { maxTokens, patienceMs: 0 }),
+				directory: new FixtureDirectory(members),
+			});
 		const first = ask(500);
 		const second = ask(500);
 		const results = await Promise.allSettled([first.summary, second.summary]);
@@ -213,7 +241,7 @@ describe("a ring of three stages over WebRTC", () => {
 		const members = [swarm.lenders[0]!.member, leaving.member, swarm.lenders[2]!.member];
 		const generation = generate({
 			...swarm.ask(asker, prompt, { maxTokens: 1000 }),
-			directory: { members },
+			directory: new FixtureDirectory(members),
 		});
 		let count = 0;
 		const iterate = (async () => {

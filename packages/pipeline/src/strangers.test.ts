@@ -25,6 +25,7 @@ import {
 } from "@tabmesh/wire";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { FixtureDirectory } from "./fixtures.ts";
 import { generate } from "./generate.ts";
 import { spanOf } from "./modelSizes.ts";
 import { ringProtocol, stageProtocol } from "./protocols.ts";
@@ -455,7 +456,7 @@ describe("an asker among strangers", () => {
 		const span = spanOf(2, 4, 4);
 		return generate({
 			...swarm.ask(asker, prompt, { maxTokens: 100 }),
-			directory: { members: [swarm.lenders[0]!.member, swarm.memberOf(liar.peer.id, span)] },
+			directory: new FixtureDirectory([swarm.lenders[0]!.member, swarm.memberOf(liar.peer.id, span)]),
 		});
 	};
 

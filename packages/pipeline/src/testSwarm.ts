@@ -7,7 +7,7 @@ import { openSeededModel, type SeededModelOptions } from "@tabmesh/model/testing
 import { createPeer, type Peer } from "@tabmesh/transport";
 import { createRelayPeer } from "@tabmesh/transport/relay";
 import type { Sampling, Span } from "@tabmesh/wire";
-import { fixtureMember } from "./fixtures.ts";
+import { FixtureDirectory, fixtureMember } from "./fixtures.ts";
 import type { GenerateInit } from "./generate.ts";
 import { spanOf } from "./modelSizes.ts";
 import { greedy, sample } from "./sampling.ts";
@@ -124,7 +124,7 @@ export class TestSwarm {
 	ask(asker: TestPeer, promptTokens: readonly number[], more: Partial<GenerateInit> = {}): GenerateInit {
 		return {
 			...asker,
-			directory: { members: this.lenders.map(({ member }) => member) },
+			directory: new FixtureDirectory(this.lenders.map(({ member }) => member)),
 			room: "public",
 			model: this.model.model,
 			promptTokens,
