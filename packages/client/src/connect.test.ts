@@ -126,6 +126,27 @@ describe("a network of lenders and askers", () => {
 		expect(lenders.every(({ view }) => view.tokensServed > 0)).toBe(true);
 	});
 
+	test("one tab that lends everything answers itself", async () => {
+		const mesh = await join();
+		const lender = mesh.lend({ memoryBytes: 64 * megabyte });
+		await reaches(lender, "serving");
+		const { tokens, stages } = await mesh.generate(question).summary;
+		expect(tokens).toHaveLength(question.maxTokens);
+		expect(stages.map(({ peer }) => peer)).toEqual([mesh.peer]);
+		expect(mesh.connections.every(({ path }) => path === "socket")).toBe(true);
+	});
+
+	test("a tab that lends a part of the model asks a ring that it is a stage of", async () => {
+		minStages = 2;
+		const [a, b] = [await join(), await join()];
+		const lenders = [a.lend({ memoryBytes: 64 * megabyte }), b.lend({ memoryBytes: 64 * megabyte })];
+		await Promise.all(lenders.map((lender) => reaches(lender, "serving")));
+		await until(a, () => a.models[0]?.coverage.complete === true);
+		const { tokens, stages } = await a.generate(question).summary;
+		expect(tokens).toHaveLength(question.maxTokens);
+		expect(stages.map(({ peer }) => peer).sort()).toEqual([a.peer, b.peer].sort());
+	});
+
 	test("a paused lender takes no new answers and serves again when it goes on", async () => {
 		const [mesh, asker] = [await join(), await join()];
 		const lender = mesh.lend({ memoryBytes: 64 * megabyte });

@@ -22,7 +22,7 @@ function refusal(run: () => unknown): NoRouteError {
 }
 
 describe("planRoute", () => {
-	it("takes the fewest hops", () => {
+	it("takes the fewest hops, and of equals ourselves", () => {
 		const lenders = [
 			{ peer: "a", held: span(0, 3) },
 			{ peer: "b", held: span(3, 6) },
@@ -30,7 +30,11 @@ describe("planRoute", () => {
 		];
 		expect(text(plan(lenders))).toBe("c:0-6");
 		expect(text(plan(lenders, { exclude: new Set(["c"]) }))).toBe("a:0-3 b:3-6");
-		expect(text(plan(lenders, { self: "c" }))).toBe("a:0-3 b:3-6");
+		const equals = [
+			{ peer: "a", held: span(0, 6) },
+			{ peer: "b", held: span(0, 6) },
+		];
+		for (const self of ["a", "b"]) expect(text(plan(equals, { self }))).toBe(`${self}:0-6`);
 	});
 
 	it("takes the quicker of two, the idle one before the busy one, the ready one before the loading one", () => {

@@ -9,7 +9,7 @@ export interface PlanRouteOptions {
 	minStages?: number;
 	/** Peers that are not to be used: they refused, or left. */
 	exclude?: ReadonlySet<string>;
-	/** Our own peer id: a peer cannot dial itself. Also spreads the choice among equals over different askers. */
+	/** Our own peer id: among equals we are our own first choice. Also spreads the others over different askers. */
 	self?: string;
 }
 
@@ -90,7 +90,6 @@ function holdersOf(member: Member, model: string, sizes: ModelSizes, options: Pl
 	if (
 		!lends ||
 		member.leaving ||
-		member.peer === options.self ||
 		options.exclude?.has(member.peer) ||
 		!member.rooms.includes(options.room) ||
 		newest < protocolVersion.oldestMajor ||
@@ -113,7 +112,7 @@ function holdersOf(member: Member, model: string, sizes: ModelSizes, options: Pl
 				to,
 				ready,
 				time: (a: number, b: number) => bytes(a, b) * share,
-				lot: lotOf(`${options.self ?? ""} ${member.peer}`),
+				lot: member.peer === options.self ? 0 : lotOf(`${options.self ?? ""} ${member.peer}`),
 			};
 		});
 }

@@ -3,6 +3,7 @@ import {
 	InvalidParameterError,
 	limits,
 	MalformedMessageError,
+	MessageTooLargeError,
 	PeerBannedError,
 	PeerUnreachableError,
 	StageBusyError,
@@ -75,6 +76,43 @@ describe("two peers behind a relay", () => {
 		expect(view?.path).toBe("direct");
 		expect(await a.peer.ping(b.peer.id)).toBeGreaterThan(0);
 		await until(() => a.peer.connections.find(({ peer }) => peer === b.peer.id)?.agreement !== undefined);
+	});
+
+	test("talk to themselves as to others: same messages, same limits, same errors, nothing held against anybody", async () => {
+		const { peer } = await newPeer(relay);
+		await expect(peer.open(peer.id, echo)).rejects.toThrow(UnsupportedVersionError);
+		serveEcho(peer);
+		const stream = await peer.open(peer.id, echo);
+		expect(stream.remote).toBe(peer.id);
+		const big = new Uint8Array(300_000).map((_, i) => i);
+		await stream.send(big);
+		await expect(stream.send(new Uint8Array(echo.maxMessageBytes + 1))).rejects.toThrow(MessageTooLargeError);
+		await stream.close();
+		expect(await heardOn(stream)).toEqual([big]);
+		expect(await stream.closed).toBeUndefined();
+		expect(text(await peer.request(peer.id, echo, bytesOf("me")))).toBe("me");
+
+		const slow: StreamProtocol = { id: "/tabmesh/slow/1", maxMessageBytes: 1024, windowBytes: 4096 };
+		const { promise: reads, resolve: read } = Promise.withResolvers<void>();
+		peer.serve(slow, async (stream) => {
+			await reads;
+			await stream[Symbol.asyncIterator]().next();
+			stream.abort(new StageBusyError("Enough."));
+		});
+		const waiting = await peer.open(peer.id, slow);
+		let sent = 0;
+		const sends = Array.from({ length: 8 }, () => waiting.send(new Uint8Array(1000)).then(() => sent++));
+		await Promise.all(sends.slice(0, 3));
+		expect(sent).toBe(3);
+		read();
+		const results = await Promise.allSettled(sends);
+		expect(results.map(({ status }) => status)).toContain("rejected");
+		expect(await waiting.closed).toBeInstanceOf(StageBusyError);
+		expect(peer.score(peer.id)).toBe(0);
+		expect(await peer.ping(peer.id)).toBe(0);
+		expect(peer.connections.every((connection) => connection.peer !== peer.id)).toBe(true);
+		await peer.stop();
+		await expect(peer.open(peer.id, echo)).rejects.toThrow(PeerUnreachableError);
 	});
 
 	test("answer requests", async () => {
@@ -198,9 +236,9 @@ describe("two peers behind a relay", () => {
 		await expect(b.peer.open(c.peer.id, echo)).rejects.toBeInstanceOf(PeerUnreachableError);
 	});
 
-	test("do not reach strangers, themselves, or what is no peer id", async () => {
+	test("do not reach strangers, or what is no peer id", async () => {
 		const stranger = (await createIdentity()).peer;
-		for (const target of [stranger, a.peer.id, "nobody"]) {
+		for (const target of [stranger, "nobody"]) {
 			await expect(a.peer.open(target, echo)).rejects.toBeInstanceOf(PeerUnreachableError);
 		}
 	});

@@ -129,7 +129,8 @@ export interface Peer {
 	 */
 	serve(protocol: StreamProtocol, handler: (stream: MessageStream) => Promise<void>): () => void;
 	/**
-	 * Opens a stream, dialling the peer over WebRTC through a relay first where there is no direct connection.
+	 * Opens a stream, dialling the peer over WebRTC through a relay first where there is no direct connection. A stream to
+	 * our own id stays on this device.
 	 *
 	 * @throws PeerUnreachableError, PeerBannedError, TimeoutError, UnsupportedVersionError when the peer does not speak
 	 * the protocol

@@ -17,6 +17,7 @@ import {
 import { TypedEventEmitter } from "main-event";
 import { pathOf, usesTurn } from "./connectionPath.ts";
 import { Acquaintance, helloProtocol } from "./hello.ts";
+import { loopbackPair } from "./loopback.ts";
 import { CreditedStream } from "./messageStream.ts";
 import type { ConnectionView, MessageStream, Offence, Peer, PeerEvents, StreamProtocol } from "./peer.ts";
 import type { Reputation } from "./reputation.ts";
@@ -41,6 +42,12 @@ const pingTimeoutMs = 10_000;
 const silenceMs = 180_000;
 /** How long a peer whose versions do not meet ours is not dialled again. */
 const refusedForMs = 60_000;
+
+/** A protocol and who answers it here. */
+interface Service {
+	readonly protocol: StreamProtocol;
+	readonly handler: (stream: MessageStream) => Promise<void>;
+}
 
 /** A connection and what we know of it. */
 interface Link {
@@ -92,7 +99,7 @@ export class PeerNode extends TypedEventEmitter<PeerEvents> implements Omit<Peer
 	readonly #refused = new Map<string, { error: UnsupportedVersionError; until: number }>();
 	/** Open streams by protocol and peer, both directions. */
 	readonly #streams = new Map<string, number>();
-	readonly #served = new Set<string>();
+	readonly #served = new Map<string, Service>();
 	readonly #stopping = new AbortController();
 	#stopped: Promise<void> | undefined;
 
@@ -143,11 +150,12 @@ export class PeerNode extends TypedEventEmitter<PeerEvents> implements Omit<Peer
 		if (this.#served.has(protocol.id)) {
 			throw new InvalidParameterError(`The protocol ${protocol.id} is served already.`);
 		}
-		this.#served.add(protocol.id);
+		const service = { protocol, handler };
+		this.#served.set(protocol.id, service);
 		const most = protocol.maxStreamsPerPeer ?? defaultStreamsPerPeer;
 		const ready = this.#libp2p.handle(
 			protocol.id,
-			(stream, connection) => this.#accept(stream, connection, protocol, handler),
+			(stream, connection) => this.#accept(stream, connection.remotePeer.toString(), service, connection),
 			{
 				// Ours is the limit that counts, over all connections of a peer; libp2p's is the wall behind it.
 				maxInboundStreams: most * 2,
@@ -161,13 +169,7 @@ export class PeerNode extends TypedEventEmitter<PeerEvents> implements Omit<Peer
 		};
 	}
 
-	#accept(
-		stream: Stream,
-		connection: Connection,
-		protocol: StreamProtocol,
-		handler: (stream: MessageStream) => Promise<void>,
-	): void {
-		const peer = connection.remotePeer.toString();
+	#accept(stream: Stream, peer: string, { protocol, handler }: Service, connection?: Connection): void {
 		if (this.#init.reputation.banned(peer)) {
 			stream.abort(new PeerBannedError("This peer is banned here."));
 			return;
@@ -178,16 +180,16 @@ export class PeerNode extends TypedEventEmitter<PeerEvents> implements Omit<Peer
 			this.report(peer, "flood");
 			return;
 		}
-		const messages = this.#wrap(stream, connection, protocol, key);
+		const messages = this.#wrap(stream, peer, protocol, key);
+		if (connection) this.#connectionOf.set(messages, connection);
 		handler(messages)
 			.then(() => messages.finish())
 			.catch((error) => messages.abort(error instanceof Error ? error : new Error(String(error))));
 	}
 
-	#wrap(stream: Stream, connection: Connection, protocol: StreamProtocol, key: string): CreditedStream {
-		const remote = connection.remotePeer.toString();
+	#wrap(stream: Stream, remote: string, protocol: StreamProtocol, key: string): CreditedStream {
 		this.#streams.set(key, (this.#streams.get(key) ?? 0) + 1);
-		const messages = new CreditedStream({
+		return new CreditedStream({
 			stream,
 			remote,
 			protocol,
@@ -198,8 +200,6 @@ export class PeerNode extends TypedEventEmitter<PeerEvents> implements Omit<Peer
 				else this.#streams.delete(key);
 			},
 		});
-		this.#connectionOf.set(messages, connection);
-		return messages;
 	}
 
 	async open(
@@ -209,6 +209,8 @@ export class PeerNode extends TypedEventEmitter<PeerEvents> implements Omit<Peer
 	): Promise<MessageStream> {
 		const signal = deadline(options.signal, options.timeoutMs ?? openTimeoutMs, this.#stopping.signal);
 		try {
+			signal.throwIfAborted();
+			if (peer === this.id) return this.#openToSelf(protocol);
 			const connection = await this.#reach(peer, protocol.overRelay === true, signal);
 			return await this.#openOn(connection, protocol, signal);
 		} catch (error) {
@@ -227,7 +229,20 @@ export class PeerNode extends TypedEventEmitter<PeerEvents> implements Omit<Peer
 			runOnLimitedConnection: protocol.overRelay === true,
 			maxOutboundStreams: most * 2,
 		});
-		return this.#wrap(stream, connection, protocol, `${protocol.id} ${connection.remotePeer} out`);
+		const remote = connection.remotePeer.toString();
+		const messages = this.#wrap(stream, remote, protocol, `${protocol.id} ${remote} out`);
+		this.#connectionOf.set(messages, connection);
+		return messages;
+	}
+
+	/** A peer that serves and asks is its own neighbour: the same streams with the same limits, and no network between. */
+	#openToSelf(protocol: StreamProtocol): CreditedStream {
+		const service = this.#served.get(protocol.id);
+		if (!service) throw new UnsupportedVersionError("This peer does not serve the protocol itself.");
+		const [near, far] = loopbackPair(protocol.id, this.#libp2p.logger);
+		const messages = this.#wrap(near, this.id, protocol, `${protocol.id} ${this.id} out`);
+		this.#accept(far, this.id, service);
+		return messages;
 	}
 
 	async request(
@@ -260,6 +275,8 @@ export class PeerNode extends TypedEventEmitter<PeerEvents> implements Omit<Peer
 	}
 
 	report(peer: string, offence: Offence): void {
+		// Who meets his own mistake is told by its error.
+		if (peer === this.id) return;
 		if (!this.#init.reputation.report(peer, offence)) return;
 		for (const { connection } of [...(this.#linksOf.get(peer) ?? [])]) {
 			connection.abort(new PeerBannedError("This peer is banned here."));
@@ -272,6 +289,7 @@ export class PeerNode extends TypedEventEmitter<PeerEvents> implements Omit<Peer
 	}
 
 	async ping(peer: string, options: { signal?: AbortSignal } = {}): Promise<number> {
+		if (peer === this.id) return 0;
 		const known = this.#greeted(peer);
 		if (known?.rttMs !== undefined) return known.rttMs;
 		const signal = deadline(options.signal, openTimeoutMs, this.#stopping.signal);
@@ -313,7 +331,6 @@ export class PeerNode extends TypedEventEmitter<PeerEvents> implements Omit<Peer
 		const links = this.#linksOf.get(peer)?.filter(({ connection }) => connection.status === "open") ?? [];
 		const link = links.find(({ path }) => path !== "relayed") ?? (overRelay ? links[0] : undefined);
 		if (link) return link.connection;
-		if (peer === this.id) throw new PeerUnreachableError("A peer does not connect to itself.");
 		let dial = this.#dials.get(peer);
 		if (!dial) {
 			// Not the caller's signal: others may wait for the same dial.
