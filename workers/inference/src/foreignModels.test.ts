@@ -76,12 +76,20 @@ const foreign = fc.record({
 	contextLength: fc.integer({ min: 40, max: 300 }),
 	theta: fc.constantFrom(10_000, 500_000, 1_000_000),
 	epsilon: fc.constantFrom(1e-5, 1e-6),
+	scaling: fc.record({
+		kind: fc.constantFrom("none", "linear", "llama3"),
+		factor: fc.constantFrom(2, 8, 32),
+		low: fc.constantFrom(1, 2),
+		high: fc.constantFrom(4, 6),
+		// Short ones, so that a few tokens feel them.
+		context: fc.constantFrom(20, 64, 200, 8192),
+	}),
 });
 
 type ForeignModel = typeof foreign extends fc.Arbitrary<infer Model> ? Model : never;
 
 function optionsOf(model: ForeignModel): TinyGgufOptions {
-	const { architecture, type, tiedHead, seed, padding, byteLevel, group, epsilon, ...shape } = model;
+	const { architecture, type, tiedHead, seed, padding, byteLevel, group, epsilon, scaling, ...shape } = model;
 	const heads = shape.keyValueHeads * group;
 	return {
 		architecture,
@@ -92,8 +100,35 @@ function optionsOf(model: ForeignModel): TinyGgufOptions {
 		vocabulary: padded(byteLevel ? tinyByteLevel("qwen2") : tinySentencePiece(), padding),
 		// A qwen2 has no head size of its own.
 		shape: { ...shape, heads, ...(architecture === "qwen2" ? { hiddenSize: heads * shape.headSize } : {}) },
-		metadata: { [`${architecture}.attention.layer_norm_rms_epsilon`]: { f32: epsilon } },
+		metadata: {
+			[`${architecture}.attention.layer_norm_rms_epsilon`]: { f32: epsilon },
+			...(scaling.kind === "linear"
+				? {
+						[`${architecture}.rope.scaling.type`]: { string: "linear" },
+						[`${architecture}.rope.scaling.factor`]: { f32: scaling.factor },
+					}
+				: {}),
+		},
+		// Only llamas have them.
+		...(scaling.kind === "llama3" && architecture === "llama"
+			? { ropeFactors: llama3Factors(shape.headSize / 2, shape.theta, scaling) }
+			: {}),
 	};
+}
+
+/** As llama.cpp's converter computes them from a config.json. */
+function llama3Factors(
+	pairs: number,
+	theta: number,
+	{ factor, low, high, context }: { factor: number; low: number; high: number; context: number },
+): number[] {
+	return Array.from({ length: pairs }, (_, i) => {
+		const wave = 2 * Math.PI * theta ** (i / pairs);
+		if (wave < context / high) return 1;
+		if (wave > context / low) return factor;
+		const smooth = (context / wave - low) / (high - low);
+		return 1 / ((1 - smooth) / factor + smooth);
+	});
 }
 
 test("a GGUF of any shape and format publishes, runs and says what llama.cpp says; so does its folder of safetensors", async () => {

@@ -61,12 +61,19 @@ export function ggufConfig(metadata: GgufMetadata, facts: TensorFacts, file: str
 		keyValueHeads: metadata.optionalCount(key("attention.head_count_kv")) ?? heads,
 		headSize,
 		vocabularySize: facts.vocabularySize,
-		contextLength: metadata.count(key("context_length")),
+		contextLength: contextLength(metadata, key),
 		normEpsilon: decimal(metadata.number(key("attention.layer_norm_rms_epsilon"))),
 		rope: { layout: layouts[architecture], theta, ...(scaling ? { scaling } : {}) },
 		tiedHead: !facts.hasHead,
 	};
 	return checkConfig(config, file);
+}
+
+/** Where attention slides over a window, positions beyond it would be computed differently: the model ends there for us. */
+function contextLength(metadata: GgufMetadata, key: (name: string) => string): number {
+	const positions = metadata.count(key("context_length"));
+	const window = metadata.optionalNumber(key("attention.sliding_window")) ?? 0;
+	return window > 0 ? Math.min(positions, window) : positions;
 }
 
 function isSupported(architecture: string): architecture is ModelConfig["architecture"] {

@@ -226,6 +226,15 @@ test("any other value in the place of any metadata gives a model or a typed erro
 	);
 });
 
+test("a model whose attention slides over a window ends at its window", async () => {
+	const contextOf = async (window: number) =>
+		(await openTiny({ metadata: { "llama.attention.sliding_window": { u32: window } } })).config
+			.contextLength;
+	expect(await contextOf(100)).toBe(100);
+	expect(await contextOf(0)).toBe(tinyShape.contextLength);
+	expect(await contextOf(100_000)).toBe(tinyShape.contextLength);
+});
+
 describe("what Tabmesh cannot run is an error that says what was found", () => {
 	const withTensors = async (change: (tensors: ReturnType<typeof tinyGguf>["tensors"]) => void) => {
 		const { metadata, tensors } = tinyGguf();

@@ -25,26 +25,49 @@ export function llama3Scaling(factors: Float32Array, theta: number): Llama3Scali
 	if (factors.some((value) => !(value >= 1))) return undefined;
 	if (factor === 1) return "none";
 	const between = [...factors.keys()].filter((i) => factors[i]! > 1 && factors[i]! < factor);
-	const [first, last] = [between[0], between.at(-1)];
-	if (first === undefined || last === undefined || first === last) return undefined;
 	// smooth = (context / wave − low) / (high − low) is a line in 1 / wave.
 	const smooth = (i: number): number => (1 / factors[i]! - 1 / factor) / (1 - 1 / factor);
+	for (const band of bands(between, factors.indexOf(factor), smooth, wave)) {
+		for (const [high, context] of [band.map(rounded) as [number, number], band]) {
+			if (!(high > 1 && context > 0)) continue;
+			const scaling: Llama3Scaling = {
+				type: "llama3",
+				factor,
+				lowFrequencyFactor: 1,
+				highFrequencyFactor: high,
+				originalContext: context,
+			};
+			const fits = (value: number, i: number): boolean =>
+				Math.abs(factorAt(scaling, wave(i)) - value) <= tolerance * value;
+			if (factors.every(fits)) return scaling;
+		}
+	}
+	return undefined;
+}
+
+/** Widths that are tried where the factors leave the band's open: Llama 3's own first. */
+const usualWidths = [4, 3, 2, 1.5, 1.2, 1.1, 1.05, 1.01];
+
+/** Where the band between high and low frequencies may lie. Two factors inside it say exactly where; with fewer there is a choice, and all give the same. */
+function bands(
+	between: readonly number[],
+	firstLow: number,
+	smooth: (i: number) => number,
+	wave: (i: number) => number,
+): [highFrequencyFactor: number, originalContext: number][] {
+	const [first, last] = [between[0], between.at(-1)];
+	if (first === undefined || last === undefined) {
+		// Somewhere between the last high frequency and the first low one.
+		const longest = wave(firstLow);
+		const gap = Math.cbrt(longest / (firstLow > 0 ? wave(firstLow - 1) : longest / 8));
+		return [[gap, longest / gap]];
+	}
+	if (first === last) {
+		return usualWidths.map((width) => [width, wave(first) * (1 + smooth(first) * (width - 1))]);
+	}
 	const slope = (smooth(first) - smooth(last)) / (1 / wave(first) - 1 / wave(last));
 	const start = slope / wave(first) - smooth(first);
-	const highFrequencyFactor = rounded(1 + 1 / start);
-	const originalContext = rounded(slope / start);
-	const scaling = {
-		type: "llama3",
-		factor,
-		lowFrequencyFactor: 1,
-		highFrequencyFactor,
-		originalContext,
-	} as const;
-	if (!(highFrequencyFactor > 1 && originalContext > 0)) return undefined;
-	for (const [i, value] of factors.entries()) {
-		if (Math.abs(factorAt(scaling, wave(i)) - value) > tolerance * value) return undefined;
-	}
-	return scaling;
+	return [[1 + 1 / start, slope / start]];
 }
 
 /** What a frequency with this wave length is divided by. */

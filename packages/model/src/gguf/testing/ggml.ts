@@ -38,8 +38,8 @@ export function loadGgml(): Ggml {
 		quantise(type, values, rowElements) {
 			const { blockElements, blockBytes } = blockLayout(type);
 			const out = new Uint8Array((values.length / blockElements) * blockBytes);
-			// IQ2 formats refuse to work without an importance of every column.
-			const importance = new Float32Array(rowElements).fill(1);
+			// IQ2 formats refuse to work without an importance of every column; others search for better scales when they get one.
+			const importance = type.startsWith("IQ2") ? new Float32Array(rowElements).fill(1) : null;
 			quantiseChunk(
 				ggmlTypeNumber(type),
 				values,
