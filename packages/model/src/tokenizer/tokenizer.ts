@@ -43,7 +43,14 @@ export interface Tokenizer {
  * @throws TokenizerError when the file is broken
  */
 export function createTokenizer(tokenizerJson: Uint8Array, manifest: Manifest): Tokenizer {
-	return new ModelTokenizer(parseTokenizerFile(tokenizerJson), manifest);
+	return new ModelTokenizer(withSpecialEnds(parseTokenizerFile(tokenizerJson), manifest), manifest);
+}
+
+/** Some files list the tokens that begin and end texts among the ordinary ones; a message could end its own turn then. */
+function withSpecialEnds(file: TokenizerFile, { tokenizer: { bos, eos } }: Manifest): TokenizerFile {
+	const ends = new Set([bos, ...eos]);
+	const added = file.added_tokens.map((token) => (ends.has(token.id) ? { ...token, special: true } : token));
+	return { ...file, added_tokens: added };
 }
 
 class ModelTokenizer implements Tokenizer {
