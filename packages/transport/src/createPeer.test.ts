@@ -78,6 +78,21 @@ describe("two peers behind a relay", () => {
 		await until(() => a.peer.connections.find(({ peer }) => peer === b.peer.id)?.agreement !== undefined);
 	});
 
+	test("open any number of streams without leaving listeners behind on their connection", async () => {
+		const warnings: Error[] = [];
+		const warned = (warning: Error) => void warnings.push(warning);
+		process.on("warning", warned);
+		for (let i = 0; i < 30; i++) {
+			const stream = await a.peer.open(b.peer.id, echo);
+			await stream.close();
+			await stream.closed;
+		}
+		// Warnings are given in a later turn.
+		await new Promise((resolve) => setTimeout(resolve, 10));
+		process.off("warning", warned);
+		expect(warnings.map(({ message }) => message)).toEqual([]);
+	});
+
 	test("talk to themselves as to others: same messages, same limits, same errors, nothing held against anybody", async () => {
 		const { peer } = await newPeer(relay);
 		await expect(peer.open(peer.id, echo)).rejects.toThrow(UnsupportedVersionError);
