@@ -9,6 +9,8 @@ export interface ServedModel {
 	/** Catalogue id or file name, for people. */
 	readonly name: string;
 	readonly license?: string;
+	/** Its signed gate record. */
+	readonly gate?: Uint8Array;
 }
 
 /** Routes of one or more models, and how the site names them. */
@@ -20,6 +22,7 @@ export interface ModelRoutes {
 }
 
 const prefix = "/models";
+const gateName = "gate.cbor";
 
 /**
  * Serves models by byte ranges: `/models/<id>/manifest.cbor`, `/models/<id>/origins.json` and the source's own files.
@@ -27,7 +30,7 @@ const prefix = "/models";
  */
 export function modelRoutes(served: readonly ServedModel[]): ModelRoutes {
 	const contents = new Map<string, RangedContent>();
-	for (const { published, source } of served) {
+	for (const { published, source, gate } of served) {
 		const folder = `${prefix}/${published.id}`;
 		const add = (
 			name: string,
@@ -55,15 +58,18 @@ export function modelRoutes(served: readonly ServedModel[]): ModelRoutes {
 			memoryFile("manifest.cbor", published.manifestBytes),
 		);
 		add("origins.json", `${published.id}-origins`, "application/json", originsFile);
+		// Another publisher's record of the same model may say something else.
+		if (gate) add(gateName, `${published.id}-${Date.now()}`, "application/cbor", memoryFile(gateName, gate));
 	}
 	return {
 		prefix,
-		models: served.map(({ published, name, license }) => ({
+		models: served.map(({ published, name, license, gate }) => ({
 			id: published.id,
 			name,
 			...(license === undefined ? {} : { license }),
 			manifest: `${prefix}/${published.id}/manifest.cbor`,
 			origins: `${prefix}/${published.id}/origins.json`,
+			...(gate === undefined ? {} : { gate: `${prefix}/${published.id}/${gateName}` }),
 		})),
 		handle(request) {
 			const content = contents.get(decodeURI(new URL(request.url).pathname));

@@ -115,6 +115,22 @@ export function parseRelayUrl(text: string, option: string): string {
 }
 
 /**
+ * The address of a hub, with the folder that it lies in, where it lies in one.
+ *
+ * @throws InvalidParameterError
+ */
+export function parseHubUrl(text: string, option: string): string {
+	const url = URL.canParse(text) ? new URL(text) : undefined;
+	if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== "") {
+		throw refusal(option, "the address of a hub, such as https://huggingface.co/,", text);
+	}
+	url.search = "";
+	url.hash = "";
+	if (!url.pathname.endsWith("/")) url.pathname += "/";
+	return url.href;
+}
+
+/**
  * A room id: letters, digits, `.`, `_` and `-`.
  *
  * @throws InvalidParameterError

@@ -14,7 +14,13 @@ function program() {
 		return 7;
 	};
 	const made = createProgram(
-		{ start: record("start"), lend: record("lend"), publish: record("publish"), ask: record("ask") },
+		{
+			start: record("start"),
+			lend: record("lend"),
+			publish: record("publish"),
+			ask: record("ask"),
+			models: () => record("models")({}),
+		},
 		(status) => statuses.push(status),
 	);
 	const output = {
@@ -96,6 +102,7 @@ test("bad values are refused in one sentence that names the option", async () =>
 		["--lenders", "1000"],
 		["--memory", "lots"],
 		["--room", "a room"],
+		["--hub", "somewhere"],
 		["--ice-server", "http://x"],
 	] as const) {
 		const error = await parse("start", option, value).catch((reason: unknown) => reason);
@@ -142,6 +149,18 @@ test("ask hands everything on, and nothing that was not given", async () => {
 		json: true,
 		waitSeconds: 1,
 	});
+});
+
+test("publish knows where to look and what to write", async () => {
+	expect(
+		await parse("publish", "hf:owner/model", "--weights", "q8", "--hub", "http://127.0.0.1:9/hub"),
+	).toEqual({
+		source: "hf:owner/model",
+		weights: "q8",
+		hub: "http://127.0.0.1:9/hub/",
+		cacheDir: "/tmp/tabmesh-test-cache",
+	});
+	await expect(parse("publish", "./x", "--weights", "q3")).rejects.toThrow(CommanderError);
 });
 
 test("every command explains itself with examples", async () => {

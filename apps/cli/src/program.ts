@@ -9,6 +9,7 @@ import {
 	formatSize,
 	type IceServer,
 	parseCount,
+	parseHubUrl,
 	parseIceServer,
 	parseNumber,
 	parseRelayUrl,
@@ -23,6 +24,7 @@ export interface Commands {
 	lend(options: LendCommandOptions): Promise<number>;
 	publish(options: PublishCommandOptions): Promise<number>;
 	ask(options: AskOptions): Promise<number>;
+	models(): Promise<number>;
 }
 
 /** More lenders than this on one machine only take turns on its cores. */
@@ -56,6 +58,11 @@ const relayOption = (): Option =>
 	parsed(option("--relay <url>", "address of the network's relay", "TABMESH_RELAY"), parseRelayUrl).default(
 		defaultRelay,
 	);
+const hubOption = (): Option =>
+	parsed(
+		option("--hub <url>", "hub that hf: names and the catalogue's models are read from", "TABMESH_HUB"),
+		parseHubUrl,
+	).default("https://huggingface.co/");
 const minStagesOption = (): Option =>
 	parsed(
 		option("--min-stages <n>", "spread the model over at least this many devices", "TABMESH_MIN_STAGES"),
@@ -114,6 +121,7 @@ export function createProgram(commands: Commands, finish: (status: number) => vo
 				(text) => text,
 			),
 		)
+		.addOption(hubOption())
 		.addOption(minStagesOption().default(1))
 		.addOption(
 			parsed(
@@ -230,17 +238,28 @@ Examples:
 			"folder to write everything to (default: manifest and origins beside the source)",
 		)
 		.option("--force", "replace another model's manifest there")
+		.addOption(
+			new Option(
+				"--weights <format>",
+				"source: the bytes as they are; q8, q4: rounded to blocks of 8 or 4 bits",
+			)
+				.choices(["source", "q8", "q4"])
+				.default("source"),
+		)
+		.addOption(hubOption())
 		.addHelpText(
 			"after",
 			`
-Writes manifest.cbor (its hash is the model's id) and origins.json (where the bytes lie), and prints the id.
-Nothing is written before everything is checked.
+Writes manifest.cbor (its hash is the model's id), origins.json (where the bytes lie) and gate.cbor (which weight
+formats agree with float32 on at least 97 of 100 next tokens: only those are offered), and prints the id. For that the
+model reads a page of text once, layer by layer. Nothing is written before everything is checked.
 
 Examples:
   tabmesh publish ./my-model
-  tabmesh publish stories15m --out ./public/stories15m`,
+  tabmesh publish ./model.gguf --out ./public/my-model
+  tabmesh publish hf:HuggingFaceTB/SmolLM2-135M-Instruct --weights q8`,
 		)
-		.action(async (source: string, values: { out?: string; force?: boolean }) => {
+		.action(async (source: string, values: Omit<PublishCommandOptions, "source" | "cacheDir">) => {
 			finish(
 				await commands.publish({
 					source,
@@ -249,6 +268,11 @@ Examples:
 				} as PublishCommandOptions),
 			);
 		});
+
+	program
+		.command("models")
+		.description("List the models of the catalogue: licence, context, and what they need.")
+		.action(async () => finish(await commands.models()));
 
 	program
 		.command("ask")

@@ -13,6 +13,19 @@ export interface ResolvedModel {
 	readonly license?: string;
 	/** The folder that it lies in, where that is the person's own and not our cache. */
 	readonly folder?: string;
+	/** What the names of its files are relative to, where they stay behind an address. */
+	readonly baseUrl?: string;
+}
+
+export interface ResolveModelOptions {
+	cacheDir: string;
+	signal: AbortSignal;
+	/** Where `hf:` names and the catalogue's Hugging Face models are looked up. @default "https://huggingface.co/" */
+	hub?: string;
+}
+
+function openAddress(address: string, { signal, hub }: ResolveModelOptions): ReturnType<typeof openModelUrl> {
+	return openModelUrl(address, { signal, ...(hub === undefined ? {} : { hub }) });
 }
 
 /**
@@ -23,15 +36,10 @@ export interface ResolvedModel {
  *
  * @throws ModelNotFoundError, ModelFileError, ModelSourceError, ShardIntegrityError
  */
-export async function resolveModel(
-	spec: string,
-	options: { cacheDir: string; signal: AbortSignal },
-): Promise<ResolvedModel> {
+export async function resolveModel(spec: string, options: ResolveModelOptions): Promise<ResolvedModel> {
 	const { signal } = options;
-	if (/^(https?:\/\/|hf:)/i.test(spec)) {
-		const { source } = await openModelUrl(spec, { signal });
-		return { source, name: nameOfAddress(spec) };
-	}
+	if (/^(https?:\/\/|hf:)/i.test(spec))
+		return { ...(await openAddress(spec, options)), name: nameOfAddress(spec) };
 	const path = resolve(spec);
 	const stats = await stat(path).catch(() => undefined);
 	if (stats) {
@@ -43,7 +51,8 @@ export async function resolveModel(
 			metaMessages: ["Give a folder or file that exists, a URL, or an id of the catalogue."],
 		});
 	}
-	const { license } = catalogEntry(spec);
+	const { license, hub } = catalogEntry(spec);
+	if (hub !== undefined) return { ...(await openAddress(`hf:${hub}`, options)), name: spec, license };
 	const bar = progressBar(`Fetching ${spec}`);
 	let done = false;
 	try {

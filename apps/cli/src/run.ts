@@ -38,7 +38,11 @@ export async function run(argv: readonly string[]): Promise<number> {
 			},
 			async publish(options) {
 				const { publish } = await import("./commands/publish.ts");
-				const { id, folder, files } = await publish(options, stopSignal());
+				const { id, folder, files, formats } = await publish(options, stopSignal());
+				const shares = formats.map(
+					({ weights, agreement }) => `${weights} ${(100 * agreement).toFixed(1)} %`,
+				);
+				note(`Agrees with float32 on the next token: ${shares.join(", ")}`);
 				note(`Wrote ${files.join(", ")} to ${folder}`);
 				print(id);
 				return 0;
@@ -46,6 +50,11 @@ export async function run(argv: readonly string[]): Promise<number> {
 			async ask(options) {
 				const { ask } = await import("./commands/ask.ts");
 				return ask(options, process, stopSignal());
+			},
+			async models() {
+				const { modelsTable } = await import("./commands/models.ts");
+				print(modelsTable());
+				return 0;
 			},
 		},
 		(code) => {

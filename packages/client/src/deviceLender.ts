@@ -13,6 +13,7 @@ import { TypedEventEmitter } from "main-event";
 import { modelView } from "./modelView.ts";
 import type { NetworkModel } from "./networkModel.ts";
 import type { Lender, LenderView, LendOptions } from "./tabmesh.ts";
+import { weightChoice } from "./weightChoice.ts";
 
 /** What of the network a lender needs. */
 export interface LenderNetwork {
@@ -125,6 +126,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			const [engine, source] = await Promise.all([
 				createEngine({
 					memoryBytes,
+					weights: weightChoice(model.formats),
 					...(backend === undefined ? {} : { backend }),
 					...(threads === undefined ? {} : { threads }),
 				}),

@@ -1,5 +1,16 @@
-import { type ModelRef, openManifest } from "@tabmesh/model";
-import { limits, type Manifest, ModelSourceError, type Origin, originSchema, type Site } from "@tabmesh/wire";
+import { createEnvelopeVerifier } from "@tabmesh/dauth";
+import { type ModelRef, offeredFormats, openManifest, type WeightFormat } from "@tabmesh/model";
+import {
+	decodeCbor,
+	type Gate,
+	gateSchema,
+	limits,
+	type Manifest,
+	ModelSourceError,
+	type Origin,
+	originSchema,
+	type Site,
+} from "@tabmesh/wire";
 import * as v from "valibot";
 
 /** A model that the network offers: what it is, and where its bytes can be had from. */
@@ -12,6 +23,8 @@ export interface NetworkModel extends ModelRef {
 	readonly sourceBytes: number;
 	/** Bytes of the weights in float32. */
 	readonly loadedBytes: number;
+	/** Weight formats that lenders may run it in. */
+	readonly formats: readonly WeightFormat[];
 }
 
 const originsSchema = v.pipe(v.array(originSchema), v.maxLength(16));
@@ -26,9 +39,10 @@ export async function fetchNetworkModel(
 	listed: Site["models"][number],
 	signal?: AbortSignal,
 ): Promise<NetworkModel> {
-	const [manifestBytes, originBytes] = await Promise.all([
+	const [manifestBytes, originBytes, gate] = await Promise.all([
 		fetchBytes(new URL(listed.manifest, relay), limits.manifestBytes, signal),
 		fetchBytes(new URL(listed.origins, relay), limits.manifestBytes, signal),
+		fetchGate(relay, listed, signal),
 	]);
 	const { id, manifest } = await openManifest(manifestBytes, listed.id);
 	const originsUrl = new URL(listed.origins, relay);
@@ -36,7 +50,38 @@ export async function fetchNetworkModel(
 	const origins = (parsed.success ? parsed.output : [])
 		.filter((origin) => origin.model === id)
 		.map((origin) => ({ ...origin, baseUrl: new URL(origin.baseUrl, originsUrl).href }));
-	return { id, manifest, origins, name: listed.name, license: listed.license, ...weightBytes(manifest) };
+	const formats = offeredFormats(manifest, gate);
+	return {
+		id,
+		manifest,
+		origins,
+		name: listed.name,
+		license: listed.license,
+		formats,
+		...weightBytes(manifest),
+	};
+}
+
+/**
+ * The gate record of a model, if the site has one that its author signed for this model. Without it the model runs all the same,
+ * in the formats that need no proof: a record that cannot be had or read is no error.
+ */
+async function fetchGate(
+	relay: string,
+	{ id, gate }: Site["models"][number],
+	signal?: AbortSignal,
+): Promise<Gate | undefined> {
+	if (gate === undefined) return undefined;
+	try {
+		const bytes = await fetchBytes(new URL(gate, relay), limits.envelopeBytes, signal);
+		const verifier = createEnvelopeVerifier({ maxAgeMs: Number.POSITIVE_INFINITY });
+		const { payload } = await verifier.open(bytes, "gate");
+		const record = decodeCbor(gateSchema, payload, limits.gateBytes);
+		return record.model === id ? record : undefined;
+	} catch {
+		signal?.throwIfAborted();
+		return undefined;
+	}
 }
 
 function jsonOf(bytes: Uint8Array): unknown {

@@ -7,6 +7,7 @@
 
 export { deleteChunkStore, openChunkStore } from "#chunkStore";
 export { type CatalogEntry, catalog, catalogEntry } from "./catalog/catalog.ts";
+export { type ModelNeeds, modelNeeds } from "./catalog/modelNeeds.ts";
 export * from "./engine.ts";
 export * from "./format/llama2cSource.ts";
 export * from "./format/modelSource.ts";
@@ -28,6 +29,10 @@ export { openManifest } from "./manifest/openManifest.ts";
 export { type PublishedModel, type PublishOptions, publishModel } from "./manifest/publishModel.ts";
 export { openModelFiles } from "./open/openModelFiles.ts";
 export { type OpenedUrl, type OpenModelUrlOptions, openModelUrl } from "./open/openModelUrl.ts";
+export { gateTexts } from "./quality/gateTexts.ts";
+export { type MeasureQualityOptions, measureQuality, type Quality } from "./quality/measureQuality.ts";
+export { boundaryOf, offeredFormats, weightFormats } from "./quality/offeredFormats.ts";
+export { requantisedSource } from "./quality/requantisedSource.ts";
 export * from "./shardSource.ts";
 export { readShard, type ShardLayout, shardLayout, writeShard } from "./shards/shard.ts";
 export { type CachedSourceOptions, cachedSource } from "./sources/cachedSource.ts";

@@ -16,6 +16,7 @@ export * from "./schemas/cstore.ts";
 export * from "./schemas/delegation.ts";
 export * from "./schemas/envelope.ts";
 export * from "./schemas/frame.ts";
+export * from "./schemas/gate.ts";
 export * from "./schemas/hello.ts";
 export * from "./schemas/manifest.ts";
 export * from "./schemas/route.ts";

@@ -32,6 +32,10 @@ export const limits = {
 	tensorColumns: 32_768,
 	/** A model manifest: about 40 bytes for each MiB of weights, so 100 GB fit. */
 	manifestBytes: 8 * MiB,
+	/** What a publisher measured about a model: a few formats and their counts. */
+	gateBytes: 2 * KiB,
+	/** Weight formats in such a record: several times as many as there are. */
+	gateFormats: 16,
 	/** Layers of one model. */
 	layers: 512,
 	/** Entries of a vocabulary: four times the largest in use. */

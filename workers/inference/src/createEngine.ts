@@ -2,7 +2,7 @@ import { arch, availableParallelism } from "node:os";
 import type { Engine } from "@tabmesh/model";
 import { EngineUnavailableError } from "@tabmesh/wire";
 import { env, InferenceSession, Tensor } from "onnxruntime-node";
-import type { EngineOptions } from "./engineOptions.ts";
+import { type EngineOptions, weightsOn } from "./engineOptions.ts";
 import { SpanEngine } from "./spanEngine.ts";
 
 /** Node's twin: onnxruntime-node on the CPU, in this process. */
@@ -11,7 +11,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 		throw new EngineUnavailableError(`Node runs models on the CPU, not on ${options.backend}.`);
 	}
 	const threads = Math.max(1, Math.min(options.threads ?? 1, availableParallelism()));
-	const weights = options.weights ?? "f32";
+	const weights = weightsOn("cpu", options);
 	return new SpanEngine(
 		{
 			backend: "cpu",

@@ -7,6 +7,11 @@ export interface EngineOptions {
 	memoryBytes: number;
 	/** Threads of a CPU backend; pages that are not cross-origin isolated have one. @default 1 */
 	threads?: number;
-	/** Format of the matrices. 4 bits are for sources of at least 8. @default "f32" */
-	weights?: WeightFormat;
+	/** Format of the matrices, or that for each backend where this device may choose it. 4 bits are for sources of at least 8. @default "f32" */
+	weights?: WeightFormat | Readonly<Record<Backend, WeightFormat>>;
+}
+
+/** The format that `options` ask for on `backend`. */
+export function weightsOn(backend: Backend, { weights = "f32" }: EngineOptions): WeightFormat {
+	return typeof weights === "string" ? weights : weights[backend];
 }

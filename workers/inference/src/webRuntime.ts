@@ -6,7 +6,7 @@ import jspiGlue from "onnxruntime-web/ort-wasm-simd-threaded.jspi.mjs?url";
 import jspiBinary from "onnxruntime-web/ort-wasm-simd-threaded.jspi.wasm?url";
 import plainGlue from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import plainBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
-import type { EngineOptions } from "./engineOptions.ts";
+import { type EngineOptions, weightsOn } from "./engineOptions.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** ONNX Runtime's severity 3. */
@@ -24,7 +24,7 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 	// Warnings are about nodes that belong on the CPU, and meant for the authors of models.
 	env.logLevel = "error";
 	const version = env.versions.common;
-	const weights = options.weights ?? "f32";
+	const weights = weightsOn(backend, options);
 
 	if (backend === "wasm") {
 		return {

@@ -1,11 +1,23 @@
+import { execFile } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openManifest } from "@tabmesh/model";
+import { promisify } from "node:util";
+import { createEnvelopeVerifier } from "@tabmesh/dauth";
+import { openManifest, readShard } from "@tabmesh/model";
 import { writeSeededModel } from "@tabmesh/model/testing";
-import { InvalidParameterError, ModelFileError, ModelNotFoundError } from "@tabmesh/wire";
+import {
+	decodeCbor,
+	gateSchema,
+	InvalidParameterError,
+	limits,
+	ModelFileError,
+	ModelNotFoundError,
+	type Origin,
+} from "@tabmesh/wire";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type Publication, publish } from "./publish.ts";
+import { type Publication, type PublishCommandOptions, publish } from "./publish.ts";
 
 let folder: string;
 const never = new AbortController().signal;
@@ -15,7 +27,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-function run(source: string, more: { out?: string; force?: boolean } = {}): Promise<Publication> {
+function run(source: string, more: Partial<PublishCommandOptions> = {}): Promise<Publication> {
 	return publish({ source, cacheDir: join(folder, "cache"), ...more }, never);
 }
 
@@ -24,7 +36,7 @@ test("beside its source a publication adds manifest, origins and what had to be 
 	const before = await readdir(source);
 	const { id, files } = await run(source);
 	expect((await readdir(source)).sort()).toEqual(
-		[...before, "manifest.cbor", "origins.json", "tokenizer.json"].sort(),
+		[...before, "gate.cbor", "manifest.cbor", "origins.json", "tokenizer.json"].sort(),
 	);
 	expect(files).toContain("manifest.cbor");
 	const ref = await openManifest(await readFile(join(source, "manifest.cbor")), id);
@@ -59,7 +71,7 @@ test("what is no model, cut short or not there leaves nothing behind", async () 
 	await expect(run(source, { out })).rejects.toThrow(ModelFileError);
 	await expect(run(join(folder, "absent"), { out })).rejects.toThrow(ModelNotFoundError);
 	await expect(run("no-such-catalogue-id", { out })).rejects.toThrow(ModelNotFoundError);
-	expect(await readdir(folder)).toEqual(["model"]);
+	expect((await readdir(folder)).sort()).toEqual(["model"]);
 });
 
 test("a cancelled publication leaves nothing behind", async () => {
@@ -78,4 +90,64 @@ test("another model's manifest is not overwritten unless that is asked for", asy
 	expect(await readFile(join(source, "manifest.cbor"), "utf8")).toBe("somebody else's");
 	await run(source, { force: true });
 	expect(await readFile(join(source, "manifest.cbor"), "utf8")).not.toBe("somebody else's");
+});
+
+test("a publication says which weight formats are good enough, signed and for this model", async () => {
+	const source = await writeSeededModel(join(folder, "model"));
+	const { id, formats } = await run(source);
+	expect(formats.map(({ weights }) => weights)).toEqual(["f32", "q8", "q4"]);
+	expect(formats[0]!.agreement).toBe(1);
+	const verifier = createEnvelopeVerifier();
+	const { payload } = await verifier.open(await readFile(join(source, "gate.cbor")), "gate");
+	const gate = decodeCbor(gateSchema, payload, limits.gateBytes);
+	expect(gate.model).toBe(id);
+	expect(gate.largestResidual).toBeGreaterThan(0);
+	// The second time the record is there already.
+	const again = await readFile(join(source, "gate.cbor"));
+	await run(source, { force: true });
+	expect(await readFile(join(source, "gate.cbor"))).toEqual(again);
+});
+
+test("weights rounded to blocks are published as shards, and are the same model on every machine", async () => {
+	const source = await writeSeededModel(join(folder, "model"));
+	const one = await run(source, { weights: "q8", out: join(folder, "one") });
+	const two = await run(source, {
+		weights: "q8",
+		out: join(folder, "two"),
+		cacheDir: join(folder, "another cache"),
+	});
+	expect(two.id).toBe(one.id);
+	expect(one.id).not.toBe((await run(source)).id);
+	expect(one.files).toContain("layer.3.safetensors");
+	const model = await openManifest(await readFile(join(one.folder, "manifest.cbor")), one.id);
+	const matrix = model.manifest.tensors.find(({ name }) => name.endsWith("layers.0.mlp.up_proj.weight"))!;
+	expect(matrix.type).toBe("Q8_0");
+	const shard = await readFile(join(one.folder, "layer.0.safetensors"));
+	await expect(readShard(model, "layer.0", new Uint8Array(shard))).resolves.toBeDefined();
+	// Whoever fetches by the origin record gets the bytes of the manifest.
+	const [origin] = JSON.parse(await readFile(join(one.folder, "origins.json"), "utf8")) as [Origin];
+	for (const [i, { bytes, chunks }] of model.manifest.tensors.entries()) {
+		const [[file, offset, length]] = origin.ranges[i] as [[number, number, number]];
+		const content = await readFile(join(one.folder, origin.files[file]!));
+		const first = content.subarray(offset, offset + Math.min(length, 1024 * 1024));
+		expect(length).toBe(bytes);
+		expect(createHash("sha256").update(first).digest()).toEqual(Buffer.from(chunks[0]!));
+	}
+});
+
+test("a disk that fills up in the middle is an error of its own, and nothing is half-published", async () => {
+	const source = await writeSeededModel(join(folder, "model"), { layers: 8 });
+	const before = await readdir(folder);
+	// A limit on the size of files (in KiB) breaks off a write as a full disk does, on every machine and without rights.
+	const cli = join(import.meta.dirname, "../../bin/tabmesh.js");
+	const env = { ...process.env, TABMESH_CACHE: join(folder, "cache") };
+	const out = join(folder, "out");
+	const command = `ulimit -f 64; exec "$0" "$@"`;
+	const outcome = await promisify(execFile)(
+		"bash",
+		["-c", command, process.execPath, cli, "publish", source, "--out", out],
+		{ env },
+	).catch((error: { stderr: string; code: number }) => error);
+	expect(outcome).toMatchObject({ code: 1, stderr: expect.stringMatching(/not enough room .*--out/) });
+	expect((await readdir(folder)).filter((name) => name !== "cache")).toEqual(before);
 });

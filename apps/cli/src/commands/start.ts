@@ -1,13 +1,12 @@
 import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
-import { publishModel } from "@tabmesh/model";
 import { phoneSteps, startRelay } from "@tabmesh/relay";
 import { pino } from "pino";
 import { buildSite } from "../buildSite.ts";
+import { describeModel } from "../describeModel.ts";
 import { startLenderProcesses } from "../lenderProcesses.ts";
 import { modelRoutes, type ServedModel } from "../modelRoutes.ts";
 import type { IceServer } from "../optionValues.ts";
-import { progressBar } from "../progressBar.ts";
 import { resolveModel } from "../resolveModel.ts";
 
 /** `tabmesh start`: what the command line gave. */
@@ -18,6 +17,8 @@ export interface StartOptions {
 	tlsKey?: string;
 	publicUrl?: string;
 	models: string[];
+	/** Where `hf:` names are looked up. */
+	hub?: string;
 	minStages: number;
 	lenders: number;
 	/** Bytes that each headless lender lends. */
@@ -49,19 +50,14 @@ export interface StartedNetwork {
 }
 
 async function serve(spec: string, options: StartOptions, signal: AbortSignal): Promise<ServedModel> {
-	const { source, name, license } = await resolveModel(spec, { cacheDir: options.cacheDir, signal });
-	const bar = progressBar(`Checking ${name}`);
-	let done = false;
-	try {
-		const published = await publishModel(source, {
-			signal,
-			onProgress: ({ hashedBytes, totalBytes }) => bar.update(hashedBytes, totalBytes),
-		});
-		done = true;
-		return { published, source, name, ...(license === undefined ? {} : { license }) };
-	} finally {
-		bar.end(done);
-	}
+	const { cacheDir, hub } = options;
+	const { source, name, license } = await resolveModel(spec, {
+		cacheDir,
+		signal,
+		...(hub === undefined ? {} : { hub }),
+	});
+	const { published, gateBytes } = await describeModel(source, { name, cacheDir, signal });
+	return { published, source, name, gate: gateBytes, ...(license === undefined ? {} : { license }) };
 }
 
 /** Half of the memory that is left, shared out: the other half is for the browser that will be opened beside. */

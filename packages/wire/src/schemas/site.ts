@@ -23,6 +23,8 @@ export const siteSchema = v.object({
 				manifest: urlSchema,
 				/** Where its origins lie: JSON array of origin records. */
 				origins: urlSchema,
+				/** Where its signed gate record lies: which weight formats are good enough. Absent: nobody has measured. */
+				gate: v.optional(urlSchema),
 			}),
 		),
 		v.maxLength(64),
