@@ -1,7 +1,6 @@
 import { createEngine } from "@tabmesh/inference";
 import { type Backend, publishModel, sourceOfModel, type WeightFormat } from "@tabmesh/model";
-import type { ModelConfig } from "@tabmesh/wire";
-import { type Bench, conformanceCases, lastLogits, openTinyOf } from "../src/conformance.ts";
+import { type Bench, conformanceCases, lastLogits, openTinyOf, type TinyModel } from "../src/conformance.ts";
 
 let bench: Bench | undefined;
 
@@ -13,9 +12,9 @@ const harness = {
 		backend: Backend,
 		threads: number,
 		weights: WeightFormat,
-		architecture: ModelConfig["architecture"] = "llama",
+		kind: TinyModel = "llama",
 	): Promise<Bench["engine"]["info"]> {
-		const source = await openTinyOf(architecture);
+		const source = await openTinyOf(kind);
 		const engine = await createEngine({ backend, threads, weights, memoryBytes: 16 * 1024 * 1024 });
 		bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
 		return engine.info;

@@ -2,7 +2,7 @@ import { publishModel, sourceOfModel } from "@tabmesh/model";
 import type { Browser, Page } from "playwright-core";
 import type { ViteDevServer } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { conformanceCases, lastLogits, openTinyOf } from "../src/conformance.ts";
+import { conformanceCases, lastLogits, openTinyOf, type TinyModel } from "../src/conformance.ts";
 import { createEngine } from "../src/createEngine.ts";
 import type { ConformanceHarness } from "./conformance.page.ts";
 import { openBrowser } from "./openBrowser.ts";
@@ -14,21 +14,24 @@ const setups: readonly {
 	readonly backend: "wasm" | "webgpu";
 	readonly threads: number;
 	readonly weights: "f32" | "q8" | "q4";
-	readonly architecture: "llama" | "qwen2" | "qwen3";
+	readonly model: TinyModel;
 }[] = [
-	{ backend: "wasm", threads: 1, weights: "f32", architecture: "llama" },
-	{ backend: "wasm", threads: 1, weights: "f32", architecture: "qwen2" },
-	{ backend: "wasm", threads: 1, weights: "f32", architecture: "qwen3" },
-	{ backend: "wasm", threads: 2, weights: "f32", architecture: "llama" },
-	{ backend: "webgpu", threads: 1, weights: "f32", architecture: "llama" },
+	{ backend: "wasm", threads: 1, weights: "f32", model: "llama" },
+	{ backend: "wasm", threads: 1, weights: "f32", model: "qwen2" },
+	{ backend: "wasm", threads: 1, weights: "f32", model: "qwen3" },
+	{ backend: "wasm", threads: 1, weights: "f32", model: "odd" },
+	{ backend: "wasm", threads: 2, weights: "f32", model: "llama" },
+	{ backend: "webgpu", threads: 1, weights: "f32", model: "llama" },
 	// SwiftShader takes half a minute for each further format.
 	...(process.env.TABMESH_LARGE === "1"
 		? ([
-				{ backend: "wasm", threads: 1, weights: "q8", architecture: "llama" },
-				{ backend: "webgpu", threads: 1, weights: "q8", architecture: "llama" },
-				{ backend: "webgpu", threads: 1, weights: "q4", architecture: "llama" },
-				{ backend: "webgpu", threads: 1, weights: "f32", architecture: "qwen2" },
-				{ backend: "webgpu", threads: 1, weights: "f32", architecture: "qwen3" },
+				{ backend: "wasm", threads: 1, weights: "q8", model: "llama" },
+				{ backend: "webgpu", threads: 1, weights: "q8", model: "llama" },
+				{ backend: "webgpu", threads: 1, weights: "q4", model: "llama" },
+				{ backend: "webgpu", threads: 1, weights: "f32", model: "qwen2" },
+				{ backend: "webgpu", threads: 1, weights: "f32", model: "qwen3" },
+				{ backend: "webgpu", threads: 1, weights: "f32", model: "odd" },
+				{ backend: "webgpu", threads: 1, weights: "q8", model: "odd" },
 			] as const)
 		: []),
 ];
@@ -45,16 +48,16 @@ describe("in a browser, too, the engine keeps the promises of every engine", () 
 	});
 
 	describe.each(setups)(
-		"on $backend with $threads thread(s), weights in $weights, of a $architecture",
-		({ backend, threads, weights, architecture }) => {
+		"on $backend with $threads thread(s), weights in $weights, of the $model model",
+		({ backend, threads, weights, model }) => {
 			let page: Page;
 			beforeAll(async () => {
 				page = await openPage(browser, served.url);
-				const info = await page.evaluate(([b, t, w, a]) => harness.open(b, t, w, a), [
+				const info = await page.evaluate(([b, t, w, m]) => harness.open(b, t, w, m), [
 					backend,
 					threads,
 					weights,
-					architecture,
+					model,
 				] as const);
 				expect(info).toMatchObject({ backend, threads });
 			}, 120_000);
@@ -70,9 +73,10 @@ describe("in a browser, too, the engine keeps the promises of every engine", () 
 
 			test.runIf(weights === "f32")("it says what the engine in Node says", async () => {
 				const tokens = [17, 300, 5, 401, 333, 260, 99];
-				const source = await openTinyOf(architecture);
+				const source = await openTinyOf(model);
 				const engine = await createEngine({ memoryBytes: 16 * 1024 * 1024 });
-				const bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
+				const published = await publishModel(source);
+				const bench = { engine, model: published, source: sourceOfModel(source) };
 				const expected = await lastLogits(bench, tokens);
 				await engine.close();
 				const got = await page.evaluate((some) => harness.logits(some), tokens);

@@ -370,9 +370,14 @@ export const conformanceCases: readonly ConformanceCase[] = [
 	},
 ];
 
-/** A small model of each architecture to try an engine on. */
-export function openTinyOf(architecture: ModelConfig["architecture"]): Promise<ModelSource> {
-	return architecture === "llama" ? openSeededModel() : openTinyModel({ architecture });
+/** A small model of each architecture, and one of a shape that no kernel is made for. */
+export type TinyModel = ModelConfig["architecture"] | "odd";
+
+export function openTinyOf(model: TinyModel): Promise<ModelSource> {
+	if (model === "llama") return openSeededModel();
+	if (model !== "odd") return openTinyModel({ architecture: model });
+	const shape = { hiddenSize: 72, feedForwardSize: 100, heads: 3, keyValueHeads: 1, headSize: 80 };
+	return openTinyModel({ architecture: "qwen3", shape });
 }
 
 /** Logits after the last of some tokens. */
