@@ -1,4 +1,11 @@
-import { type Engine, type ModelSource, publishModel, sourceOfModel } from "@tabmesh/model";
+import {
+	type Engine,
+	type ModelSource,
+	memoryFile,
+	publishModel,
+	type SourceFile,
+	sourceOfModel,
+} from "@tabmesh/model";
 import { openTinyModel } from "@tabmesh/model/testing";
 import {
 	loadLlamaCpp,
@@ -60,6 +67,45 @@ describe.each(architectures)("%s", (_, options) => {
 		expect(farthest(eight.logits[5]!, exact.logits[5]!)).toBeLessThan(0.05);
 	});
 });
+
+test.each(["qwen2", "qwen3"] as const)(
+	"a %s whose rotated values lie in pairs says the same as one where they lie half a head apart",
+	async (architecture) => {
+		const source = await openTinyModel({ architecture });
+		const halves = await continueText(source, [0, 2]);
+		for (const weights of ["f32", "q8"] as const) {
+			const pairs = await continueText(await inPairs(source), [0, 2], weights);
+			expect(farthest(pairs.logits[5]!, halves.logits[5]!)).toBeLessThan(weights === "f32" ? 1e-4 : 0.05);
+		}
+	},
+);
+
+/** The same model with the values of each head of query and key in another order, and a configuration that says so. */
+async function inPairs(source: ModelSource): Promise<ModelSource> {
+	const { headSize, rope } = source.config;
+	const files: SourceFile[] = [];
+	for (const { name, shape, ranges } of source.tensors) {
+		const [[file, offset, bytes]] = ranges as [[number, number, number]];
+		const content = await source.files[file]!.read(offset, bytes);
+		const turned = content.slice();
+		if (/[qk]_(proj|norm)\.(weight|bias)$/.test(name)) {
+			const rowBytes = bytes / shape[0]!;
+			for (let row = 0; row < shape[0]!; row++) {
+				const within = row % headSize;
+				const half = headSize / 2;
+				const to = row - within + (within < half ? 2 * within : 2 * (within - half) + 1);
+				turned.set(content.subarray(row * rowBytes, (row + 1) * rowBytes), to * rowBytes);
+			}
+		}
+		files.push(memoryFile(name, turned));
+	}
+	return {
+		...source,
+		config: { ...source.config, rope: { ...rope, layout: "interleaved" } },
+		files,
+		tensors: source.tensors.map((tensor, i) => ({ ...tensor, ranges: [[i, 0, files[i]!.bytes]] })),
+	};
+}
 
 /** Greedy text behind the prompt, and the logits after each of its tokens. */
 async function continueText(
