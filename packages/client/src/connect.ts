@@ -50,8 +50,19 @@ export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
 			metaMessages: ['Give it as `relay`, for example "http://localhost:8787".'],
 		});
 	}
-	const site = await readSite(relay, options.signal);
-	const identity = await openIdentity(options.keyFile === undefined ? {} : { file: options.keyFile });
+	const opening = openIdentity(options.keyFile === undefined ? {} : { file: options.keyFile });
+	const site = await readSite(relay, options.signal).catch(async (error) => {
+		await opening.then(
+			(identity) => identity.release(),
+			() => {},
+		);
+		throw error;
+	});
+	const closing = new AbortController();
+	const models = site.models.map((listed) => fetchNetworkModel(relay, listed, closing.signal));
+	// Whoever asks for the model gets the error.
+	for (const model of models) model.catch(() => {});
+	const identity = await opening;
 	let peer: Peer | undefined;
 	try {
 		peer = await createPeer({
@@ -68,8 +79,10 @@ export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
 			verifier: createEnvelopeVerifier(),
 			room: site.room,
 		});
-		return new ConnectedTabmesh({ relay, site, identity, peer, signer, directory, cache: options.cacheDir });
+		const cache = options.cacheDir;
+		return new ConnectedTabmesh({ site, models, closing, identity, peer, signer, directory, cache });
 	} catch (error) {
+		closing.abort();
 		await peer?.stop();
 		await identity.release();
 		throw error;
@@ -77,8 +90,11 @@ export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
 }
 
 interface Parts {
-	readonly relay: string;
 	readonly site: Site;
+	/** In the site's order. */
+	readonly models: readonly Promise<NetworkModel>[];
+	/** Aborted when the connection is closed. */
+	readonly closing: AbortController;
 	readonly identity: PeerIdentity;
 	readonly peer: Peer;
 	readonly signer: EnvelopeSigner;
@@ -88,10 +104,8 @@ interface Parts {
 
 class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabmesh {
 	readonly #parts: Parts;
-	readonly #models: Promise<NetworkModel>[];
 	readonly #known: NetworkModel[] = [];
 	readonly #sources = new Map<string, Promise<ShardSource>>();
-	readonly #closing = new AbortController();
 	#store: Promise<ChunkStore | undefined> | undefined;
 	#lender: Lender | undefined;
 	#views: readonly ModelView[] | undefined;
@@ -100,10 +114,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	constructor(parts: Parts) {
 		super();
 		this.#parts = parts;
-		this.#models = parts.site.models.map((listed) =>
-			fetchNetworkModel(parts.relay, listed, this.#closing.signal),
-		);
-		for (const model of this.#models) {
+		for (const model of parts.models) {
 			model.then(
 				(known) => {
 					// In the site's order, whichever arrives first.
@@ -111,7 +122,6 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 					this.#known.sort((a, b) => this.#rank(a) - this.#rank(b));
 					this.#onSwarm();
 				},
-				// Whoever asks for the model gets the error.
 				() => {},
 			);
 		}
@@ -186,9 +196,9 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	}
 
 	async close(): Promise<void> {
-		if (this.#closing.signal.aborted) return;
-		this.#closing.abort();
-		const { directory, peer, identity } = this.#parts;
+		const { closing, directory, peer, identity } = this.#parts;
+		if (closing.signal.aborted) return;
+		closing.abort();
 		globalThis.removeEventListener?.("pagehide", this.#onPageHide);
 		directory.removeEventListener("change", this.#onSwarm);
 		await this.#lender?.leave();
@@ -228,7 +238,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		const { models } = this.#parts.site;
 		const index =
 			nameOrId === undefined ? 0 : models.findIndex(({ id, name }) => id === nameOrId || name === nameOrId);
-		const model = this.#models[index];
+		const model = this.#parts.models[index];
 		if (model) return model;
 		throw new ModelNotFoundError(
 			nameOrId === undefined

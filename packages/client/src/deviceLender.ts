@@ -12,6 +12,7 @@ import {
 import { TypedEventEmitter } from "main-event";
 import { modelView } from "./modelView.ts";
 import type { NetworkModel } from "./networkModel.ts";
+import { type ReadingAhead, readingAhead } from "./readingAhead.ts";
 import type { Lender, LenderView, LendOptions } from "./tabmesh.ts";
 import { weightChoice } from "./weightChoice.ts";
 
@@ -26,9 +27,9 @@ export interface LenderNetwork {
 	source(model: NetworkModel): Promise<ShardSource>;
 }
 
-/** Announcements of peers that join at the same moment cross; deciding after they met saves moving layers twice. */
+/** Announcements of peers that join at the same moment cross; deciding again after they met moves layers once, not with each. */
 const settleMs = 250;
-/** A lender that serves moves only when its new place stands for so long: whoever seems gone may be back the next moment. */
+/** A lender whose layers nobody else holds moves only when that stands for so long: whoever seems gone may be back the next moment. */
 const confirmMs = 3_000;
 /** Figures that only inform (streams, speed, free memory) are spread this often at most; what routes need goes at once. */
 const figuresEveryMs = 3_000;
@@ -51,6 +52,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	readonly #joined = Date.now();
 	readonly #ended = new AbortController();
 	#engine: Engine | undefined;
+	#source: ReadingAhead | undefined;
 	#server: StageServer | undefined;
 	#model: NetworkModel | undefined;
 	#held: Span | undefined;
@@ -117,12 +119,14 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 
 	async #start(): Promise<void> {
 		try {
-			const model = await this.#network.model(this.#options.model);
+			const [model, { createEngine }] = await Promise.all([
+				this.#network.model(this.#options.model),
+				// Who only asks never loads an engine.
+				import("@tabmesh/inference"),
+			]);
 			this.#model = model;
 			this.#showSwarm();
 			const { memoryBytes, backend, threads } = this.#options;
-			// Who only asks never loads an engine.
-			const { createEngine } = await import("@tabmesh/inference");
 			const [engine, source] = await Promise.all([
 				createEngine({
 					memoryBytes,
@@ -134,11 +138,12 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			]);
 			if (this.#over()) return await engine.close();
 			this.#engine = engine;
+			this.#source = readingAhead(source);
 			engine.addEventListener("devicelost", this.#onDeviceLost);
 			this.#server = serveStages({
 				peer: this.#network.peer,
 				engine,
-				source,
+				source: this.#source,
 				room: this.#network.room,
 				models: (id) => (id === model.id ? model : undefined),
 			});
@@ -146,10 +151,29 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			this.#network.directory.addEventListener("change", this.#onSwarm);
 			this.#show({ phase: "waiting", backend: engine.info.backend, threads: engine.info.threads });
 			await this.#announce();
-			this.#reconsiderSoon();
+			// Where others are about to choose as well, hearing them first saves both from loading the same.
+			if (this.#othersChoose(model)) this.#reconsiderSoon();
+			else await this.#reconsider();
 		} catch (error) {
 			if (!this.#over()) await this.#end("failed", error);
 		}
+	}
+
+	#othersChoose(model: NetworkModel): boolean {
+		return this.#network.directory.members.some(
+			({ peer, lends }) =>
+				peer !== this.#network.peer.id && lends?.models.includes(model.id) && lends.spans.length === 0,
+		);
+	}
+
+	#othersHold(model: NetworkModel, { from, to }: Span): boolean {
+		const others = this.#network.directory.members
+			.filter(({ peer }) => peer !== this.#network.peer.id)
+			.flatMap(({ lends }) => lends?.spans.filter((span) => span.model === model.id && span.ready) ?? []);
+		for (let layer = from; layer < to; layer++) {
+			if (!others.some((span) => span.from <= layer && layer < span.to)) return false;
+		}
+		return true;
 	}
 
 	readonly #onSwarm = (): void => {
@@ -160,6 +184,10 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	readonly #onServing = (): void => {
 		const { streams, tokensServed, msPerToken } = this.#server!;
 		this.#show({ streams, tokensServed, msPerToken });
+		this.#spreadFigures();
+	};
+
+	#spreadFigures(): void {
 		this.#figures ??= setTimeout(
 			() => {
 				this.#figures = undefined;
@@ -168,7 +196,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			},
 			Math.max(0, this.#figuresSpread + figuresEveryMs - Date.now()),
 		);
-	};
+	}
 
 	readonly #onDeviceLost = (): void => {
 		// The engine's worker starts again by itself; what was held has to be loaded anew.
@@ -200,7 +228,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			this.#doubt = undefined;
 			return;
 		}
-		if (this.#held && !this.#loadingSpan) {
+		if (this.#held && !this.#loadingSpan && !this.#othersHold(model, this.#held)) {
 			const now = performance.now();
 			if (!sameSpan(target, this.#doubt?.target)) this.#doubt = { target, since: now };
 			const wait = this.#doubt!.since + confirmMs - now;
@@ -217,6 +245,9 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		this.#loadingSpan = target;
 		this.#show({ phase: "loading", span: target, loading: undefined });
 		await this.#announce();
+		if (loading.signal.aborted) return;
+		const ahead = new AbortController();
+		this.#source!.begin(model, target, AbortSignal.any([loading.signal, ahead.signal]));
 		try {
 			const handle = await this.#hold(model, target, loading.signal);
 			if (loading.signal.aborted) return;
@@ -239,6 +270,8 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			if (loading.signal.aborted || this.#over()) return;
 			this.#loadingSpan = undefined;
 			await this.#end("failed", error);
+		} finally {
+			ahead.abort();
 		}
 	}
 
@@ -303,10 +336,18 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 
 	async #announce(): Promise<void> {
 		if (this.#over() || !this.#engine || !this.#model || !this.#server) return;
-		this.#usedBytes = await this.#engine.usedBytes().catch(() => this.#usedBytes);
-		if (this.#over()) return;
-		if (this.#usedBytes !== this.#view.usedBytes) this.#show({ usedBytes: this.#usedBytes });
-		await this.#network.directory.announce(this.#announcement());
+		const announced = this.#network.directory.announce(this.#announcement());
+		// Not awaited: an engine that is compiling answers late.
+		void this.#measureMemory(this.#engine);
+		await announced;
+	}
+
+	async #measureMemory(engine: Engine): Promise<void> {
+		const usedBytes = await engine.usedBytes().catch(() => this.#usedBytes);
+		if (this.#over() || usedBytes === this.#usedBytes) return;
+		this.#usedBytes = usedBytes;
+		this.#show({ usedBytes });
+		this.#spreadFigures();
 	}
 
 	#announcement(): Announcement {
