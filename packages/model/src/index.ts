@@ -12,6 +12,7 @@ export * from "./engine.ts";
 export * from "./format/llama2cSource.ts";
 export * from "./format/modelSource.ts";
 export * from "./format/sourceFile.ts";
+export { EmbeddingTable } from "./graph/embeddingTable.ts";
 export {
 	composeNothing,
 	composeSpan,
@@ -22,7 +23,7 @@ export {
 	type SpanGraph,
 	type WeightFormat,
 } from "./graph/spanGraph.ts";
-export { keyValueBytesPerToken, type SpanSize, spanSize, tensorsOfSpan } from "./graph/spanSize.ts";
+export { embeddingTensor, keyValueBytesPerToken, type SpanSize, spanSize, tensorsOfSpan } from "./graph/spanSize.ts";
 export type { SourceWeight } from "./graph/weights.ts";
 export { modelId } from "./manifest/modelId.ts";
 export { openManifest } from "./manifest/openManifest.ts";

@@ -36,7 +36,11 @@ export function modelSizes(manifest: Manifest): ModelSizes {
 	for (let layer = 0; layer < layers; layer++) {
 		before.push(before[layer]! + (parts.get(`layer.${layer}`) ?? 0));
 	}
-	const embedBytes = (parts.get("embed") ?? 0) * 4;
+	// Engines keep it as its source stores it.
+	const embedding = new Set(manifest.parts.find(({ name }) => name === "embed")?.tensors);
+	const embedBytes = manifest.tensors
+		.filter(({ name }) => embedding.has(name))
+		.reduce((sum, { bytes }) => sum + bytes, 0);
 	const headBytes = (parts.get("head") ?? 0) * 4;
 	// Keys and values in float32, the largest that any backend keeps.
 	const keyValueBytes = 2 * keyValueHeads * headSize * 4 * contextLength;

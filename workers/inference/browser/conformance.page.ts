@@ -13,9 +13,16 @@ const harness = {
 		threads: number,
 		weights: WeightFormat,
 		kind: TinyModel = "llama",
+		pieceBytes?: number,
 	): Promise<Bench["engine"]["info"]> {
 		const source = await openTinyOf(kind);
-		const engine = await createEngine({ backend, threads, weights, memoryBytes: 16 * 1024 * 1024 });
+		const engine = await createEngine({
+			backend,
+			threads,
+			weights,
+			memoryBytes: 16 * 1024 * 1024,
+			...(pieceBytes === undefined ? {} : { pieceBytes }),
+		});
 		bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
 		return engine.info;
 	},

@@ -15,13 +15,15 @@ const setups: readonly {
 	readonly threads: number;
 	readonly weights: "f32" | "q8" | "q4";
 	readonly model: TinyModel;
+	/** 1: a session for every layer. */
+	readonly pieceBytes?: number;
 }[] = [
 	{ backend: "wasm", threads: 1, weights: "f32", model: "llama" },
 	{ backend: "wasm", threads: 1, weights: "f32", model: "qwen2" },
 	{ backend: "wasm", threads: 1, weights: "f32", model: "qwen3" },
 	{ backend: "wasm", threads: 1, weights: "f32", model: "odd" },
-	{ backend: "wasm", threads: 2, weights: "f32", model: "llama" },
-	{ backend: "webgpu", threads: 1, weights: "f32", model: "llama" },
+	{ backend: "wasm", threads: 2, weights: "f32", model: "llama", pieceBytes: 1 },
+	{ backend: "webgpu", threads: 1, weights: "f32", model: "llama", pieceBytes: 1 },
 	// SwiftShader takes half a minute for each further format.
 	...(process.env.TABMESH_LARGE === "1"
 		? ([
@@ -49,15 +51,16 @@ describe("in a browser, too, the engine keeps the promises of every engine", () 
 
 	describe.each(setups)(
 		"on $backend with $threads thread(s), weights in $weights, of the $model model",
-		({ backend, threads, weights, model }) => {
+		({ backend, threads, weights, model, pieceBytes }) => {
 			let page: Page;
 			beforeAll(async () => {
 				page = await openPage(browser, served.url);
-				const info = await page.evaluate(([b, t, w, m]) => harness.open(b, t, w, m), [
+				const info = await page.evaluate(([b, t, w, m, p]) => harness.open(b, t, w, m, p), [
 					backend,
 					threads,
 					weights,
 					model,
+					pieceBytes,
 				] as const);
 				expect(info).toMatchObject({ backend, threads });
 			}, 120_000);

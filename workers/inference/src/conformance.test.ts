@@ -18,6 +18,18 @@ describe.each(["f32", "q8", "q4"] as const)(
 	},
 );
 
+describe("an engine with a session for every layer keeps them, too", () => {
+	let bench: Bench;
+	beforeAll(async () => {
+		const source = await openTinyOf("llama");
+		const engine = await createEngine({ memoryBytes: 8 * 1024 * 1024, pieceBytes: 1 });
+		bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
+	});
+	afterAll(() => bench.engine.close());
+
+	test.each(conformanceCases)("$title", ({ run }) => run(bench));
+});
+
 describe.each(["qwen2", "qwen3", "odd"] as const)(
 	"the engine in Node keeps them for the %s model, too",
 	(kind) => {

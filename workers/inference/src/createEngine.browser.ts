@@ -16,7 +16,7 @@ import { proxy, type Remote, transfer, wrap } from "comlink";
 import { EngineEventTarget } from "./engineEventTarget.ts";
 import type { EngineOptions } from "./engineOptions.ts";
 import { type EngineWorkerApi, type Outcome, outcomeOf, unwrap } from "./engineProtocol.ts";
-import { fetchProgress } from "./loadWeights.ts";
+import { fetchProgress } from "./fetchProgress.ts";
 
 /** The page's twin: onnxruntime-web in a worker of its own, so that the page stays alive while a model runs. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {

@@ -28,6 +28,6 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 					externalData: weights,
 				}),
 		},
-		options.memoryBytes,
+		options,
 	);
 }

@@ -9,6 +9,11 @@ export interface EngineOptions {
 	threads?: number;
 	/** Format of the matrices, or that for each backend where this device may choose it. 4 bits are for sources of at least 8. @default "f32" */
 	weights?: WeightFormat | Readonly<Record<Backend, WeightFormat>>;
+	/**
+	 * Weights of one session. While a session is made its weights exist up to three times: as they come, in its order, and in the run time's
+	 * own; but each session costs a tenth of a millisecond per token. @default 192 MiB
+	 */
+	pieceBytes?: number;
 }
 
 /** The format that `options` ask for on `backend`. */

@@ -16,11 +16,11 @@ export interface Runtime {
 	readonly weights: WeightFormat;
 	/** Every run time bundles its own Tensor class and accepts no other. */
 	readonly Tensor: TensorConstructor & { fromGpuBuffer: typeof Tensor.fromGpuBuffer };
-	/** @param presents - names of the outputs that hold keys and values: where there is a device, they stay on it */
+	/** @param onDevice - names of the outputs that stay on the GPU */
 	createSession(
 		model: Uint8Array<ArrayBuffer>,
 		weights: readonly ExternalWeight[],
-		presents: readonly string[],
+		onDevice: readonly string[],
 	): Promise<InferenceSession>;
 	/** The largest single weight that fits: on WebGPU what one storage buffer may hold. */
 	readonly largestWeightBytes?: number;

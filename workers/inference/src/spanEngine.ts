@@ -1,9 +1,10 @@
 import {
 	composeNothing,
-	composeSpan,
+	EmbeddingTable,
 	type Engine,
 	type EngineHandle,
 	type EngineInfo,
+	embeddingTensor,
 	type ForwardResult,
 	type ForwardRow,
 	type GraphFormat,
@@ -14,27 +15,42 @@ import {
 	type LogitsWanted,
 	type ShardSource,
 	type StreamKey,
+	tensorsOfSpan,
 } from "@tabmesh/model";
 import {
 	DeviceLostError,
 	EngineInputError,
 	EngineUnavailableError,
+	type HiddenState,
 	type ModelConfig,
 	OutOfMemoryBudgetError,
 	type Span,
 } from "@tabmesh/wire";
 import type { InferenceSession, Tensor } from "onnxruntime-common";
 import { EngineEventTarget } from "./engineEventTarget.ts";
+import type { EngineOptions } from "./engineOptions.ts";
+import { fetchProgress } from "./fetchProgress.ts";
 import { FixedKeyValues, fixedKeyValueNames } from "./fixedKeyValues.ts";
 import { GrowingKeyValues } from "./growingKeyValues.ts";
 import type { KeyValues } from "./keyValues.ts";
-import { loadWeights } from "./loadWeights.ts";
-import type { Runtime } from "./runtime.ts";
+import type { ExternalWeight, Runtime } from "./runtime.ts";
+import { type SpanPiece, spanPieces } from "./spanPieces.ts";
+import { TensorFetcher } from "./tensorFetcher.ts";
+
+const defaultPieceBytes = 192 * 1024 * 1024;
 
 /** A loaded span and all that runs it. */
 interface Loaded {
 	readonly handle: EngineHandle;
 	readonly config: ModelConfig;
+	/** Where the span embeds. */
+	readonly embedding: EmbeddingTable | undefined;
+	/** One behind the other; none where a span only embeds. */
+	readonly pieces: readonly LoadedPiece[];
+}
+
+interface LoadedPiece {
+	readonly span: Span;
 	readonly session: InferenceSession;
 	readonly keyValues: KeyValues;
 }
@@ -57,6 +73,7 @@ interface CheckedRow extends ForwardRow {
 export class SpanEngine extends EngineEventTarget implements Engine {
 	readonly info: EngineInfo;
 	readonly #runtime: Runtime;
+	readonly #pieceBytes: number;
 	readonly #loaded = new Map<number, Loaded>();
 	readonly #streams = new Map<StreamKey, Stream>();
 	readonly #closing = new AbortController();
@@ -67,8 +84,13 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 	#last: Promise<unknown> = Promise.resolve();
 
 	/** @param firstHandle - ids count from here, so that a worker started again gives none out twice */
-	constructor(runtime: Runtime, memoryBytes: number, firstHandle = 1) {
+	constructor(
+		runtime: Runtime,
+		{ memoryBytes, pieceBytes = defaultPieceBytes }: Pick<EngineOptions, "memoryBytes" | "pieceBytes">,
+		firstHandle = 1,
+	) {
 		super();
+		this.#pieceBytes = pieceBytes;
 		this.#runtime = runtime;
 		this.#nextHandle = firstHandle;
 		const { backend, halfActivations, threads, numericsClass } = runtime;
@@ -98,51 +120,116 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 			keyValues: device ? "present" : "rows",
 			activations: backend === "cpu" && weights === "q8" ? "int8" : "f32",
 		};
-		const graph = composeSpan(spec.model.manifest, spec.span, format);
-		const bytes = graph.weightBytes + graph.model.byteLength;
-		const largest = this.#runtime.largestWeightBytes ?? Number.POSITIVE_INFINITY;
-		const tooLarge = graph.weights.find((weight) => weight.bytes > largest);
-		if (tooLarge) {
-			throw new OutOfMemoryBudgetError(`This GPU takes no buffer as large as ${tooLarge.name}.`, {
-				details: { bytes: tooLarge.bytes, largest },
-			});
-		}
+		const { manifest } = spec.model;
+		const pieces = spanPieces(manifest, spec.span, format, this.#pieceBytes);
+		const graphBytes = pieces.reduce((sum, { graph }) => sum + graph.weightBytes + graph.model.byteLength, 0);
+		const bytes = graphBytes + (spec.span.embed ? embeddingTensor(manifest).bytes : 0);
+		this.#checkSizes(pieces);
 		this.#take(bytes, "the span");
 		const signal = AbortSignal.any([this.#closing.signal, ...(options.signal ? [options.signal] : [])]);
 		try {
-			const { onProgress } = options;
-			const weights = await loadWeights(spec.model, spec.span, graph, source, {
-				signal,
-				...(onProgress ? { onProgress } : {}),
-			});
-			onProgress?.({ phase: "compile", loadedBytes: 0, totalBytes: graph.weightBytes });
-			const session = await this.#inTurn(() => {
-				signal.throwIfAborted();
-				const presents = device ? fixedKeyValueNames(spec.span).map(([, present]) => present) : [];
-				return this.#runtime.createSession(graph.model, weights, presents).catch((cause: unknown) => {
-					throw this.#failure("The model cannot be prepared on this device.", cause);
-				});
-			});
-			if (signal.aborted) {
-				await session.release();
-				signal.throwIfAborted();
-			}
-			onProgress?.({ phase: "compile", loadedBytes: graph.weightBytes, totalBytes: graph.weightBytes });
+			const loaded = await this.#loadPieces(spec, pieces, source, signal, options.onProgress);
 			const handle: EngineHandle = {
 				id: this.#nextHandle++,
 				span: spec.span,
 				weightBytes: bytes,
 				keyValueBytesPerToken: keyValueBytesPerToken(config, spec.span),
 			};
-			const keyValues = device
-				? new FixedKeyValues(device, this.#runtime, config, spec.span)
-				: new GrowingKeyValues(this.#runtime, config, spec.span);
-			this.#loaded.set(handle.id, { handle, config, session, keyValues });
+			this.#loaded.set(handle.id, { handle, config, ...loaded });
 			return handle;
 		} catch (error) {
 			this.#usedBytes -= bytes;
 			throw error;
 		}
+	}
+
+	#checkSizes(pieces: readonly SpanPiece[]): void {
+		const largest = this.#runtime.largestWeightBytes ?? Number.POSITIVE_INFINITY;
+		const tooLarge = pieces.flatMap(({ graph }) => graph.weights).find(({ bytes }) => bytes > largest);
+		if (tooLarge) {
+			throw new OutOfMemoryBudgetError(`This GPU takes no buffer as large as ${tooLarge.name}.`, {
+				details: { bytes: tooLarge.bytes, largest },
+			});
+		}
+	}
+
+	/** Fetches the tensors of one piece while the piece before is being compiled, and lets go of them as soon as it is. */
+	async #loadPieces(
+		{ model, span }: LoadSpec,
+		pieces: readonly SpanPiece[],
+		source: ShardSource,
+		signal: AbortSignal,
+		onProgress: ((progress: LoadProgress) => void) | undefined,
+	): Promise<Pick<Loaded, "embedding" | "pieces">> {
+		const fetcher = new TensorFetcher(model, source, {
+			signal,
+			onBytes: fetchProgress(tensorsOfSpan(model.manifest, span), onProgress),
+		});
+		// The largest first: what is free again after it is room enough for each of the others.
+		const order = pieces.toSorted((a, b) => b.graph.weightBytes - a.graph.weightBytes);
+		const needs = order.map(({ graph }) => new Set(graph.weights.flatMap(({ sources }) => sources)));
+		const table = span.embed ? embeddingTensor(model.manifest).name : undefined;
+		const totalBytes = order.reduce((sum, { graph }) => sum + graph.weightBytes, 0);
+		let loadedBytes = 0;
+		const made = new Map<SpanPiece, LoadedPiece>();
+		try {
+			let fetching = fetcher.fetch([...(table === undefined ? [] : [table]), ...(needs[0] ?? [])]);
+			await fetching;
+			const embedding = table === undefined ? undefined : new EmbeddingTable(fetcher.get(table));
+			for (const [i, piece] of order.entries()) {
+				await fetching;
+				const weights = piece.graph.weights.map(({ name, sources, make }) => ({
+					path: name,
+					data: make(sources.map((source) => fetcher.get(source))),
+				}));
+				fetcher.keep(new Set(needs.slice(i + 1).flatMap((names) => [...names])));
+				fetching = fetcher.fetch(needs[i + 1] ?? []);
+				// Awaited in the next turn; a failure before that is not unhandled.
+				fetching.catch(() => {});
+				const session = await this.#compile(piece, piece === pieces.at(-1), weights, signal);
+				made.set(piece, {
+					span: piece.span,
+					session,
+					keyValues: this.#keyValues(model.manifest.config, piece.span),
+				});
+				loadedBytes += piece.graph.weightBytes;
+				// Fetching ends before compiling does; until then that is what people wait for.
+				if (i + 1 >= order.length - 1) onProgress?.({ phase: "compile", loadedBytes, totalBytes });
+			}
+			signal.throwIfAborted();
+			return { embedding, pieces: pieces.map((piece) => made.get(piece)!) };
+		} catch (error) {
+			fetcher.stop(error);
+			for (const { session } of made.values()) await this.#inTurn(() => session.release());
+			throw error;
+		}
+	}
+
+	#compile(
+		{ span, graph }: SpanPiece,
+		isLast: boolean,
+		weights: readonly ExternalWeight[],
+		signal: AbortSignal,
+	): Promise<InferenceSession> {
+		return this.#inTurn(() => {
+			signal.throwIfAborted();
+			const onDevice = this.#runtime.device
+				? [
+						...fixedKeyValueNames(span).map(([, present]) => present),
+						...(isLast ? [] : [graphNames.hiddenOut]),
+					]
+				: [];
+			return this.#runtime.createSession(graph.model, weights, onDevice).catch((cause: unknown) => {
+				throw this.#failure("The model cannot be prepared on this device.", cause);
+			});
+		});
+	}
+
+	#keyValues(config: ModelConfig, span: Span): KeyValues {
+		const { device } = this.#runtime;
+		return device
+			? new FixedKeyValues(device, this.#runtime, config, span)
+			: new GrowingKeyValues(this.#runtime, config, span);
 	}
 
 	async unload(handle: EngineHandle): Promise<void> {
@@ -151,7 +238,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 			this.#loaded.delete(handle.id);
 			for (const [key, stream] of this.#streams) if (stream.loaded === loaded) this.#free(key, stream);
 			this.#usedBytes -= loaded.handle.weightBytes;
-			await loaded.session.release();
+			for (const { session } of loaded.pieces) await session.release();
 		});
 	}
 
@@ -169,7 +256,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		}
 		const bytes = maxTokens * loaded.handle.keyValueBytesPerToken;
 		this.#take(bytes, "the stream");
-		loaded.keyValues.reserve(stream, maxTokens);
+		for (const { keyValues } of loaded.pieces) keyValues.reserve(stream, maxTokens);
 		this.#streams.set(stream, { loaded, maxTokens, bytes, length: 0 });
 	}
 
@@ -182,7 +269,10 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 			const loaded = this.#find(handle);
 			const checked = this.#check(loaded, rows);
 			const results = new Array<ForwardResult>(rows.length);
-			for (const group of groupRows(checked, loaded.keyValues.batches)) {
+			for (const group of groupRows(
+				checked,
+				loaded.pieces.every(({ keyValues }) => keyValues.batches),
+			)) {
 				const outputs = await this.#run(loaded, group, options.logits);
 				for (const [i, row] of group.entries()) results[checked.indexOf(row)] = outputs[i]!;
 			}
@@ -269,7 +359,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 	}
 
 	#free(key: StreamKey, stream: Stream): void {
-		stream.loaded.keyValues.release(key);
+		for (const { keyValues } of stream.loaded.pieces) keyValues.release(key);
 		this.#streams.delete(key);
 		this.#usedBytes -= stream.bytes;
 	}
@@ -304,55 +394,64 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		});
 	}
 
-	/** One run of rows that add equally many positions. */
+	/** One run of rows that add equally many positions, through one piece after the other. */
 	async #run(loaded: Loaded, rows: readonly CheckedRow[], wanted: LogitsWanted): Promise<ForwardResult[]> {
 		const { Tensor } = this.#runtime;
-		const { session, keyValues, config } = loaded;
-		const { span } = loaded.handle;
+		const { pieces, config } = loaded;
 		const count = rows[0]!.count;
 		const size = config.hiddenSize;
 		const past = rows.map((row) => ({ stream: row.stream, length: row.state.length }));
-		const bound = keyValues.bind(past, count);
-		const feeds: Record<string, Tensor> = bound.feeds;
-		const fetches: Record<string, Tensor | null> = bound.fetches;
-
-		if (span.embed) {
-			const tokens = join(
-				rows.map((row) => row.input as Int32Array),
-				Int32Array,
-			);
-			feeds[graphNames.tokens] = new Tensor("int32", tokens, [rows.length, count]);
-		} else {
-			const hidden = join(
-				rows.map((row) => (row.input as { data: Float32Array }).data),
-				Float32Array,
-			);
-			feeds[graphNames.hiddenIn] = new Tensor("float32", hidden, [rows.length, count, size]);
+		const ends = Int32Array.from(rows, (row) => row.state.length + count - 1);
+		const dims = [rows.length, count, size];
+		let hidden: Tensor = new Tensor("float32", inputOf(loaded, rows), dims);
+		let logits: Tensor | undefined;
+		for (const [i, { span, session, keyValues }] of pieces.entries()) {
+			const headRuns = span.head && wanted !== "none";
+			// A head by itself has nothing to do where nobody wants logits.
+			if (span.head && !headRuns && span.from === span.to) break;
+			const bound = keyValues.bind(past, count);
+			const feeds: Record<string, Tensor> = { ...bound.feeds, [graphNames.hiddenIn]: hidden };
+			if (span.from < span.to) {
+				feeds[graphNames.lengths] = new Tensor("int32", ends, [rows.length]);
+				feeds[graphNames.total] = new Tensor("int32", Int32Array.of(Math.max(...ends) + 1), [1]);
+			}
+			if (span.head) {
+				const positions = logitRows(rows.length, count, wanted);
+				feeds[graphNames.logitRows] = new Tensor("int32", positions, [positions.length]);
+			}
+			const output = headRuns ? graphNames.logits : graphNames.hiddenOut;
+			const results = await this.#runSession(session, feeds, { ...bound.fetches, [output]: null });
+			keyValues.keep(results);
+			// Between two pieces on a GPU it stays there.
+			if (i > 0) hidden.dispose();
+			if (headRuns) logits = results[output]!;
+			else hidden = results[output]!;
 		}
-		if (span.from < span.to) {
-			const ends = Int32Array.from(rows, (row) => row.state.length + count - 1);
-			feeds[graphNames.lengths] = new Tensor("int32", ends, [rows.length]);
-			feeds[graphNames.total] = new Tensor("int32", Int32Array.of(Math.max(...ends) + 1), [1]);
-		}
-		const headRuns = span.head && wanted !== "none";
-		if (span.head) {
-			const positions = logitRows(rows.length, count, wanted);
-			feeds[graphNames.logitRows] = new Tensor("int32", positions, [positions.length]);
-		}
-		const output = headRuns ? graphNames.logits : graphNames.hiddenOut;
-		fetches[output] = null;
-
-		const results = await this.#runSession(session, feeds, fetches);
-		keyValues.keep(results);
 		for (const row of rows) row.state.length += count;
 
-		const data = results[output]!.data as Float32Array;
+		// Where the head was left out, the hidden states are on the GPU still.
+		const data = (await (logits ?? hidden).getData(true)) as Float32Array;
 		const share = data.length / rows.length;
 		return rows.map((_, i) => {
 			const own = rows.length === 1 ? data : data.subarray(i * share, (i + 1) * share);
-			return headRuns ? { logits: own } : { hidden: { rows: count, columns: size, data: own } };
+			return logits ? { logits: own } : { hidden: { rows: count, columns: size, data: own } };
 		});
 	}
+}
+
+/** What goes into the first layer: hidden states as they came, or what the embedding has for the tokens. */
+function inputOf({ embedding }: Loaded, rows: readonly CheckedRow[]): Float32Array {
+	if (embedding)
+		return embedding.lookUp(
+			join(
+				rows.map((row) => row.input as Int32Array),
+				Int32Array,
+			),
+		);
+	return join(
+		rows.map((row) => (row.input as HiddenState).data),
+		Float32Array,
+	);
 }
 
 function checkSpan(span: Span, config: ModelConfig): void {

@@ -51,13 +51,13 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 		weights,
 		numericsClass: `ort${version}/webgpu/${vendor}/${weights}/f32`,
 		Tensor,
-		createSession: (model, weights, presents) =>
+		createSession: (model, weights, onDevice) =>
 			InferenceSession.create(model, {
 				// An object, not a name: only then are its options read.
 				executionProviders: [{ name: "webgpu", device }],
 				externalData: weights,
 				logSeverityLevel: errorsOnly,
-				preferredOutputLocation: Object.fromEntries(presents.map((name) => [name, "gpu-buffer" as const])),
+				preferredOutputLocation: Object.fromEntries(onDevice.map((name) => [name, "gpu-buffer" as const])),
 			}),
 		device,
 		largestWeightBytes: Math.min(device.limits.maxBufferSize, device.limits.maxStorageBufferBindingSize),

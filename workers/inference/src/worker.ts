@@ -22,7 +22,8 @@ const api: EngineWorkerApi = {
 		outcomeOf(async () => {
 			const runtime = await openWebRuntime(options);
 			const most = runtime.backend === "wasm" ? heapBytes : Number.POSITIVE_INFINITY;
-			started = new SpanEngine(runtime, Math.min(options.memoryBytes, most), firstHandle);
+			const memoryBytes = Math.min(options.memoryBytes, most);
+			started = new SpanEngine(runtime, { ...options, memoryBytes }, firstHandle);
 			started.addEventListener("devicelost", (event) => deviceLost.resolve(event.detail.reason));
 			return started.info;
 		}),

@@ -26,9 +26,7 @@ export type WeightFormat = "f32" | "q8" | "q4";
 
 /** Names of the graph's inputs and outputs. */
 export const graphNames = {
-	/** int32 `[batch, sequence]`, where the span embeds. */
-	tokens: "tokens",
-	/** float32 `[batch, sequence, hidden]`, where it does not. */
+	/** float32 `[batch, sequence, hidden]`. */
 	hiddenIn: "hidden_in",
 	/** int32 `[batch]`: positions of each row after this run, less one. */
 	lengths: "lengths",
@@ -73,7 +71,8 @@ export interface SpanGraph {
 }
 
 /**
- * Composes the graph of any contiguous span of a model, with the embedding before it and the head behind it where the span says so.
+ * Composes the graph of any contiguous span of a model, with the head behind it where the span says so. The embedding is no part of a
+ * graph: {@link EmbeddingTable}.
  *
  * Operators: GroupQueryAttention with rotary embedding inside, (Skip)SimplifiedLayerNormalization, MatMul or MatMulNBits. The
  * head runs on the positions listed in `logit_rows` only, so that a prefill does not compute a vocabulary per position.
@@ -106,9 +105,7 @@ class LlamaSpan {
 
 	compose(): SpanGraph {
 		const { hiddenSize } = this.config;
-		const start = this.#span.embed
-			? this.#embed()
-			: this.graph.input(graphNames.hiddenIn, "float32", ["batch", "sequence", hiddenSize]);
+		const start = this.graph.input(graphNames.hiddenIn, "float32", ["batch", "sequence", hiddenSize]);
 		const hidden = this.#layers(start);
 		this.graph.node("Identity", [hidden], { outputs: [graphNames.hiddenOut] });
 		this.graph.output(graphNames.hiddenOut, "float32", ["batch", "sequence", hiddenSize]);
@@ -118,20 +115,6 @@ class LlamaSpan {
 			weights: this.#weights,
 			weightBytes: this.#weights.reduce((sum, weight) => sum + weight.bytes, 0),
 		};
-	}
-
-	/** Token ids to residual stream. */
-	#embed(): string {
-		const { vocabularySize, hiddenSize } = this.config;
-		const tokens = this.graph.input(graphNames.tokens, "int32", ["batch", "sequence"]);
-		const table = this.weight(
-			"embedding",
-			"float32",
-			[vocabularySize, hiddenSize],
-			[embeddingName],
-			([source]) => bytesOf(toFloat32(source!)),
-		);
-		return this.graph.node("Gather", [table, tokens], { attributes: { axis: 0 } })[0]!;
 	}
 
 	/** The residual stream through every layer: each norm takes the addition before it along. */

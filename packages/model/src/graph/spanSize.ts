@@ -1,5 +1,5 @@
 import type { Manifest, ModelConfig, Span } from "@tabmesh/wire";
-import { partsOfSpan } from "../format/llamaTensors.ts";
+import { embeddingName, partsOfSpan } from "../format/llamaTensors.ts";
 import { composeSpan, type GraphFormat } from "./spanGraph.ts";
 
 /** What a span costs whoever holds it. */
@@ -20,9 +20,15 @@ export function spanSize(
 ): SpanSize {
 	return {
 		sourceBytes: tensorsOfSpan(manifest, span).reduce((sum, tensor) => sum + tensor.bytes, 0),
-		weightBytes: composeSpan(manifest, span, format).weightBytes,
+		weightBytes:
+			composeSpan(manifest, span, format).weightBytes + (span.embed ? embeddingTensor(manifest).bytes : 0),
 		keyValueBytesPerToken: keyValueBytesPerToken(manifest.config, span),
 	};
+}
+
+/** The tensor that holds a model's embedding. */
+export function embeddingTensor(manifest: Manifest): Manifest["tensors"][number] {
+	return manifest.tensors.find(({ name }) => name === embeddingName)!;
 }
 
 /** The tensors that a span needs, each once, in the order of its parts. */

@@ -1,0 +1,41 @@
+import { composeSpan, type GraphFormat, type SpanGraph } from "@tabmesh/model";
+import type { Manifest, Span } from "@tabmesh/wire";
+
+/** A part of a span that is a graph and a session of its own. */
+export interface SpanPiece {
+	readonly span: Span;
+	readonly graph: SpanGraph;
+}
+
+/**
+ * Cuts a span into pieces that are loaded one after the other, so that what exists twice while a session is made (the weights as
+ * they come, and as the run time lays them out) is one piece and not the model. Of a span that embeds, the embedding is in none.
+ *
+ * @param pieceBytes - weights of one piece; one layer, or the head, may be more
+ */
+export function spanPieces(
+	manifest: Manifest,
+	span: Span,
+	format: GraphFormat,
+	pieceBytes: number,
+): SpanPiece[] {
+	const compose = (from: number, to: number, head: boolean): SpanPiece => {
+		const part = { from, to, embed: false, head };
+		return { span: part, graph: composeSpan(manifest, part, format) };
+	};
+	const pieces: SpanPiece[] = [];
+	let piece: SpanPiece | undefined;
+	const grow = (from: number, to: number, head: boolean): void => {
+		const grown = compose(piece?.span.from ?? from, to, head);
+		if (piece && grown.graph.weightBytes > pieceBytes) {
+			pieces.push(piece);
+			piece = compose(from, to, head);
+		} else {
+			piece = grown;
+		}
+	};
+	for (let layer = span.from; layer < span.to; layer++) grow(layer, layer + 1, false);
+	if (span.head) grow(span.to, span.to, true);
+	if (piece) pieces.push(piece);
+	return pieces;
+}
