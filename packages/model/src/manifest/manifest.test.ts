@@ -161,5 +161,5 @@ describe("openManifest", () => {
 			}),
 			{ numRuns },
 		);
-	}, 120_000);
+	});
 });

@@ -242,7 +242,7 @@ describe("chat templates", () => {
 			}),
 			{ numRuns },
 		);
-	}, 120_000);
+	});
 
 	test("a long chat is none of these", () => {
 		const messages = Array.from({ length: 2000 }, (_, i) => ({
