@@ -23,7 +23,13 @@ export {
 	type SpanGraph,
 	type WeightFormat,
 } from "./graph/spanGraph.ts";
-export { embeddingTensor, keyValueBytesPerToken, type SpanSize, spanSize, tensorsOfSpan } from "./graph/spanSize.ts";
+export {
+	embeddingTensor,
+	keyValueBytesPerToken,
+	type SpanSize,
+	spanSize,
+	tensorsOfSpan,
+} from "./graph/spanSize.ts";
 export type { SourceWeight } from "./graph/weights.ts";
 export { modelId } from "./manifest/modelId.ts";
 export { openManifest } from "./manifest/openManifest.ts";
