@@ -1,5 +1,5 @@
 import { createEnvelopeVerifier } from "@tabmesh/dauth";
-import { type ModelRef, offeredFormats, openManifest, type WeightFormat } from "@tabmesh/model";
+import { type ModelRef, offeredFormats, openManifest, piecesOf, type WeightFormat } from "@tabmesh/model";
 import {
 	decodeCbor,
 	type Gate,
@@ -104,12 +104,12 @@ async function fetchBytes(
 		signal?.throwIfAborted();
 		throw new ModelSourceError(`The model's description at ${url.href} cannot be reached.`, { cause });
 	}
-	if (!response.ok || !response.body) {
+	if (!response.ok) {
 		throw new ModelSourceError(`The model's description at ${url.href} is answered with ${response.status}.`);
 	}
 	const pieces: Uint8Array[] = [];
 	let length = 0;
-	for await (const piece of response.body) {
+	for await (const piece of piecesOf(response)) {
 		length += piece.byteLength;
 		if (length > maxBytes)
 			throw new ModelSourceError(`The model's description at ${url.href} is too long to be one.`);

@@ -6,6 +6,7 @@
  */
 
 export { deleteChunkStore, openChunkStore } from "#chunkStore";
+export { piecesOf } from "./bytes/piecesOf.ts";
 export { type CatalogEntry, catalog, catalogEntry } from "./catalog/catalog.ts";
 export { type ModelNeeds, modelNeeds } from "./catalog/modelNeeds.ts";
 export * from "./engine.ts";
