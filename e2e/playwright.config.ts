@@ -12,6 +12,9 @@ const launch = (...more: string[]) => ({
 	launchOptions: { executablePath: chromiumPath(), args: [...chromiumFlags, ...more] },
 });
 
+/** What takes minutes and hundreds of megabytes: `npm run test:large`. */
+const large = process.env.TABMESH_LARGE === "1";
+
 /** Real relays, real tabs, real WebRTC. One spec at a time: four tabs already fill a small machine. */
 export default defineConfig({
 	testDir: at("."),
@@ -24,7 +27,7 @@ export default defineConfig({
 	expect: { timeout: 60_000 },
 	reporter: [["list"], ["json", { outputFile: at("../test-results/e2e.json") }]],
 	projects: [
-		{ name: "wasm", testIgnore: /webgpu\.spec\.ts/, use: launch() },
+		{ name: "wasm", testIgnore: [/webgpu\.spec\.ts/, ...(large ? [] : [/\/large\//])], use: launch() },
 		{ name: "webgpu", testMatch: /webgpu\.spec\.ts/, use: launch(...softwareGpu) },
 	],
 });

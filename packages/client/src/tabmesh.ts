@@ -79,6 +79,7 @@ export interface GenerationSummary {
 	readonly timing: GenerationTiming;
 }
 
+/** How to ask. Of the sampling's numbers that are left out, temperature is 0 for `messages` and 0.8 for a text to continue. */
 export interface GenerateOptions extends Partial<Sampling> {
 	/** Model id or name; the network's default if absent. */
 	model?: string;

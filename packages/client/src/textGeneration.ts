@@ -155,10 +155,13 @@ export class TextGeneration implements Generation {
 	}
 }
 
-/** What was asked for over the defaults; `pipeline` checks the ranges. */
+/**
+ * What was asked for over the defaults; `pipeline` checks the ranges. A question gets the likeliest answer, the same each time: chance
+ * costs small models their facts first. A beginning is continued in ever other ways.
+ */
 function samplingOf(options: GenerateOptions): Sampling {
 	return {
-		temperature: options.temperature ?? 0.8,
+		temperature: options.temperature ?? (options.messages ? 0 : 0.8),
 		topK: options.topK ?? 0,
 		topP: options.topP ?? 1,
 		minP: options.minP ?? 0.05,

@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Manifest } from "@tabmesh/wire";
 import { describe, expect, test } from "vitest";
+import { fetchCatalogModel } from "../catalog/fetchCatalogModel.ts";
 import { diskFile } from "../format/diskFile.ts";
 import { createTokenizer } from "../tokenizer/tokenizer.ts";
 import type { WeightType } from "./blockLayout.ts";
@@ -12,11 +13,15 @@ import { loadGgml } from "./testing/ggml.ts";
 import { loadLlamaCpp } from "./testing/llamaCpp.ts";
 import { tinyText } from "./testing/tinyVocabulary.ts";
 
-/** A file of 322 MB, so these tests run with `TABMESH_LARGE=1` only; `TABMESH_TINYLLAMA` says where it lies. */
-const path = process.env.TABMESH_TINYLLAMA ?? join(tmpdir(), "tinyllama", "model.gguf");
-const golden = new URL("testing/golden/tinyllama-greedy.json", import.meta.url);
+/** A file of 322 MB that comes from the registry when it is first needed, so these tests run with `TABMESH_LARGE=1` only. */
+const large = process.env.TABMESH_LARGE === "1";
+const cacheDir = join(process.env.TABMESH_CACHE ?? join(homedir(), ".cache", "tabmesh"), "models");
+const path = large
+	? join(await fetchCatalogModel("tinyllama-1.1b-chat", { cacheDir }), "tinyllama-1.1b-chat.gguf")
+	: "";
+const golden = new URL("../../../../e2e/golden/tinyllama-greedy.json", import.meta.url);
 
-describe.runIf(process.env.TABMESH_LARGE === "1")(
+describe.runIf(large)(
 	"TinyLlama-1.1B-Chat, a GGUF that people use",
 	{
 		timeout: 600_000,
