@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { catalogEntry, type ModelSource } from "@tabmesh/model";
 import { fetchCatalogModel, openModelPath, openModelUrl } from "@tabmesh/model/node";
 import { ModelNotFoundError } from "@tabmesh/wire";
+import { openPublication } from "./openPublication.ts";
 import { progressBar } from "./progressBar.ts";
 
 /** A model that was found, whatever it was called by. */
@@ -44,7 +45,8 @@ export async function resolveModel(spec: string, options: ResolveModelOptions): 
 	const stats = await stat(path).catch(() => undefined);
 	if (stats) {
 		const folder = stats.isDirectory() ? path : dirname(path);
-		return { source: await openModelPath(path, { signal }), name: basename(path), folder };
+		const publication = stats.isDirectory() ? await openPublication(path) : undefined;
+		return { source: publication ?? (await openModelPath(path, { signal })), name: basename(path), folder };
 	}
 	if (/[\\/]|\.(bin|gguf|safetensors)$/.test(spec)) {
 		throw new ModelNotFoundError(`There is no file or folder ${path}.`, {

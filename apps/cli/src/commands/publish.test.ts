@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { createEnvelopeVerifier } from "@tabmesh/dauth";
 import { openManifest, readShard } from "@tabmesh/model";
+import { openModelPath } from "@tabmesh/model/node";
 import { writeSeededModel } from "@tabmesh/model/testing";
 import {
 	decodeCbor,
@@ -133,6 +134,8 @@ test("weights rounded to blocks are published as shards, and are the same model 
 		expect(length).toBe(bytes);
 		expect(createHash("sha256").update(first).digest()).toEqual(Buffer.from(chunks[0]!));
 	}
+	// And the folder is a model that can be served, the same one.
+	expect((await run(one.folder, { out: join(folder, "three") })).id).toBe(one.id);
 });
 
 test("a disk that fills up in the middle is an error of its own, and nothing is half-published", async () => {
@@ -151,3 +154,20 @@ test("a disk that fills up in the middle is an error of its own, and nothing is 
 	expect(outcome).toMatchObject({ code: 1, stderr: expect.stringMatching(/not enough room .*--out/) });
 	expect((await readdir(folder)).filter((name) => name !== "cache")).toEqual(before);
 });
+
+test("a model whose hidden states outgrow halves says so in its manifest", async () => {
+	const source = await writeSeededModel(join(folder, "model"));
+	const { vocabularySize, hiddenSize } = (await openModelPath(source)).config;
+	const bytes = await readFile(join(source, "model.bin"));
+	// The embedding stands behind seven numbers; norms take its size out again, but the residual stream keeps it.
+	const embedding = new Float32Array(bytes.buffer, bytes.byteOffset + 28, vocabularySize * hiddenSize);
+	const small = (await openManifest(...(await published(await run(source))))).manifest;
+	for (const [i, value] of embedding.entries()) embedding[i] = value * 1e6;
+	await writeFile(join(source, "model.bin"), bytes);
+	const large = (await openManifest(...(await published(await run(source, { force: true }))))).manifest;
+	expect([small.boundary, large.boundary]).toEqual(["f16", "f32"]);
+});
+
+async function published({ folder: place, id }: Publication): Promise<[Uint8Array, string]> {
+	return [new Uint8Array(await readFile(join(place, "manifest.cbor"))), id];
+}

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
-import { ModelSourceError, ShardIntegrityError } from "@tabmesh/wire";
+import { ModelSourceError, ShardIntegrityError, StorageQuotaError } from "@tabmesh/wire";
 import npmFetch from "npm-registry-fetch";
 import { retryDelay, wait } from "../bytes/retryDelay.ts";
 
@@ -25,6 +25,7 @@ const firstPause = 500;
  * Downloads a tarball to `path`. What an earlier try left in `path + ".part"` is kept and continued.
  *
  * @throws ModelSourceError when the connection fails again and again
+ * @throws StorageQuotaError when the disk is full
  * @throws ShardIntegrityError when what arrives is not what was promised; it is deleted then
  */
 export async function downloadTarball(url: string, path: string, options: DownloadOptions): Promise<void> {
@@ -37,6 +38,14 @@ export async function downloadTarball(url: string, path: string, options: Downlo
 			break;
 		} catch (cause) {
 			options.signal?.throwIfAborted();
+			if (["ENOSPC", "EDQUOT"].includes((cause as NodeJS.ErrnoException).code ?? "")) {
+				throw new StorageQuotaError("This disk has no room for the model.", {
+					cause,
+					metaMessages: [
+						"Free some space, or name another place in TABMESH_CACHE; what has arrived is kept.",
+					],
+				});
+			}
 			if (cause instanceof ShardIntegrityError || attempt === attempts) {
 				if (cause instanceof ShardIntegrityError) await rm(part, { force: true });
 				throw cause instanceof ShardIntegrityError
