@@ -3,6 +3,7 @@ import { BlockIntegrityError, InvalidCidError } from "@tabmesh/wire";
 import { base32 } from "multiformats/bases/base32";
 import { CID } from "multiformats/cid";
 import * as raw from "multiformats/codecs/raw";
+import { create as createDigest } from "multiformats/hashes/digest";
 import { sha256 } from "multiformats/hashes/sha2";
 
 // The longest text of a CID that we take: base58 of 36 bytes has 50 characters, base32 59; nobody needs more.
@@ -50,6 +51,11 @@ function checkedCid(cid: CID): CID {
 		});
 	}
 	return cid.version === 1 ? cid : cid.toV1();
+}
+
+/** The address of raw bytes with this SHA-256. @throws InvalidCidError where it is none */
+export function rawCid(digest: Uint8Array): CID {
+	return checkedCid(CID.createV1(raw.code, createDigest(sha256.code, digest)));
 }
 
 /** What a block is stored under: its multihash, as every IPFS block store does, since raw and dag-pb CIDs may share their bytes. */

@@ -7,7 +7,7 @@ import { balanced } from "ipfs-unixfs-importer/layout";
 import type { CID } from "multiformats/cid";
 import { blockLimits } from "./blockLimits.ts";
 import type { BlockStore, FileRecord } from "./blockStore.ts";
-import { blockKey, parseCid } from "./cid.ts";
+import { blockKey, parseCid, rawCid } from "./cid.ts";
 import { FetchSession } from "./exchange/fetchSession.ts";
 import { serveBlocks } from "./exchange/serveBlocks.ts";
 import { cipherRange, decryptFile, encryptFile, generateFileKey, plainSize } from "./fileCipher.ts";
@@ -73,7 +73,7 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 	}
 
 	function startFetch(
-		root: CID,
+		root: string,
 		options: FetchOptions,
 		keep: FileFetchInit["keep"],
 		signal: AbortSignal,
@@ -81,13 +81,14 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 		const reachable = !options.offline && (peer !== undefined || (options.origins?.length ?? 0) > 0);
 		const connect = (onReceived: (source: string, bytes: number) => void): FetchSession =>
 			new FetchSession({
-				root: root.toString(),
+				root,
 				refused,
 				onReceived,
 				patienceMs: options.patienceMs ?? defaultPatienceMs,
 				...(peer ? { peer } : {}),
 				...(providers ? { providers } : {}),
 				...(options.origins ? { origins: options.origins } : {}),
+				...(options.onRefused ? { onRefused: options.onRefused } : {}),
 			});
 		return new FileFetch({ root, store, keep, signal, connect: reachable ? connect : undefined });
 	}
@@ -140,7 +141,7 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 	): AsyncGenerator<Uint8Array> {
 		const key = await keyOf();
 		const signal = signalOf(options.signal);
-		const fetch = startFetch(root, options, options.store === false ? "not" : "may", signal);
+		const fetch = startFetch(root.toString(), options, options.store === false ? "not" : "may", signal);
 		const windowBytes = options.windowBytes ?? defaultWindowBytes;
 		let bytes = 0;
 		let totalBytes: number | undefined;
@@ -282,7 +283,7 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 				() => read(root, keyOf, options),
 				async () => {
 					const key = await keyOf();
-					const fetch = startFetch(root, options, "may", signalOf(options.signal));
+					const fetch = startFetch(root.toString(), options, "may", signalOf(options.signal));
 					try {
 						const size = await sizeOf(root, fetch);
 						return key ? plainSize(size) : size;
@@ -301,7 +302,7 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 			}
 			const root = parseCid(cid);
 			const signal = signalOf(options.signal);
-			const fetch = startFetch(root, options, "must", signal);
+			const fetch = startFetch(root.toString(), options, "must", signal);
 			try {
 				let bytes = 0;
 				let totalBytes = 0;
@@ -324,6 +325,16 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 			} finally {
 				fetch.close();
 			}
+		},
+		openBlocks(name, options = {}) {
+			const fetch = startFetch(name, options, "may", signalOf(options.signal));
+			return {
+				read: async ({ digest, size, offset }, { signal } = {}) =>
+					fetch.getBlock({ cid: rawCid(digest), size, offset }, signal),
+				sources: () => fetch.sources(),
+				settle: () => fetch.settle(),
+				close: () => fetch.close(),
+			};
 		},
 		async unpin(cid) {
 			const known = await store.setPinned(parseCid(cid).toString(), false);

@@ -7,7 +7,8 @@ import type { FetchSession, SourceView } from "./exchange/fetchSession.ts";
 import type { Want } from "./readFile.ts";
 
 export interface FileFetchInit {
-	root: CID;
+	/** What the blocks make up, for whoever knows providers. */
+	root: string;
 	store: BlockStore;
 	/** Makes the session at the first block that is not here; undefined where only what is here may be read. */
 	connect: ((onReceived: (source: string, bytes: number) => void) => FetchSession) | undefined;
@@ -41,11 +42,12 @@ export class FileFetch {
 	}
 
 	/** @throws FileNotFoundError, StorageQuotaError where blocks must be kept, the signal's reason */
-	readonly getBlock = async (want: Want): Promise<Uint8Array> => {
+	readonly getBlock = async (want: Want, given?: AbortSignal): Promise<Uint8Array> => {
 		const { store, signal, root } = this.#init;
 		signal.throwIfAborted();
 		const kept = await store.get(want.cid);
 		signal.throwIfAborted();
+		given?.throwIfAborted();
 		if (kept) {
 			this.#seen(want.cid, kept.byteLength);
 			return kept;
@@ -55,10 +57,10 @@ export class FileFetch {
 		});
 		if (!this.#session) {
 			throw new FileNotFoundError(`A block of ${root} is not kept here.`, {
-				details: { cid: root.toString(), block: want.cid.toString() },
+				details: { cid: root, block: want.cid.toString() },
 			});
 		}
-		const bytes = await this.#session.fetch(want);
+		const bytes = await this.#session.fetch(want, given);
 		this.#seen(want.cid, bytes.byteLength);
 		await this.#write(want.cid, bytes);
 		return bytes;

@@ -12,7 +12,7 @@ export type { BlockStore, Degradation, FileRecord, StorageUsage } from "./blockS
 export type { JsonValue } from "./canonicalJson.ts";
 export { type CreateR1fsInit, createR1fs } from "./createR1fs.ts";
 export type { SourceView } from "./exchange/fetchSession.ts";
-export type { HttpOrigin } from "./exchange/httpSource.ts";
+export type { HttpOrigin, HttpPart } from "./exchange/httpSource.ts";
 export type { FileInput } from "./fileInput.ts";
 export { type FileLink, formatFileLink, parseFileLink } from "./fileLink.ts";
 export type { Provider, Providers } from "./providers.ts";
@@ -20,6 +20,8 @@ export type {
 	AddedFile,
 	AddOptions,
 	AddProgress,
+	BlockPlace,
+	BlockReading,
 	FetchOptions,
 	FileReading,
 	GetOptions,

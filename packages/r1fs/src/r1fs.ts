@@ -42,8 +42,35 @@ export interface FetchOptions {
 	offline?: boolean;
 	/** Without any new block for this long, the file is given up. @default 60000 */
 	patienceMs?: number;
+	/** Told of a peer or origin that gave wrong bytes. It is asked no more. */
+	onRefused?: (source: string) => void;
 	signal?: AbortSignal;
 	onProgress?: (progress: GetProgress) => void;
+}
+
+/** One of the blocks that {@link R1fs.openBlocks} reads. */
+export interface BlockPlace {
+	/** SHA-256 of its bytes. */
+	readonly digest: Uint8Array;
+	readonly size: number;
+	/** Where it begins among all of them, for origins on the web. */
+	readonly offset: number;
+}
+
+/** Blocks of one thing that is no UnixFS file. */
+export interface BlockReading {
+	/**
+	 * The block with the right hash, from here or from whoever has it; kept for the next time and for others, room
+	 * allowing.
+	 *
+	 * @throws FileNotFoundError, the signal's reason
+	 */
+	read(block: BlockPlace, options?: { signal?: AbortSignal }): Promise<Uint8Array>;
+	sources(): readonly SourceView[];
+	/** Resolves when all that was read is kept, or cannot be. */
+	settle(): Promise<void>;
+	/** Ends what is under way, and the streams to whoever gave blocks. */
+	close(): void;
 }
 
 export interface GetOptions extends FetchOptions {
@@ -106,6 +133,13 @@ export interface R1fs {
 	 * @throws what reading throws, and StorageQuotaError
 	 */
 	pin(cidOrLink: string, options?: FetchOptions): Promise<FileRecord>;
+	/**
+	 * Reads blocks of something whose hashes are known from elsewhere, a model's chunks by its manifest: raw blocks to
+	 * every other tool.
+	 *
+	 * @param name - what providers know it by
+	 */
+	openBlocks(name: string, options?: Omit<FetchOptions, "onProgress">): BlockReading;
 	/** Lets eviction have a file again. @returns false where it is not kept */
 	unpin(cid: string): Promise<boolean>;
 	/** A file that is kept whole; undefined where it is not. Asks nobody. */

@@ -18,6 +18,8 @@ export interface FetchSessionInit {
 	refused: Set<string>;
 	/** Told of every block that was right. */
 	onReceived?: (source: string, bytes: number) => void;
+	/** Told of a source that gave bytes with a wrong hash. */
+	onRefused?: (source: string) => void;
 	/** Without any new block for this long, what is wanted is given up. */
 	patienceMs: number;
 }
@@ -40,6 +42,8 @@ interface Job {
 	readonly promise: Promise<Uint8Array>;
 	readonly resolve: (bytes: Uint8Array) => void;
 	readonly reject: (error: Error) => void;
+	/** Callers that have not given it up. */
+	callers: number;
 	readonly attempts: Map<Source, { controller: AbortController; startedAt: number }>;
 	/** Since when every source that is here has said that it has not got it. */
 	exhaustedAt: number | undefined;
@@ -132,19 +136,44 @@ export class FetchSession {
 	}
 
 	/**
-	 * A block with the right hash. Wants for the same block are one want.
+	 * A block with the right hash. Wants for the same block are one want; it is let go of when all of its callers have
+	 * given it up.
 	 *
-	 * @throws FileNotFoundError when nobody gave it in time
+	 * @throws FileNotFoundError when nobody gave it in time, the signal's reason
 	 */
-	fetch(want: Want): Promise<Uint8Array> {
+	fetch(want: Want, signal?: AbortSignal): Promise<Uint8Array> {
+		if (signal?.aborted) return Promise.reject(signal.reason);
+		const job = this.#jobOf(want);
+		job.callers++;
+		if (!signal) return job.promise;
+		return new Promise((resolve, reject) => {
+			const giveUp = (): void => {
+				reject(signal.reason);
+				if (--job.callers === 0 && this.#jobs.get(job.key) === job) this.#fail(job, signal.reason);
+			};
+			signal.addEventListener("abort", giveUp, { once: true });
+			job.promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
+		});
+	}
+
+	#jobOf(want: Want): Job {
 		const key = blockKey(want.cid);
 		const known = this.#jobs.get(key);
-		if (known) return known.promise;
+		if (known) return known;
 		const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
-		const job: Job = { want, key, promise, resolve, reject, attempts: new Map(), exhaustedAt: undefined };
+		const job: Job = {
+			want,
+			key,
+			promise,
+			resolve,
+			reject,
+			callers: 0,
+			attempts: new Map(),
+			exhaustedAt: undefined,
+		};
 		if (this.#closing.signal.aborted) {
 			reject(this.#closing.signal.reason);
-			return promise;
+			return job;
 		}
 		if (this.#jobs.size === 0) this.#progressAt = performance.now();
 		this.#jobs.set(key, job);
@@ -152,7 +181,7 @@ export class FetchSession {
 		this.#timer ??= setInterval(() => this.#tick(), tickMs);
 		if (this.#discoveredAt === Number.NEGATIVE_INFINITY) this.#discover();
 		this.#pump();
-		return promise;
+		return job;
 	}
 
 	/** What each source gave so far. */
@@ -247,6 +276,7 @@ export class FetchSession {
 		this.#release(source);
 		source.source.accuse("wrong-bytes");
 		source.source.close();
+		this.#init.onRefused?.(name);
 	}
 
 	#rest(source: Source): void {

@@ -8,7 +8,16 @@ export type HttpOrigin =
 	/** The file itself, or a part of another file: leaves are fetched by range; the tree must come from elsewhere. */
 	| { kind: "file"; url: string /** Where the file begins. @default 0 */; offset?: number }
 	/** A trustless IPFS gateway: every block by its CID. */
-	| { kind: "gateway"; url: string };
+	| { kind: "gateway"; url: string }
+	/** Parts of other files: `locate` says where bytes `[offset, offset + size)` lie, one part behind the other, or that they do not. */
+	| { kind: "parts"; url: string; locate: (offset: number, size: number) => readonly HttpPart[] };
+
+/** Bytes of a file on the web. */
+export interface HttpPart {
+	readonly url: string;
+	readonly offset: number;
+	readonly length: number;
+}
 
 // What a browser opens to one HTTP/1.1 origin is six; two remain for everything else.
 const requestsAtOnce = 4;
@@ -16,18 +25,41 @@ const requestsAtOnce = 4;
 /** Blocks from an HTTP origin. They are checked like any peer's. @throws InvalidParameterError where the URL is none */
 export function createHttpSource(origin: HttpOrigin): BlockSource {
 	const url = parseUrl(origin.url);
+	const placed = (want: Want): boolean => want.offset !== undefined && want.size !== undefined;
+	const fetchFrom: Record<HttpOrigin["kind"], (want: Want, signal: AbortSignal) => Promise<Uint8Array>> = {
+		gateway: (want, signal) => fetchRaw(url, want, signal),
+		file: (want, signal) => {
+			const begin = origin.kind === "file" ? (origin.offset ?? 0) : 0;
+			return fetchRange(url, begin + want.offset!, want.size!, signal);
+		},
+		parts: (want, signal) =>
+			fetchParts(origin.kind === "parts" ? origin.locate(want.offset!, want.size!) : [], signal),
+	};
 	return {
-		name: url.origin,
+		// Several sets of parts may lie at one host.
+		name: origin.kind === "parts" ? url.href : url.origin,
 		maxInFlight: requestsAtOnce,
-		offers: (want) => origin.kind === "gateway" || (want.offset !== undefined && want.size !== undefined),
-		fetch: (want, signal) =>
-			origin.kind === "gateway"
-				? fetchRaw(url, want, signal)
-				: fetchRange(url, (origin.offset ?? 0) + want.offset!, want.size!, signal),
+		offers: (want) => origin.kind === "gateway" || placed(want),
+		fetch: fetchFrom[origin.kind],
 		// The origin of a URL has no score. The session asks it no more.
 		accuse() {},
 		close() {},
 	};
+}
+
+async function fetchParts(parts: readonly HttpPart[], signal: AbortSignal): Promise<Uint8Array> {
+	if (parts.length === 0) throw new BlockMissing();
+	const [only] = parts;
+	if (parts.length === 1) return fetchRange(parseUrl(only!.url), only!.offset, only!.length, signal);
+	const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+	let at = 0;
+	for (const { url, offset, length } of parts) {
+		const part = await fetchRange(parseUrl(url), offset, length, signal);
+		// A short one would leave the next at the wrong place; the hash tells.
+		bytes.set(part, at);
+		at += part.byteLength;
+	}
+	return bytes.subarray(0, at);
 }
 
 async function fetchRaw(gateway: URL, want: Want, signal: AbortSignal): Promise<Uint8Array> {
