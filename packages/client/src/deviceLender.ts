@@ -130,7 +130,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			const [engine, source] = await Promise.all([
 				createEngine({
 					memoryBytes,
-					weights: weightChoice(model.formats),
+					weights: weightChoice(model.formats, model.loadedBytes <= memoryBytes),
 					...(backend === undefined ? {} : { backend }),
 					...(threads === undefined ? {} : { threads }),
 				}),

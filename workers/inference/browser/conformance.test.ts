@@ -13,7 +13,7 @@ declare const harness: ConformanceHarness;
 const setups: readonly {
 	readonly backend: "wasm" | "webgpu";
 	readonly threads: number;
-	readonly weights: "f32" | "q8" | "q4";
+	readonly weights: "f32" | "q8" | "i8" | "q4";
 	readonly model: TinyModel;
 	/** 1: a session for every layer. */
 	readonly pieceBytes?: number;
@@ -23,6 +23,7 @@ const setups: readonly {
 	{ backend: "wasm", threads: 1, weights: "f32", model: "qwen3" },
 	{ backend: "wasm", threads: 1, weights: "f32", model: "odd" },
 	{ backend: "wasm", threads: 2, weights: "f32", model: "llama", pieceBytes: 1 },
+	{ backend: "wasm", threads: 1, weights: "i8", model: "llama" },
 	{ backend: "webgpu", threads: 1, weights: "f32", model: "llama", pieceBytes: 1 },
 	// SwiftShader takes half a minute for each further format.
 	...(process.env.TABMESH_LARGE === "1"

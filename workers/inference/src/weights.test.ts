@@ -28,9 +28,12 @@ function cosine(a: Float32Array, b: Float32Array): number {
 
 test("weights in 8 and 4 bits say nearly the same as in float32, in less memory and another numerics class", async () => {
 	const [exact, eight, four] = [await logitsIn("f32"), await logitsIn("q8"), await logitsIn("q4")];
+	const grouped = await logitsIn("i8");
+	expect(cosine(grouped.logits, exact.logits)).toBeGreaterThan(0.999);
+	expect(grouped.weightBytes).toBeLessThan(0.6 * exact.weightBytes);
 	expect(cosine(eight.logits, exact.logits)).toBeGreaterThan(0.999);
 	expect(cosine(four.logits, exact.logits)).toBeGreaterThan(0.9);
 	expect(eight.weightBytes).toBeLessThan(0.6 * exact.weightBytes);
 	expect(four.weightBytes).toBeLessThan(eight.weightBytes);
-	expect(new Set([exact.name, eight.name, four.name]).size).toBe(3);
+	expect(new Set([exact.name, eight.name, grouped.name, four.name]).size).toBe(4);
 });

@@ -1,13 +1,14 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
 /** Element types that our graphs use, by their number in `onnx.proto`'s TensorProto.DataType. */
-const elementTypes = { float32: 1, uint8: 2, int32: 6, int64: 7, float16: 10 } as const;
+export const elementTypes = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, float16: 10 } as const;
 export type ElementType = keyof typeof elementTypes;
 
 /** Bytes of one element. */
 export const elementBytes: Readonly<Record<ElementType, number>> = {
 	float32: 4,
 	uint8: 1,
+	int8: 1,
 	int32: 4,
 	int64: 8,
 	float16: 2,

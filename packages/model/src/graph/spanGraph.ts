@@ -1,15 +1,24 @@
 import type { Manifest, ModelConfig, Span } from "@tabmesh/wire";
 import { embeddingName, finalNormName, headName, layerTensorNames } from "../format/llamaTensors.ts";
+import type { GroupedWeights } from "../gguf/dequantise/toGroups.ts";
 import { type NBitsWeights, nBitsBlock } from "../gguf/dequantise/toNBits.ts";
-import { contrib, type ElementType, elementBytes, OnnxGraph } from "./onnxGraph.ts";
-import { cosines, type SourceWeight, sines, stackQuantisedRows, stackRows, toFloat32 } from "./weights.ts";
+import { contrib, type ElementType, elementBytes, elementTypes, OnnxGraph } from "./onnxGraph.ts";
+import {
+	cosines,
+	type SourceWeight,
+	sines,
+	stackGroupedRows,
+	stackQuantisedRows,
+	stackRows,
+	toFloat32,
+} from "./weights.ts";
 
 /** How a span is to be put together for one backend: the table in docs/architecture.md says which backend gets which. */
 export interface GraphFormat {
 	readonly weights: WeightFormat;
 	readonly keyValues: KeyValueFormat;
 	/**
-	 * What quantised weights are multiplied with: float32, or 8 bits with one scale for 32 values of one row (MatMulNBits' accuracy level 4).
+	 * What weights in blocks are multiplied with: float32, or 8 bits with one scale for 32 values of one row (MatMulNBits' accuracy level 4).
 	 * The CPU has fast kernels for 8-bit weights with the latter only: three layers of TinyLlama take 18 ms instead of 1,160.
 	 */
 	readonly activations: "f32" | "int8";
@@ -21,8 +30,12 @@ export interface GraphFormat {
  */
 export type KeyValueFormat = "rows" | "present";
 
-/** Matrices in float32, or in 8 or 4 bits with one scale for 32 weights. Embedding and norms are float32 in all of them. */
-export type WeightFormat = "f32" | "q8" | "q4";
+/**
+ * Matrices in float32; in 8 or 4 bits with one scale for 32 weights (`q8`, `q4`); or in 8 bits with one scale for up to 256, multiplied
+ * with 8-bit activations that have one scale for as many of one row (`i8`): WebAssembly has fast kernels for such products of whole
+ * numbers and for no others below float32. Embedding and norms are float32 in all of them.
+ */
+export type WeightFormat = "f32" | "q8" | "i8" | "q4";
 
 /** Names of the graph's inputs and outputs. */
 export const graphNames = {
@@ -81,6 +94,22 @@ export function composeSpan(manifest: Manifest, span: Span, format: GraphFormat)
 	return new spans[manifest.config.architecture](manifest.config, span, format).compose();
 }
 
+/** Values that share a scale in integer products: more are faster, fewer more exact. */
+const mostPerGroup = 256;
+
+/** The largest size of equal groups of `columns`; undefined where they would be so small that nothing is gained. */
+function groupOf(columns: number): number | undefined {
+	for (let group = Math.min(mostPerGroup, columns); group >= 32; group--)
+		if (columns % group === 0) return group;
+	return undefined;
+}
+
+/** Values of one row in 8 bits: a name for each group `[…, group]`, and their scales `[…, 1, groups]`. */
+interface QuantisedInput {
+	readonly groups: readonly string[];
+	readonly scales: string;
+}
+
 /** The smallest graph there is: a session of it wakes a run time up while the weights are still on their way. */
 export function composeNothing(): Uint8Array<ArrayBuffer> {
 	const graph = new OnnxGraph();
@@ -96,6 +125,7 @@ class LlamaSpan {
 	readonly #format: GraphFormat;
 	protected readonly graph = new OnnxGraph();
 	readonly #weights: GraphWeight[] = [];
+	readonly #quantisedInputs = new Map<string, QuantisedInput>();
 
 	constructor(config: ModelConfig, span: Span, format: GraphFormat) {
 		this.config = config;
@@ -267,6 +297,8 @@ class LlamaSpan {
 			headName,
 			[tiedHead ? embeddingName : headName],
 			[hiddenSize, vocabularySize],
+			[],
+			1,
 		);
 		this.graph.node("Identity", [logits], { outputs: [graphNames.logits] });
 		this.graph.output(graphNames.logits, "float32", ["rows", vocabularySize]);
@@ -276,6 +308,7 @@ class LlamaSpan {
 	 * `input · Wᵀ`, where W is made of the rows of `sources`, one below the other.
 	 *
 	 * @param turned - for each source the head size, where its rows have to be brought from interleaved to half rotary layout
+	 * @param leading - dimensions of the input before its last
 	 */
 	protected linear(
 		input: string,
@@ -283,14 +316,18 @@ class LlamaSpan {
 		sources: readonly string[],
 		[inputs, outputs]: readonly [number, number],
 		turned: readonly (number | undefined)[] = [],
+		leading = 2,
 	): string {
-		// A row that is not a whole number of blocks stays as it is.
-		if (this.#format.weights !== "f32" && inputs % nBitsBlock === 0) {
+		const { weights } = this.#format;
+		// A row that is not a whole number of groups or blocks stays as it is.
+		const group = weights === "i8" ? groupOf(inputs) : undefined;
+		if (group !== undefined)
+			return this.#groupedLinear(input, name, sources, [inputs, outputs], turned, group, leading);
+		if ((weights === "q8" || weights === "q4") && inputs % nBitsBlock === 0)
 			return this.#quantisedLinear(input, name, sources, [inputs, outputs], turned);
-		}
 		// [out, in] as the source has it: nothing is transposed, and often nothing copied.
-		const weight = this.weight(name, "float32", [outputs, inputs], sources, (weights) =>
-			bytesOf(stackRows(weights, turned)),
+		const weight = this.weight(name, "float32", [outputs, inputs], sources, (matrices) =>
+			bytesOf(stackRows(matrices, turned)),
 		);
 		return this.graph.node("FusedMatMul", [input, weight], {
 			outputs: [`${name}.out`],
@@ -338,6 +375,99 @@ class LlamaSpan {
 			domain: contrib,
 		})[0]!;
 	}
+
+	/** One integer product for each group of inputs, brought together by their scales. */
+	#groupedLinear(
+		input: string,
+		name: string,
+		sources: readonly string[],
+		[inputs, outputs]: readonly [number, number],
+		turned: readonly (number | undefined)[],
+		group: number,
+		leading: number,
+	): string {
+		const count = inputs / group;
+		const { groups, scales } = this.#quantiseInput(input, inputs, group, leading);
+		// All groups come out of one pass, which is kept until the last of them has been asked for.
+		let kept: GroupedWeights | undefined;
+		let wanted = 2 * count;
+		const grouped = (weights: readonly SourceWeight[]): GroupedWeights => {
+			const made = kept ?? stackGroupedRows(weights, turned, group);
+			kept = --wanted > 0 ? made : undefined;
+			return made;
+		};
+		const [one, zero] = this.#quantisedConstants();
+		const products = groups.map((values, i) => {
+			const matrix = this.weight(
+				`${name}.values.${i}`,
+				"int8",
+				[group, outputs],
+				sources,
+				(weights) => grouped(weights).values[i]!,
+			);
+			const scale = this.weight(`${name}.scales.${i}`, "float32", [outputs], sources, (weights) =>
+				bytesOf(grouped(weights).scales[i]!),
+			);
+			return this.graph.node("MatMulIntegerToFloat", [values, matrix, one, scale, zero], {
+				domain: contrib,
+			})[0]!;
+		});
+		const same = new Array<number>(leading).fill(0);
+		const [joined] = this.graph.node("Concat", products, { attributes: { axis: -1 } });
+		const apart = this.graph.constant(`${name}.apart`, [...same, count, outputs]);
+		const [table] = this.graph.node("Reshape", [joined!, apart]);
+		const [sum] = this.graph.node("MatMul", [scales, table!]);
+		const flat = this.graph.constant(`${name}.flat`, [...same, outputs]);
+		return this.graph.node("Reshape", [sum!, flat], { outputs: [`${name}.out`] })[0]!;
+	}
+
+	/** A tensor in 8 bits, each group of each row by its own largest value; once for all that are multiplied with it. */
+	#quantiseInput(input: string, size: number, group: number, leading: number): QuantisedInput {
+		const known = this.#quantisedInputs.get(input);
+		if (known) return known;
+		const count = size / group;
+		const same = new Array<number>(leading).fill(0);
+		const [, , level, least, middle] = this.#quantisedConstants();
+		const named = (what: string, values: readonly number[]): string =>
+			this.graph.constant(`${input}.${what}`, values);
+		const [apart] = this.graph.node("Reshape", [input, named("apart", [...same, count, group])]);
+		const [sizes] = this.graph.node("Abs", [apart!]);
+		const [largest] = this.graph.node("ReduceMax", [sizes!, named("last", [leading + 1])], {
+			attributes: { keepdims: 1 },
+		});
+		const [exact] = this.graph.node("Mul", [largest!, level]);
+		// A group of zeros has a scale, too.
+		const [scale] = this.graph.node("Add", [exact!, least]);
+		const [divided] = this.graph.node("Div", [apart!, scale!]);
+		const [shifted] = this.graph.node("Add", [divided!, middle]);
+		const [rounded] = this.graph.node("Round", [shifted!]);
+		const [bytes] = this.graph.node("Cast", [rounded!], { attributes: { to: elementTypes.uint8 } });
+		const [flat] = this.graph.node("Reshape", [bytes!, named("flat", [...same, size])]);
+		const groups =
+			count === 1
+				? [flat!]
+				: this.graph.node("Split", [flat!, named("sizes", new Array<number>(count).fill(group))], {
+						outputs: Array.from({ length: count }, (_, i) => `${input}.group.${i}`),
+						attributes: { axis: -1 },
+					});
+		const [scales] = this.graph.node("Reshape", [scale!, named("scales", [...same, 1, count])]);
+		const quantised = { groups, scales: scales! };
+		this.#quantisedInputs.set(input, quantised);
+		return quantised;
+	}
+
+	/** One scale for no scaling, the zero of the input's bytes, 1/127, the least scale, and that zero as a float. */
+	#quantisedConstants(): readonly [string, string, string, string, string] {
+		this.#constants ??= [
+			this.weight("one", "float32", [1], [], () => bytesOf(Float32Array.of(1))),
+			this.weight("zero", "uint8", [1], [], () => Uint8Array.of(128)),
+			this.weight("level", "float32", [1], [], () => bytesOf(Float32Array.of(1 / 127))),
+			this.weight("least", "float32", [1], [], () => bytesOf(Float32Array.of(1e-30))),
+			this.weight("middle", "float32", [1], [], () => bytesOf(Float32Array.of(128))),
+		];
+		return this.#constants;
+	}
+	#constants: readonly [string, string, string, string, string] | undefined;
 
 	/** A bias or gain in float32: the values of `sources`, one behind the other. */
 	protected vector(

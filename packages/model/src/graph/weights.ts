@@ -1,5 +1,6 @@
 import { type ModelConfig, ModelFileError, type SourceType } from "@tabmesh/wire";
 import { dequantise } from "../gguf/dequantise/dequantise.ts";
+import { emptyGroups, fillGroups, type GroupedWeights } from "../gguf/dequantise/toGroups.ts";
 import { type NBitsWeights, nBitsBlock, toNBits } from "../gguf/dequantise/toNBits.ts";
 
 /** A source tensor with its bytes. */
@@ -82,6 +83,30 @@ export function stackQuantisedRows(
 	return { bits, packed, scales };
 }
 
+/** {@link stackRows} in 8 bits, in groups of `group` columns. */
+export function stackGroupedRows(
+	weights: readonly SourceWeight[],
+	turned: readonly (number | undefined)[],
+	group: number,
+): GroupedWeights {
+	const rows = weights.reduce((sum, { shape }) => sum + shape[0]!, 0);
+	const stacked = emptyGroups(rows, weights[0]!.shape[1]!, group);
+	let start = 0;
+	for (const [index, { type, shape, bytes }] of weights.entries()) {
+		if (type === "BLOB") throw new ModelFileError("A file is no tensor.");
+		const [count, columns] = shape as [number, number];
+		const headSize = turned[index];
+		const first = start;
+		fillGroups(
+			stacked,
+			{ type, bytes, rows: count, columns },
+			(row) => first + (headSize === undefined ? row : turnedRow(row, headSize)),
+		);
+		start += count;
+	}
+	return stacked;
+}
+
 /** Copies rows to their places: as they are, or from interleaved to half rotary order within heads of `headSize` rows. */
 function placeRows<T extends Float32Array | Uint8Array>(
 	source: T,
@@ -95,11 +120,15 @@ function placeRows<T extends Float32Array | Uint8Array>(
 	}
 	const rows = source.length / rowLength;
 	for (let row = 0; row < rows; row++) {
-		const within = row % headSize;
-		const pair = within >>> 1;
-		const to = row - within + (within % 2 === 0 ? pair : headSize / 2 + pair);
-		target.set(source.subarray(row * rowLength, (row + 1) * rowLength), to * rowLength);
+		target.set(source.subarray(row * rowLength, (row + 1) * rowLength), turnedRow(row, headSize) * rowLength);
 	}
+}
+
+/** Where a row in interleaved rotary order lies in half order. */
+function turnedRow(row: number, headSize: number): number {
+	const within = row % headSize;
+	const pair = within >>> 1;
+	return row - within + (within % 2 === 0 ? pair : headSize / 2 + pair);
 }
 
 /** Cosines of the rotary angles, `[contextLength, headSize / 2]`. */
