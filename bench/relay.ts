@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { createEnvelopeSigner, createEnvelopeVerifier, createIdentity } from "@tabmesh/dauth";
+import { createIdentity } from "@tabmesh/dauth";
 import { createDirectory, type Directory } from "@tabmesh/directory";
 import { createPeer, type Peer } from "@tabmesh/transport";
 import { protocolVersion } from "@tabmesh/wire";
@@ -9,7 +9,7 @@ import { note, print } from "./src/report.ts";
 // What a relay costs its operator: its process's memory with 100 Node peers joined behind one address, all of whom
 // announce themselves and see each other.
 const peersWanted = 100;
-/** Time that the room is left alone before memory is read: several announcement periods. */
+/** Time that the room is left alone before memory is read: several digests of everybody. */
 const settleMs = 30_000;
 
 const network = await startNetwork("--model", "stories15m");
@@ -26,12 +26,7 @@ const start = performance.now();
 for (let i = 0; i < peersWanted; i++) {
 	const identity = await createIdentity();
 	const peer = await createPeer({ identity, relays, agent: "bench/1" });
-	const directory = await createDirectory({
-		peer,
-		signer: createEnvelopeSigner(identity),
-		verifier: createEnvelopeVerifier(),
-		room: "public",
-	});
+	const directory = await createDirectory({ peer, identity, room: "public" });
 	await directory.announce({
 		rooms: ["public"],
 		majors: [protocolVersion.oldestMajor, protocolVersion.major],

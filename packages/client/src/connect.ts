@@ -1,10 +1,4 @@
-import {
-	createEnvelopeSigner,
-	createEnvelopeVerifier,
-	type EnvelopeSigner,
-	openIdentity,
-	type PeerIdentity,
-} from "@tabmesh/dauth";
+import { createEnvelopeSigner, type EnvelopeSigner, openIdentity, type PeerIdentity } from "@tabmesh/dauth";
 import { createDirectory, type Directory, type Member } from "@tabmesh/directory";
 import { type ChunkStore, openChunkStore, type ShardSource } from "@tabmesh/model";
 import { type ConnectionView, createPeer, type Peer } from "@tabmesh/transport";
@@ -73,12 +67,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
 			...(options.signal ? { signal: options.signal } : {}),
 		});
 		const signer = createEnvelopeSigner(identity);
-		const directory = await createDirectory({
-			peer,
-			signer,
-			verifier: createEnvelopeVerifier(),
-			room: site.room,
-		});
+		const directory = await createDirectory({ peer, identity, room: site.room });
 		const cache = options.cacheDir;
 		return new ConnectedTabmesh({ site, models, closing, identity, peer, signer, directory, cache });
 	} catch (error) {

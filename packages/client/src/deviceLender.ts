@@ -10,6 +10,7 @@ import {
 	TabmeshError,
 } from "@tabmesh/wire";
 import { TypedEventEmitter } from "main-event";
+import { isMaterialChange } from "./materialChange.ts";
 import { modelView } from "./modelView.ts";
 import type { NetworkModel } from "./networkModel.ts";
 import { type ReadingAhead, readingAhead } from "./readingAhead.ts";
@@ -32,7 +33,7 @@ const settleMs = 250;
 /** A lender whose layers nobody else holds moves only when that stands for so long: whoever seems gone may be back the next moment. */
 const confirmMs = 3_000;
 /** Figures that only inform (streams, speed, free memory) are spread this often at most; what routes need goes at once. */
-const figuresEveryMs = 3_000;
+const figuresEveryMs = 10_000;
 /** Memory comes free when the streams on the old span end; this catches what comes free without an event. */
 const retryMs = 1_000;
 /** Speed that is assumed before the first measurement: float32 weights read once per token on one core of a laptop. */
@@ -65,6 +66,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	#settle: ReturnType<typeof setTimeout> | undefined;
 	#figures: ReturnType<typeof setTimeout> | undefined;
 	#figuresSpread = 0;
+	#announced: Announcement | undefined;
 	#view: LenderView;
 
 	constructor(network: LenderNetwork, options: LendOptions) {
@@ -191,6 +193,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		this.#figures ??= setTimeout(
 			() => {
 				this.#figures = undefined;
+				if (this.#over() || !isMaterialChange(this.#announced, this.#announcement())) return;
 				this.#figuresSpread = Date.now();
 				void this.#announce();
 			},
@@ -336,7 +339,8 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 
 	async #announce(): Promise<void> {
 		if (this.#over() || !this.#engine || !this.#model || !this.#server) return;
-		const announced = this.#network.directory.announce(this.#announcement());
+		this.#announced = this.#announcement();
+		const announced = this.#network.directory.announce(this.#announced);
 		// Not awaited: an engine that is compiling answers late.
 		void this.#measureMemory(this.#engine);
 		await announced;

@@ -17,7 +17,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { cstoreProtocol } from "./exchange.ts";
 import { stampOf } from "./hybridClock.ts";
 import { type Cstore, cstoreTopic, openRecordStore } from "./index.ts";
-import { roomTag, sealPayload } from "./record.ts";
+import { placeTag, sealPayload } from "./record.ts";
 import { TestRoom, until } from "./testRoom.ts";
 import { encodeValue } from "./value.ts";
 
@@ -142,16 +142,16 @@ test("entries that are forged, from the future or for another room are taken by 
 	const { peer, identity } = await room.peer(relay.addresses);
 	const victim = await createIdentity();
 	const now = stampOf(Date.now());
-	const seal = (key: string, stamp: number, tag = roomTag("strict"), who = identity) =>
+	const seal = (key: string, stamp: number, tag = placeTag("strict"), who = identity) =>
 		sealPayload(who, stamp, [tag, [[2, key, encodeValue(1)]]]);
 	const flipped = (await seal("flipped", now)).slice();
 	flipped[flipped.length - 1]! ^= 1;
 	const bad = [
 		flipped,
 		await seal("tomorrow", now + stampOf(24 * 3_600_000)),
-		await seal("elsewhere", now, roomTag("elsewhere")),
-		await seal("stolen", now, roomTag("strict"), { ...identity, publicKey: victim.publicKey }),
-		await sealPayload(identity, now, [roomTag("strict"), [[1, "bad name", encodeValue(1)]]]),
+		await seal("elsewhere", now, placeTag("elsewhere")),
+		await seal("stolen", now, placeTag("strict"), { ...identity, publicKey: victim.publicKey }),
+		await sealPayload(identity, now, [placeTag("strict"), [[1, "bad name", encodeValue(1)]]]),
 		new Uint8Array(50),
 	];
 	// The liar publishes through the relay, which checks signatures itself, and by streams, where nobody stands between.
@@ -232,7 +232,7 @@ test("a private room is its members': others can neither write nor compare, and 
 	expect(await stream.closed).toBeInstanceOf(CapabilityError);
 	const topic = peer.topic(cstoreTopic(id), { maxMessageBytes: limits.envelopeBytes, onMessage: () => {} });
 	const entry = [[1, "milk", encodeValue(false)]];
-	await topic.publish(await sealPayload(identity, stampOf(Date.now()), [roomTag(id), entry]));
+	await topic.publish(await sealPayload(identity, stampOf(Date.now()), [placeTag(id), entry]));
 	await guest.cstore.set(`room/${id}/after`, true);
 	await until(
 		() => host.cstore.get(`room/${id}/after`) === true && second.cstore.get(`room/${id}/after`) === true,
@@ -261,7 +261,7 @@ test("who is shown the door leaves nothing behind, and a copy of an old invitati
 	const forger = { ...identity, publicKey: guest.identity.publicKey };
 	const topic = peer.topic(cstoreTopic(id), { maxMessageBytes: limits.envelopeBytes, onMessage: () => {} });
 	await topic
-		.publish(await sealPayload(forger, stampOf(Date.now() + 60_000), [roomTag(id), entry]))
+		.publish(await sealPayload(forger, stampOf(Date.now() + 60_000), [placeTag(id), entry]))
 		.catch(() => {});
 	await guest.cstore.set("public/a", 2);
 	await until(() => host.cstore.get("public/a") === 2);
@@ -311,7 +311,7 @@ test("what was written is there after a restart, deletions too; what is over is 
 	expect(third.cstore.size).toBe(0);
 	// An old copy of it comes along, after the deletion was forgotten.
 	const { peer } = await room.peer(relay.addresses);
-	const old = await sealPayload(identity, stamp, [roomTag("kept"), [[2, "gone", encodeValue(1)]]]);
+	const old = await sealPayload(identity, stamp, [placeTag("kept"), [[2, "gone", encodeValue(1)]]]);
 	const stream = await peer.open(third.peer.id, cstoreProtocol);
 	await stream.send(encodeCbor({ type: "open", room: "kept" }));
 	await stream.send(encodeCbor({ type: "give", records: [[old, []]] }));

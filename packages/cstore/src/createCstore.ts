@@ -31,18 +31,27 @@ import type {
 	WriteOptions,
 	Written,
 } from "./cstore.ts";
-import { answerExchange, compare, Exchange, type Shelf, serveRoom } from "./exchange.ts";
+import { answerExchange, compare, Exchange, type Shelf, servePlace } from "./exchange.ts";
 import { GossipQueue } from "./gossipQueue.ts";
 import { HybridClock, stampOf, timeOf } from "./hybridClock.ts";
-import { capabilityName, checkedField, keyOf, parseKey, parseOwnKey, slotOf, space } from "./keySpace.ts";
+import {
+	capabilityName,
+	checkedField,
+	keyOf,
+	parseKey,
+	parseOwnKey,
+	placeOf,
+	slotOf,
+	space,
+} from "./keySpace.ts";
 import { Membership } from "./membership.ts";
 import {
 	type Intent,
 	isKeptBy,
 	layOut,
+	placeTag,
 	type ReadEnvelope,
 	readEnvelope,
-	roomTag,
 	type StoredRecord,
 	sealPayload,
 	signKept,
@@ -82,15 +91,28 @@ const fetchesAtOnce = 4;
 /** Renewed when so much of its time is over, or a member would fall out of the room between two visits. */
 const renewAfter = 0.5;
 
-/** The gossip topic on which the state of `room` is spread. */
-export function cstoreTopic(room: string): string {
-	return `tabmesh/cstore/1/${room}`;
+/** Oldest message that says that its author is here: what is replayed later only was true. The same as for envelopes. */
+const maxAgeMs = 5 * 60_000;
+/** How long what was written last may take to leave when the store stops. */
+const farewellMs = 1_000;
+
+/** The gossip topic on which the state of `room`, or of a part of it, is spread. */
+export function cstoreTopic(room: string, part?: string): string {
+	return `tabmesh/cstore/1/${placeOf(room, part)}`;
 }
 
 export interface CstoreInit {
 	peer: Peer;
 	identity: PeerIdentity;
 	room: string;
+	/** A part of the room's state that is kept, signed and spread apart from the rest, with its own retention and quota. */
+	part?: string;
+	/**
+	 * Whether the part says who is here rather than what is known. Then only who has written something speaks, and more
+	 * often; and what relays remember is taken for all there is, so that whoever only looks calls nobody.
+	 * @default false
+	 */
+	presence?: boolean;
 	/** See `openRecordStore`. It is closed by whoever opened it. */
 	store: RecordStore;
 	/** In a private room: an invitation to it, with or without its secret. The owner needs none. */
@@ -118,6 +140,8 @@ interface Watcher {
 class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 	readonly room: string;
 	readonly #init: CstoreInit;
+	readonly #place: string;
+	readonly #presence: boolean;
 	readonly #peer: Peer;
 	readonly #identity: PeerIdentity;
 	readonly #now: () => number;
@@ -158,10 +182,12 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 		super();
 		this.#init = init;
 		this.room = init.room;
+		this.#place = placeOf(init.room, init.part);
+		this.#presence = init.presence ?? false;
 		this.#peer = init.peer;
 		this.#identity = init.identity;
 		this.#now = init.now ?? Date.now;
-		this.#tag = roomTag(init.room);
+		this.#tag = placeTag(this.#place);
 		this.#retentionMs = init.retentionMs ?? defaultRetentionMs;
 		this.#quota = init.quota ?? { bytes: defaultAuthorBytes, records: defaultAuthorRecords };
 		this.#budgetBytes = init.budgetBytes ?? defaultBudgetBytes;
@@ -171,7 +197,7 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 			...(init.revoked ? { revoked: init.revoked } : {}),
 		});
 		this.#degraded = init.store.degraded;
-		this.#disk = new WriteBehind(init.store, init.room, (cause) => this.#degrade(cause));
+		this.#disk = new WriteBehind(init.store, this.#place, (cause) => this.#degrade(cause));
 		this.#shelf = {
 			replica: this.#replica,
 			take: (wire, from) => this.#takeFrom(wire, from),
@@ -182,32 +208,39 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 			},
 		};
 		this.#loop = new RepairLoop({
-			now: () => performance.now(),
+			now: this.#now,
+			presence: this.#presence,
 			fingerprint: () => this.fingerprint,
+			records: () => this.#replica.size,
 			sayDigest: () => void this.#sayDigest().catch(() => {}),
 			connected: (peer) =>
 				this.#peer.connections.some((each) => each.peer === peer && each.path !== "relayed"),
 			compare: async (peer) => (await this.#compare(peer)).differed,
+			onPresence: (peer, present) =>
+				this.dispatchEvent(new CustomEvent("presence", { detail: { peer, present } })),
 		});
 	}
 
 	async start(): Promise<void> {
 		await this.#load();
 		await this.#introduce();
-		this.#topic = this.#peer.topic(cstoreTopic(this.room), {
+		this.#topic = this.#peer.topic(cstoreTopic(this.room, this.#init.part), {
 			maxMessageBytes: limits.envelopeBytes,
-			onMessage: (message) => this.#hear(message),
+			onMessage: (message) => this.#hear(message, "gossip"),
 		});
 		const topic = this.#topic;
 		this.#queue = new GossipQueue((message) => {
 			this.#traffic.gossipSentBytes += message.byteLength;
 			return topic.publish(message);
 		});
-		this.#unserve = serveRoom(this.#peer, this.room, (stream, capability) => this.#serve(stream, capability));
+		this.#unserve = servePlace(this.#peer, this.#place, (stream, capability) =>
+			this.#serve(stream, capability),
+		);
 		this.#peer.addEventListener("relay", this.#onRelay);
-		if (this.#shown) await this.#showMembership(this.#shown);
+		if (!this.#presence) await this.#showMembership();
 		this.#loop.start();
-		void this.#hearRendezvous();
+		const remembered = this.#hearRendezvous();
+		if (this.#presence) await remembered;
 	}
 
 	// Reading
@@ -313,6 +346,7 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 				for (const each of fields) add(key, each, undefined);
 			},
 		});
+		await this.#showMembership();
 		const record = await this.#write([...intents.values()]);
 		await this.#disk.flushed();
 		const acks = options.acks ? await this.#gatherAcks(record, options.acks, options) : [];
@@ -427,7 +461,7 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 	// Taking what others wrote
 
 	/** @throws a TabmeshError for what an honest peer does not send; the transport reports the sender */
-	async #hear(message: Uint8Array): Promise<void> {
+	async #hear(message: Uint8Array, from: "gossip" | "relay"): Promise<void> {
 		this.#traffic.gossipReceivedBytes += message.byteLength;
 		const envelope = readEnvelope(message, this.#tag);
 		if (envelope.author === this.#identity.peer) return;
@@ -436,18 +470,33 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 		if (envelope.digest) {
 			await envelope.verify();
 			this.#clock.observe(envelope.stamp);
-			this.#loop.heard(envelope.author, bytesToHex(envelope.digest.fingerprint));
+			this.#notice(envelope, from);
 			return;
 		}
 		if (valuesBeside(envelope.writes ?? []) === 0) {
-			await this.#take(envelope, []);
-			this.#loop.heard(envelope.author);
+			if (await this.#take(envelope, [])) this.#notice(envelope, from);
 			return;
 		}
 		// Its values did not fit; a forged one must not make us ask anybody for anything.
 		await envelope.verify();
-		this.#loop.heard(envelope.author);
+		this.#notice(envelope, from);
 		void this.#fetch(envelope);
+	}
+
+	/** What is signed says that its author was here then. */
+	#notice({ author, stamp, digest }: ReadEnvelope, from: "gossip" | "relay"): void {
+		const ageMs = Math.max(0, this.#now() - timeOf(stamp));
+		if (ageMs > maxAgeMs) return;
+		this.#loop.heard(author, {
+			stamp,
+			// Devices' clocks differ, and gossip is quick: only what was remembered can be old.
+			ageMs: from === "gossip" ? 0 : ageMs,
+			...(digest ? { records: digest.records } : {}),
+			// Others have heard more since; the next digest comes soon.
+			...(digest && !(this.#presence && from === "relay")
+				? { fingerprint: bytesToHex(digest.fingerprint) }
+				: {}),
+		});
 	}
 
 	/** Where that fails, repair brings it. */
@@ -527,7 +576,9 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 		if (merged.outcome !== "news") return false;
 		const shrunk = this.#replica.shrink(record.author, this.#quota);
 		this.#disk.note([record], [...merged.dropped, ...shrunk.dropped]);
-		this.#tell([merged, shrunk]);
+		this.#loop.changed();
+		this.#tell(merged, false);
+		this.#tell(shrunk, true);
 		return this.#replica.has(record.id);
 	}
 
@@ -543,25 +594,28 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 
 	/**
 	 * Forgets what is older than the retention. The horizon never goes back, so that a deletion once forgotten leaves
-	 * nothing that it deleted acceptable. In whole hours: peers then forget together, and compare as equal.
+	 * nothing that it deleted acceptable. In whole hours, and by the clock that all share: peers then forget together, and
+	 * compare as equal.
 	 */
 	#collect(): void {
 		const step = Math.min(hourMs, this.#retentionMs / 8);
-		const horizon = stampOf(Math.floor((this.#now() - this.#retentionMs) / step) * step);
+		const horizon = stampOf(Math.floor((this.#clock.time - this.#retentionMs) / step) * step);
 		if (horizon <= this.#horizon) return;
 		this.#horizon = horizon;
 		const collected = this.#replica.collect(horizon);
 		this.#disk.note([], collected.dropped);
-		this.#tell([collected]);
+		this.#loop.changed();
+		this.#tell(collected, true);
 	}
 
-	#tell(all: readonly Merged[]): void {
-		const changes = all.flatMap((merged) => merged.changes);
+	#tell({ changes }: Merged, lapsed: boolean): void {
 		if (changes.length === 0 || this.#watchers.size === 0) return;
 		for (const { prefix, listener } of this.#watchers) {
 			const seen = changes.filter(({ key }) => key.startsWith(prefix));
 			if (seen.length === 0) continue;
-			listener(seen.map(({ key, field, value, record }) => ({ key, field, entry: entryOf(value, record) })));
+			listener(
+				seen.map(({ key, field, value, record }) => ({ key, field, entry: entryOf(value, record), lapsed })),
+			);
 		}
 	}
 
@@ -602,7 +656,8 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 				author !== this.#identity.peer && !this.#membership.admits(author, timeOf(stamp)),
 		);
 		this.#disk.note([], out.dropped);
-		this.#tell([out]);
+		this.#loop.changed();
+		this.#tell(out, false);
 	}
 
 	async #introduce(): Promise<void> {
@@ -619,7 +674,9 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 		await this.#membership.learn(me, this.#shown);
 	}
 
-	async #showMembership(token: string): Promise<void> {
+	async #showMembership(): Promise<void> {
+		const token = this.#shown;
+		if (token === undefined) return;
 		const known = this.entry(`peer/${this.#identity.peer}/${capabilityName}`);
 		if (known?.value === token && known.time > this.#now() - this.#retentionMs * renewAfter) return;
 		const place = { space: space.peer, owner: this.#identity.peer, name: capabilityName };
@@ -658,11 +715,13 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 	}
 
 	#exchange<T>(to: string, signal: AbortSignal, work: (exchange: Exchange) => Promise<T>): Promise<T> {
-		const { room } = this;
-		return Exchange.with(
-			{ peer: this.#peer, to, room, capability: this.#shown, shelf: this.#shelf, signal },
-			work,
-		);
+		const open = {
+			type: "open" as const,
+			room: this.room,
+			...(this.#init.part === undefined ? {} : { part: this.#init.part }),
+			...(this.#shown === undefined ? {} : { capability: this.#shown }),
+		};
+		return Exchange.with({ peer: this.#peer, to, open, shelf: this.#shelf, signal }, work);
 	}
 
 	async #serve(stream: MessageStream, capability: string | undefined): Promise<void> {
@@ -716,23 +775,33 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 	async #sayDigest(): Promise<void> {
 		this.#collect();
 		this.#putOut();
+		if (this.#presence && !this.#speaks()) return;
 		// Its record has a time of its own, and a page may be open for longer.
-		if (this.#shown) await this.#showMembership(this.#shown).catch(() => {});
+		await this.#showMembership().catch(() => {});
 		const payload = [this.#tag, this.#replica.size, this.#replica.fingerprint];
 		this.#queue?.push(await sealPayload(this.#identity, this.#clock.tick(), payload));
 	}
 
-	/** What relays remember of this room: who is here, and what was said in the last minute. */
+	/** Whether anything stands that this peer wrote. */
+	#speaks(): boolean {
+		for (const { record } of this.#replica.under(`peer/${this.#identity.peer}/`)) {
+			if (!this.#tokenOf(record)) return true;
+		}
+		return false;
+	}
+
+	/** What relays remember of this room: who is here, and what was written lately. */
 	async #hearRendezvous(): Promise<void> {
-		const remembered = await this.#peer.rendezvous(cstoreTopic(this.room)).catch(() => []);
+		const topic = cstoreTopic(this.room, this.#init.part);
+		const remembered = await this.#peer.rendezvous(topic).catch(() => []);
 		// One broken record must not hide the others.
-		for (const message of remembered) await this.#hear(message).catch(() => {});
+		await Promise.all(remembered.map((message) => this.#hear(message, "relay").catch(() => {})));
 	}
 
 	// The disk
 
 	async #load(): Promise<void> {
-		const kept = await this.#init.store.load(this.room).catch((cause) => {
+		const kept = await this.#init.store.load(this.#place).catch((cause) => {
 			this.#degrade(cause);
 			return [];
 		});
@@ -760,6 +829,7 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 			gone.push(...dropped);
 			if (outcome === "superseded") gone.push(record);
 		}
+		this.#loop.changed();
 		this.#disk.note([], gone);
 	}
 
@@ -773,6 +843,7 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 	async stop(): Promise<void> {
 		this.#stopping.abort(new StoreBusyError("This store has stopped."));
 		this.#loop.stop();
+		await this.#queue?.flushed(AbortSignal.timeout(farewellMs));
 		this.#queue?.stop();
 		this.#unserve?.();
 		this.#topic?.leave();

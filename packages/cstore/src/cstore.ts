@@ -7,12 +7,14 @@ export interface Entry {
 	readonly time: number;
 }
 
-/** Something that changed. A deletion, or a value whose time is over, has no entry. */
+/** Something that changed. A deletion, or a value that is kept no longer, has no entry. */
 export interface Change {
 	readonly key: string;
 	/** Present where the key is a hash. */
 	readonly field: string | undefined;
 	readonly entry: Entry | undefined;
+	/** Nobody deleted it: its time is over here, or there is no room for it. */
+	readonly lapsed: boolean;
 }
 
 export interface WriteOptions {
@@ -26,7 +28,7 @@ export interface WriteOptions {
 /** A peer's signed word that it keeps a write, or a newer one in its place. */
 export interface Ack {
 	readonly peer: string;
-	/** Ed25519, 64 bytes, over the CBOR of `["tabmesh cstore kept", room tag, id]`. */
+	/** Ed25519, 64 bytes, over the CBOR of `["tabmesh cstore kept", place tag, id]`. */
 	readonly signature: Uint8Array;
 }
 
@@ -80,6 +82,8 @@ export interface Traffic {
 export interface CstoreEvents {
 	/** From now on nothing is kept beyond this page or program; `degraded` says why. */
 	degraded: CustomEvent<{ reason: string }>;
+	/** A peer came, or was not heard any more while this device was awake: what `peers` lists has changed. */
+	presence: CustomEvent<{ peer: string; present: boolean }>;
 }
 
 /**

@@ -16,6 +16,7 @@ import {
 	TimeoutError,
 } from "@tabmesh/wire";
 import { stampOf } from "./hybridClock.ts";
+import { placeOf } from "./keySpace.ts";
 import { bytesOfIds, firstRanges, idsOf, reconcile } from "./reconcile.ts";
 import type { StoredRecord } from "./record.ts";
 import type { Item, Replica } from "./replica.ts";
@@ -51,38 +52,38 @@ export interface Shelf {
 	count(sentBytes: number, receivedBytes: number): void;
 }
 
-/** The rooms that a peer serves: a protocol is served once, whatever the number of rooms. */
-interface Rooms {
-	readonly byRoom: Map<string, (stream: MessageStream, capability: string | undefined) => Promise<void>>;
+/** The places that a peer serves: a protocol is served once, whatever their number. */
+interface Places {
+	readonly byPlace: Map<string, (stream: MessageStream, capability: string | undefined) => Promise<void>>;
 	readonly unserve: () => void;
 }
-const servedBy = new WeakMap<Peer, Rooms>();
+const servedBy = new WeakMap<Peer, Places>();
 
-/** Answers what other peers ask about `room` until the returned function is called. */
-export function serveRoom(
+/** Answers what other peers ask about a room, or a part of one, until the returned function is called. */
+export function servePlace(
 	peer: Peer,
-	room: string,
+	place: string,
 	answer: (stream: MessageStream, capability: string | undefined) => Promise<void>,
 ): () => void {
-	let rooms = servedBy.get(peer);
-	if (!rooms) {
-		const byRoom: Rooms["byRoom"] = new Map();
+	let places = servedBy.get(peer);
+	if (!places) {
+		const byPlace: Places["byPlace"] = new Map();
 		const unserve = peer.serve(cstoreProtocol, async (stream) => {
 			const opening = await firstOf(stream);
 			const request = decodeCbor(cstoreRequestSchema, opening, limits.cstoreMessageBytes);
 			if (request.type !== "open") throw new ProtocolViolationError("An exchange begins with its room.");
-			const answerRoom = byRoom.get(request.room);
-			if (!answerRoom) throw new KeySpaceError("This peer keeps nothing of that room.");
-			await answerRoom(stream, request.capability);
+			const answerPlace = byPlace.get(placeOf(request.room, request.part));
+			if (!answerPlace) throw new KeySpaceError("This peer keeps nothing of that room.");
+			await answerPlace(stream, request.capability);
 		});
-		rooms = { byRoom, unserve };
-		servedBy.set(peer, rooms);
+		places = { byPlace, unserve };
+		servedBy.set(peer, places);
 	}
-	rooms.byRoom.set(room, answer);
-	const { byRoom, unserve } = rooms;
+	places.byPlace.set(place, answer);
+	const { byPlace, unserve } = places;
 	return () => {
-		byRoom.delete(room);
-		if (byRoom.size > 0) return;
+		byPlace.delete(place);
+		if (byPlace.size > 0) return;
 		servedBy.delete(peer);
 		unserve();
 	};
@@ -172,27 +173,24 @@ export class Exchange {
 		this.#guard = idleGuard(stream);
 	}
 
-	/** Runs `work` on an exchange with `peer` about `room`, and ends it. */
+	/** Runs `work` on an exchange with `to`, and ends it. */
 	static async with<T>(
 		init: {
 			peer: Peer;
 			to: string;
-			room: string;
-			capability: string | undefined;
+			open: Extract<CstoreRequest, { type: "open" }>;
 			shelf: Pick<Shelf, "count">;
 			signal: AbortSignal;
 		},
 		work: (exchange: Exchange) => Promise<T>,
 	): Promise<T> {
-		const { peer, to, room, capability, shelf, signal } = init;
+		const { peer, to, open, shelf, signal } = init;
 		const stream = await peer.open(to, cstoreProtocol, { signal });
 		const cancel = (): void => stream.abort(signal.reason as Error);
 		signal.addEventListener("abort", cancel, { once: true });
 		const exchange = new Exchange(stream, shelf);
 		try {
-			await exchange.say(
-				capability === undefined ? { type: "open", room } : { type: "open", room, capability },
-			);
+			await exchange.say(open);
 			const result = await work(exchange);
 			await stream.close();
 			return result;

@@ -10,7 +10,7 @@ export class GossipQueue {
 	readonly #waiting: Uint8Array[] = [];
 	#budget = atOnce;
 	#at = performance.now();
-	#running = false;
+	#running: Promise<void> | undefined;
 	#stopped = false;
 	#timer: ReturnType<typeof setTimeout> | undefined;
 	#wake: (() => void) | undefined;
@@ -23,7 +23,13 @@ export class GossipQueue {
 		if (this.#stopped) return;
 		this.#waiting.push(message);
 		if (this.#waiting.length > waitingAtMost) this.#waiting.shift();
-		if (!this.#running) void this.#run();
+		this.#running ??= this.#run();
+	}
+
+	/** Resolves when all that was pushed before has left, or `signal` says that it need not. */
+	async flushed(signal: AbortSignal): Promise<void> {
+		const given = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+		await Promise.race([this.#running, given]);
 	}
 
 	stop(): void {
@@ -34,7 +40,6 @@ export class GossipQueue {
 	}
 
 	async #run(): Promise<void> {
-		this.#running = true;
 		for (let message = this.#waiting.shift(); message; message = this.#waiting.shift()) {
 			const now = performance.now();
 			this.#budget = Math.min(atOnce, this.#budget + ((now - this.#at) / 1000) * perSecond);
@@ -51,6 +56,6 @@ export class GossipQueue {
 			// Nobody listening is no failure: whoever comes later asks for everything.
 			await this.#publish(message).catch(() => {});
 		}
-		this.#running = false;
+		this.#running = undefined;
 	}
 }

@@ -29,6 +29,11 @@ export class HybridClock {
 		this.#now = now;
 	}
 
+	/** Milliseconds since 1970, never behind what was seen: what peers that hear each other agree on. */
+	get time(): number {
+		return Math.max(this.#now(), timeOf(this.#last));
+	}
+
 	/** The stamp of something that happens here now. */
 	tick(): number {
 		this.#last = Math.max(this.#last + 1, stampOf(this.#now()));

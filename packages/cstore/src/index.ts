@@ -4,7 +4,8 @@
  *
  * Every record, deletions included, lives for `retentionMs` after its stamp and is accepted nowhere after that. So nothing
  * deleted comes back: whoever has forgotten a deletion refuses everything that is as old as what it deleted. What shall
- * live longer is set again.
+ * live longer is set again. A part of a room is a store of its own, with its own retention; one for presence tells who is
+ * here.
  *
  * This room never waits for a quorum unless asked, never hides a value from the room's relays (encrypt what is secret),
  * and takes CIDs as bytes or text like any other value.
@@ -24,4 +25,4 @@ export type {
 	WriteOptions,
 	Written,
 } from "./cstore.ts";
-export type { KeptRecord, RecordStore } from "./recordStore.ts";
+export { createMemoryRecordStore, type KeptRecord, type RecordStore } from "./recordStore.ts";

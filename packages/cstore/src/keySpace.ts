@@ -1,6 +1,11 @@
 import { cstoreNameSchema, KeySpaceError, peerIdSchema } from "@tabmesh/wire";
 import * as v from "valibot";
 
+/** What is kept together and apart from everything else: a room's state, or a part of it. No room's name holds a slash. */
+export function placeOf(room: string, part: string | undefined): string {
+	return part === undefined ? room : `${room}/${part}`;
+}
+
 /** Numbers of the key spaces in a signed write. None of them can name another peer's space. */
 export const space = { peer: 0, room: 1, public: 2 } as const;
 export type Space = (typeof space)[keyof typeof space];

@@ -17,13 +17,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { HybridClock, stampOf, timeOf } from "./hybridClock.ts";
 import { parseKey, parseOwnKey } from "./keySpace.ts";
-import { type Intent, layOut, readEnvelope, roomTag, sealPayload, toRecord } from "./record.ts";
+import { type Intent, layOut, placeTag, readEnvelope, sealPayload, toRecord } from "./record.ts";
 import { decodeValue, encodeValue } from "./value.ts";
 
 const fuzzRuns = Number(process.env.FUZZ_RUNS ?? 10_000);
 const identity = await createIdentity();
 const other = await createIdentity();
-const tag = roomTag("public");
+const tag = placeTag("public");
 const stamp = stampOf(1_800_000_000_000);
 const intent = (key: string, value: unknown, field?: string): Intent => ({
 	place: parseKey(key),
@@ -87,7 +87,7 @@ describe("a record", () => {
 
 	test("of one room is worth nothing in another", async () => {
 		const { envelope } = await sealed([intent("public/k", "v")]);
-		expect(() => readEnvelope(envelope, roomTag("elsewhere"))).toThrow(/another/);
+		expect(() => readEnvelope(envelope, placeTag("elsewhere"))).toThrow(/another/);
 	});
 
 	test("with other values than were signed, too few or too many, is refused", async () => {

@@ -65,9 +65,9 @@ export interface ReadEnvelope {
 	verify(): Promise<void>;
 }
 
-/** The 8 bytes by which a signature is bound to a room. */
-export function roomTag(room: string): Uint8Array {
-	return sha256(new TextEncoder().encode(room)).slice(0, 8);
+/** The 8 bytes by which a signature is bound to a place: a room, or a part of one. */
+export function placeTag(place: string): Uint8Array {
+	return sha256(new TextEncoder().encode(place)).slice(0, 8);
 }
 
 /**
@@ -88,7 +88,7 @@ export function readEnvelope(bytes: Uint8Array, tag: Uint8Array): ReadEnvelope {
 	if (time !== timeOf(stamp)) throw new MalformedMessageError("A stamp and its time do not agree.");
 	const said = decodeCbor(cstorePayloadSchema, payload, limits.envelopeBytes);
 	if (!equalBytes(said[0], tag)) {
-		throw new ProtocolViolationError("What was signed for one room came in another.");
+		throw new ProtocolViolationError("What was signed for one room, or a part of it, came in another.");
 	}
 	return {
 		author: peerIdFromPublicKey(authorKey),

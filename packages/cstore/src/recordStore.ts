@@ -8,16 +8,16 @@ export interface KeptRecord {
 }
 
 /**
- * Where the records of one room survive a restart. Several pages or processes may share one: records never change, and
+ * Where the records of rooms, or parts of them, survive a restart. Several pages or processes may share one: records never change, and
  * one is taken away only together with the newer one that replaces it, or when its time is over.
  */
 export interface RecordStore {
 	/** Why nothing is kept; undefined where it is. */
 	readonly degraded: string | undefined;
-	/** What is kept of `room`, as it was written: check it like anything from outside. */
-	load(room: string): Promise<KeptRecord[]>;
+	/** What is kept of `place`, a room or `room/part`, as it was written: check it like anything from outside. */
+	load(place: string): Promise<KeptRecord[]>;
 	/** All of it or, after a crash, nothing. */
-	apply(room: string, put: readonly KeptRecord[], remove: readonly string[]): Promise<void>;
+	apply(place: string, put: readonly KeptRecord[], remove: readonly string[]): Promise<void>;
 	close(): Promise<void>;
 }
 

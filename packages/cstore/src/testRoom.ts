@@ -1,5 +1,5 @@
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { createEnvelopeVerifier, createIdentity, type PeerIdentity } from "@tabmesh/dauth";
+import { createIdentity, type PeerIdentity } from "@tabmesh/dauth";
 import { createPeer, type Peer } from "@tabmesh/transport";
 import { createRelayPeer, type RelayPeer } from "@tabmesh/transport/relay";
 import { type Cstore, type CstoreInit, createCstore, openRecordStore } from "./index.ts";
@@ -10,14 +10,8 @@ export class TestRoom {
 	readonly #peers: { peer: Peer; cstore: Cstore | undefined }[] = [];
 	readonly #doors: Door[] = [];
 
-	/** A relay that knows envelopes of shared state. */
 	async relay(): Promise<RelayPeer> {
-		const verifier = createEnvelopeVerifier({ order: "any" });
-		const relay = await createRelayPeer({
-			identity: await createIdentity(),
-			agent: "relay/1",
-			originOf: (_topic, message) => verifier.open(message, "cstore"),
-		});
+		const relay = await createRelayPeer({ identity: await createIdentity(), agent: "relay/1" });
 		this.#relays.push(relay);
 		return relay;
 	}

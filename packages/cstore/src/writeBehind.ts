@@ -4,16 +4,16 @@ import type { RecordStore } from "./recordStore.ts";
 /** Carries the replica's changes to the disk: one write at a time, and whatever comes meanwhile together in the next. */
 export class WriteBehind {
 	readonly #store: RecordStore;
-	readonly #room: string;
+	readonly #place: string;
 	readonly #onFailure: (cause: unknown) => void;
 	#put = new Map<string, StoredRecord>();
 	#remove = new Set<string>();
 	#running: Promise<void> | undefined;
 	#failing = false;
 
-	constructor(store: RecordStore, room: string, onFailure: (cause: unknown) => void) {
+	constructor(store: RecordStore, place: string, onFailure: (cause: unknown) => void) {
 		this.#store = store;
-		this.#room = room;
+		this.#place = place;
 		this.#onFailure = onFailure;
 	}
 
@@ -46,7 +46,7 @@ export class WriteBehind {
 			this.#remove = new Set();
 			const records = [...put.values()].map(({ id, wire }) => ({ id, wire }));
 			try {
-				await this.#store.apply(this.#room, records, [...remove]);
+				await this.#store.apply(this.#place, records, [...remove]);
 				this.#failing = false;
 			} catch (cause) {
 				this.#failing = true;

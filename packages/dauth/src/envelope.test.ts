@@ -23,7 +23,7 @@ describe("an envelope", () => {
 	test("opens to its author, time and payload, whatever the payload and domain", async () => {
 		const signer = createEnvelopeSigner(identity);
 		const verifier = createEnvelopeVerifier();
-		const domains = fc.constantFrom<EnvelopeDomain>("announcement", "route", "receipt", "origin", "gate");
+		const domains = fc.constantFrom<EnvelopeDomain>("route", "receipt", "origin", "gate");
 		await fc.assert(
 			fc.asyncProperty(fc.uint8Array({ maxLength: 8192 }), domains, async (said, domain) => {
 				const opened = await verifier.open(await signer.seal(domain, said), domain);
@@ -36,31 +36,29 @@ describe("an envelope", () => {
 	});
 
 	test("with any single bit changed is refused", async () => {
-		const bytes = await createEnvelopeSigner(identity).seal("announcement", payload);
+		const bytes = await createEnvelopeSigner(identity).seal("receipt", payload);
 		for (let bit = 0; bit < bytes.length * 8; bit += 3) {
 			const forged = bytes.slice();
 			forged[bit >> 3]! ^= 1 << (bit & 7);
-			await expect(createEnvelopeVerifier().open(forged, "announcement")).rejects.toBeInstanceOf(
-				TabmeshError,
-			);
+			await expect(createEnvelopeVerifier().open(forged, "receipt")).rejects.toBeInstanceOf(TabmeshError);
 		}
 	});
 
 	test("of one author under another author's key is refused", async () => {
 		const stolen = { ...identity, publicKey: other.publicKey };
-		const bytes = await createEnvelopeSigner(stolen).seal("announcement", payload);
-		await expect(createEnvelopeVerifier().open(bytes, "announcement")).rejects.toBeInstanceOf(
+		const bytes = await createEnvelopeSigner(stolen).seal("receipt", payload);
+		await expect(createEnvelopeVerifier().open(bytes, "receipt")).rejects.toBeInstanceOf(
 			InvalidSignatureError,
 		);
 	});
 
 	test("for one domain is worth nothing in another, and neither is its signature", async () => {
-		const bytes = await createEnvelopeSigner(identity).seal("announcement", payload);
+		const bytes = await createEnvelopeSigner(identity).seal("receipt", payload);
 		await expect(createEnvelopeVerifier().open(bytes, "route")).rejects.toBeInstanceOf(
 			ProtocolViolationError,
 		);
 		const relabelled = bytes.slice();
-		const label = new TextEncoder().encode("announcement");
+		const label = new TextEncoder().encode("receipt");
 		expect([...relabelled.subarray(2, 2 + label.length)]).toEqual([...label]);
 		const route = encodeCbor("route");
 		const moved = new Uint8Array([0x86, ...route, ...relabelled.subarray(2 + label.length)]);
@@ -70,20 +68,20 @@ describe("an envelope", () => {
 	test("is taken once, and never after a newer one of the same author and domain", async () => {
 		const signer = createEnvelopeSigner(identity);
 		const verifier = createEnvelopeVerifier();
-		const first = await signer.seal("announcement", payload);
-		const second = await signer.seal("announcement", payload);
+		const first = await signer.seal("receipt", payload);
+		const second = await signer.seal("receipt", payload);
 		const elsewhere = await signer.seal("route", payload);
-		await verifier.open(second, "announcement");
-		await expect(verifier.open(second, "announcement")).rejects.toBeInstanceOf(ReplayedEnvelopeError);
-		await expect(verifier.open(first, "announcement")).rejects.toBeInstanceOf(ReplayedEnvelopeError);
+		await verifier.open(second, "receipt");
+		await expect(verifier.open(second, "receipt")).rejects.toBeInstanceOf(ReplayedEnvelopeError);
+		await expect(verifier.open(first, "receipt")).rejects.toBeInstanceOf(ReplayedEnvelopeError);
 		await verifier.open(elsewhere, "route");
 	});
 
 	test("that arrives twice at the same moment is taken once", async () => {
-		const bytes = await createEnvelopeSigner(identity).seal("announcement", payload);
+		const bytes = await createEnvelopeSigner(identity).seal("receipt", payload);
 		const verifier = createEnvelopeVerifier();
 		const results = await Promise.allSettled(
-			Array.from({ length: 8 }, () => verifier.open(bytes, "announcement")),
+			Array.from({ length: 8 }, () => verifier.open(bytes, "receipt")),
 		);
 		expect(results.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
 	});
@@ -91,9 +89,9 @@ describe("an envelope", () => {
 	test("that is too old or from the future is refused with both clocks told", async () => {
 		let clock = 1_800_000_000_000;
 		const signer = createEnvelopeSigner(identity, { now: () => clock });
-		const bytes = await signer.seal("announcement", payload);
+		const bytes = await signer.seal("receipt", payload);
 		const at = (now: number) =>
-			createEnvelopeVerifier({ maxAgeMs: 1000, maxAheadMs: 500, now: () => now }).open(bytes, "announcement");
+			createEnvelopeVerifier({ maxAgeMs: 1000, maxAheadMs: 500, now: () => now }).open(bytes, "receipt");
 		await at(clock + 1000);
 		await at(clock - 500);
 		await expect(at(clock + 1001)).rejects.toBeInstanceOf(EnvelopeTimeError);
@@ -138,16 +136,16 @@ describe("the memory of a verifier", () => {
 		const taken: Uint8Array[] = [];
 		for (const author of authors) {
 			clock += 10;
-			const bytes = await createEnvelopeSigner(author, { now: () => clock }).seal("announcement", payload);
-			await verifier.open(bytes, "announcement");
+			const bytes = await createEnvelopeSigner(author, { now: () => clock }).seal("receipt", payload);
+			await verifier.open(bytes, "receipt");
 			taken.push(bytes);
 		}
 		for (const bytes of taken) {
-			await expect(verifier.open(bytes, "announcement")).rejects.toBeInstanceOf(ReplayedEnvelopeError);
+			await expect(verifier.open(bytes, "receipt")).rejects.toBeInstanceOf(ReplayedEnvelopeError);
 		}
 		clock += 10;
-		const news = await createEnvelopeSigner(authors[0]!, { now: () => clock }).seal("announcement", payload);
-		await verifier.open(news, "announcement");
+		const news = await createEnvelopeSigner(authors[0]!, { now: () => clock }).seal("receipt", payload);
+		await verifier.open(news, "receipt");
 	});
 });
 
@@ -171,14 +169,14 @@ test("envelopes may come in any order where the verifier says so, each once, wit
 
 test("garbage is refused with a typed error and costs no signature check", async () => {
 	const verifier = createEnvelopeVerifier();
-	const genuine = await createEnvelopeSigner(identity).seal("announcement", payload);
+	const genuine = await createEnvelopeSigner(identity).seal("receipt", payload);
 	const cut = fc.nat({ max: genuine.length - 1 }).map((length) => genuine.subarray(0, length));
 	const tail = fc
 		.uint8Array({ minLength: 1, maxLength: 16 })
 		.map((more) => new Uint8Array([...genuine, ...more]));
 	await fc.assert(
 		fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 512 }), cut, tail), async (bytes) => {
-			await expect(verifier.open(bytes, "announcement")).rejects.toBeInstanceOf(MalformedMessageError);
+			await expect(verifier.open(bytes, "receipt")).rejects.toBeInstanceOf(MalformedMessageError);
 		}),
 		{ numRuns: fuzzRuns },
 	);

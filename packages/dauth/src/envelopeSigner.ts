@@ -21,7 +21,7 @@ const sequencesPerMs = 1000;
  * ```ts
  * import { createEnvelopeSigner, createIdentity } from "@tabmesh/dauth";
  * const signer = createEnvelopeSigner(await createIdentity());
- * const bytes = await signer.seal("announcement", payload);
+ * const bytes = await signer.seal("route", payload);
  * ```
  */
 export function createEnvelopeSigner(identity: PeerIdentity, init: EnvelopeSignerInit = {}): EnvelopeSigner {

@@ -13,7 +13,7 @@ import { envelopeBody } from "./envelopeBody.ts";
 import { peerIdFromPublicKey } from "./peerId.ts";
 
 export interface EnvelopeVerifierInit {
-	/** Oldest envelope that is taken, in milliseconds. @default 5 minutes: longer than any announcement or route lives */
+	/** Oldest envelope that is taken, in milliseconds. @default 5 minutes: longer than any route lives */
 	maxAgeMs?: number;
 	/** Furthest into our future that an author's clock may be, in milliseconds. @default 2 minutes: clocks of devices that nobody sets */
 	maxAheadMs?: number;

@@ -1,194 +1,184 @@
-import type { EnvelopeSigner, EnvelopeVerifier } from "@tabmesh/dauth";
+import { type Change, type Cstore, createCstore, createMemoryRecordStore, type Entry } from "@tabmesh/cstore";
+import type { PeerIdentity } from "@tabmesh/dauth";
 import type { Peer } from "@tabmesh/transport";
 import {
 	type Announcement,
 	announcementSchema,
 	decodeCbor,
-	EnvelopeTimeError,
 	encodeCbor,
+	equalBytes,
 	limits,
-	MalformedMessageError,
-	ReplayedEnvelopeError,
 } from "@tabmesh/wire";
 import { TypedEventEmitter } from "main-event";
 import type { Directory, DirectoryEvents, Member } from "./directory.ts";
 
-/** How often a peer repeats its announcement. With 100 peers of 300 bytes this is 3 KB/s: noise beside one token's hidden state. */
-const repeatMs = 10_000;
-/** An announcement lives for three missed repeats and some delay. */
-const lifetimeMs = 35_000;
-/** How often we look for announcements that have expired. */
-const sweepEveryMs = 2_000;
+const MiB = 1024 * 1024;
+const minuteMs = 60_000;
+
+/** The part of a room's state in which its peers announce themselves. */
+export const directoryPart = "directory";
+/** What a peer's announcement is kept under, behind `peer/<id>/`. One letter: it is in every announcement. */
+export const announcementName = "a";
+
+/** How long what a peer announced is kept by others. Whether it is here they learn from its digests, every 10 to 50 seconds. */
+const retentionMs = 15 * minuteMs;
+/** Announced again before half of that is over, so that a repeat that was lost harms nobody. */
+const renewMs = 6 * minuteMs;
+const renewCheckMs = 30_000;
+/** What a peer keeps here: its announcement and, in a private room, its invitation. */
+const quota = { bytes: 2 * limits.announcementBytes + limits.capabilityBytes, records: 4 };
+/** What all may keep on this device: tens of thousands of announcements; a flood of invented peers stops here. */
+const budgetBytes = 16 * MiB;
 /** Changes closer together than this are spread as one, so that a busy lender does not flood the room. */
 const spreadAtMostEveryMs = 250;
-/** Members of one room that are kept; a flood of invented peers stops here. */
-const mostMembers = 20_000;
-
-/** The gossip topic on which the peers of `room` announce themselves. */
-export function announceTopic(room: string): string {
-	return `tabmesh/announce/1/${room}`;
-}
+/** A device that slept through somebody's renewal hears of it again so soon after it woke up. */
+const lapsedMs = minuteMs;
 
 export interface DirectoryInit {
 	peer: Peer;
-	signer: EnvelopeSigner;
-	verifier: EnvelopeVerifier;
+	identity: PeerIdentity;
 	room: string;
+	/** In a private room: an invitation to it. The owner needs none. */
+	capability?: string;
 	/** Milliseconds since 1970. @default Date.now */
 	now?: () => number;
 }
 
-interface Entry {
-	member: Member;
-	/** By the time that we have been awake, so that neither a peer's clock nor our own sleep makes us forget it too early. */
-	heard: number;
-}
-
-class GossipDirectory extends TypedEventEmitter<DirectoryEvents> implements Directory {
+class RoomDirectory extends TypedEventEmitter<DirectoryEvents> implements Directory {
 	readonly #init: DirectoryInit;
+	readonly #cstore: Cstore;
 	readonly #now: () => number;
-	readonly #topicName: string;
-	readonly #topic: ReturnType<Peer["topic"]>;
-	readonly #entries = new Map<string, Entry>();
-	readonly #sweep: ReturnType<typeof setInterval>;
+	readonly #shown = new Map<string, Member>();
+	readonly #present: Set<string>;
+	readonly #renewal: ReturnType<typeof setInterval>;
+	readonly #lapses = new Set<ReturnType<typeof setTimeout>>();
+	readonly #unwatch: () => void;
 	readonly #onRelay = (event: CustomEvent<{ connected: boolean }>) => {
-		if (event.detail.connected) void this.#askRendezvous().then(() => this.#spread());
+		// A relay that starts again has forgotten everybody.
+		if (event.detail.connected) void this.#write({ again: true }).catch(() => {});
+	};
+	readonly #onPresence = (event: CustomEvent<{ peer: string; present: boolean }>) => {
+		const { peer, present } = event.detail;
+		if (present) this.#present.add(peer);
+		else this.#present.delete(peer);
+		this.#look(peer);
 	};
 	#members: readonly Member[] | undefined;
 	#own: Announcement | undefined;
-	#repeat: ReturnType<typeof setInterval> | undefined;
-	#pendingSpread: ReturnType<typeof setTimeout> | undefined;
-	#lastSpread = 0;
-	#awakeMs = 0;
-	#lastSweep: number;
+	#written: Uint8Array | undefined;
+	#writtenAt = Number.NEGATIVE_INFINITY;
+	#pendingWrite: ReturnType<typeof setTimeout> | undefined;
 	#changeQueued = false;
 
-	constructor(init: DirectoryInit) {
+	constructor(init: DirectoryInit, cstore: Cstore) {
 		super();
 		this.#init = init;
+		this.#cstore = cstore;
 		this.#now = init.now ?? Date.now;
-		this.#topicName = announceTopic(init.room);
-		this.#topic = init.peer.topic(this.#topicName, {
-			maxMessageBytes: limits.envelopeBytes,
-			onMessage: (message) => this.#take(message),
+		this.#present = new Set(cstore.peers);
+		for (const peer of this.#present) this.#look(peer);
+		this.#unwatch = cstore.watch("peer/", (changes) => {
+			for (const change of changes) this.#onChange(change);
 		});
-		this.#lastSweep = this.#now();
-		this.#sweep = setInterval(() => this.#forgetExpired(), sweepEveryMs);
+		cstore.addEventListener("presence", this.#onPresence);
 		init.peer.addEventListener("relay", this.#onRelay);
+		this.#renewal = setInterval(() => {
+			if (this.#writtenAt + renewMs < this.#now()) void this.#write({ again: true }).catch(() => {});
+		}, renewCheckMs);
 	}
 
 	get members(): readonly Member[] {
-		this.#members ??= [...this.#entries.values()]
-			.map((entry) => entry.member)
-			.sort((a, b) => (a.peer < b.peer ? -1 : 1));
+		this.#members ??= [...this.#shown.values()].sort((a, b) => (a.peer < b.peer ? -1 : 1));
 		return this.#members;
 	}
 
 	member(peer: string): Member | undefined {
-		return this.#entries.get(peer)?.member;
+		return this.#shown.get(peer);
 	}
 
 	async announce(announcement: Announcement): Promise<void> {
 		this.#own = announcement;
-		this.#keep({ ...announcement, peer: this.#init.peer.id, announced: this.#now() });
-		this.#repeat ??= setInterval(() => void this.#spread(), repeatMs);
-		const wait = this.#lastSpread + spreadAtMostEveryMs - this.#now();
-		if (wait <= 0) await this.#spread();
-		else this.#pendingSpread ??= setTimeout(() => void this.#spread(), wait);
+		this.#show({ ...announcement, peer: this.#init.peer.id, announced: this.#now() });
+		const wait = this.#writtenAt + spreadAtMostEveryMs - this.#now();
+		if (wait <= 0) await this.#write();
+		else this.#pendingWrite ??= setTimeout(() => void this.#write().catch(() => {}), wait);
 	}
 
 	async leave(): Promise<void> {
-		const own = this.#own;
-		if (!own) return;
-		this.#silence();
-		this.#forget(this.#init.peer.id);
-		const goodbye: Announcement = {
-			rooms: own.rooms,
-			majors: own.majors,
-			kind: own.kind,
-			joined: own.joined,
-			leaving: true,
-		};
-		await this.#publish(goodbye);
+		if (!this.#own) return;
+		this.#own = undefined;
+		this.#written = undefined;
+		clearTimeout(this.#pendingWrite);
+		this.#pendingWrite = undefined;
+		const { id } = this.#init.peer;
+		this.#forget(id);
+		await this.#cstore.delete(keyOf(id));
 	}
 
 	async stop(): Promise<void> {
 		await this.leave().catch(() => {});
-		clearInterval(this.#sweep);
+		clearInterval(this.#renewal);
+		for (const timer of this.#lapses) clearTimeout(timer);
+		this.#unwatch();
+		this.#cstore.removeEventListener("presence", this.#onPresence);
 		this.#init.peer.removeEventListener("relay", this.#onRelay);
-		this.#topic.leave();
+		await this.#cstore.stop();
 	}
 
-	/** Everybody that the relays remember: a newcomer sees the room at once. */
-	async askForMembers(): Promise<void> {
-		await this.#askRendezvous();
-	}
-
-	async #askRendezvous(): Promise<void> {
-		const remembered = await this.#init.peer.rendezvous(this.#topicName).catch(() => []);
-		// One broken record must not hide the others.
-		await Promise.all(remembered.map((message) => this.#take(message).catch(() => {})));
-	}
-
-	#silence(): void {
-		this.#own = undefined;
-		clearInterval(this.#repeat);
-		clearTimeout(this.#pendingSpread);
-		this.#repeat = undefined;
-		this.#pendingSpread = undefined;
-	}
-
-	async #spread(): Promise<void> {
-		clearTimeout(this.#pendingSpread);
-		this.#pendingSpread = undefined;
+	/** Writes what we announce, where it is not what was written last. */
+	async #write({ again = false } = {}): Promise<void> {
+		clearTimeout(this.#pendingWrite);
+		this.#pendingWrite = undefined;
 		if (!this.#own) return;
-		this.#lastSpread = this.#now();
-		// Nobody listening yet is no failure: the repeat will find them, and a relay that comes back triggers a spread.
-		await this.#publish(this.#own).catch(() => {});
+		const bytes = encodeCbor(this.#own);
+		if (!again && this.#written && equalBytes(bytes, this.#written)) return;
+		this.#written = bytes;
+		this.#writtenAt = this.#now();
+		await this.#cstore.set(keyOf(this.#init.peer.id), this.#own);
 	}
 
-	async #publish(announcement: Announcement): Promise<void> {
-		await this.#topic.publish(await this.#init.signer.seal("announcement", encodeCbor(announcement)));
+	#onChange({ key, field, entry, lapsed }: Change): void {
+		const [, peer, name] = key.split("/");
+		if (peer === undefined || name !== announcementName || field !== undefined) return;
+		// What we announce is shown before it is written.
+		if (peer === this.#init.peer.id) return;
+		if (!entry && lapsed) {
+			const timer = setTimeout(() => {
+				this.#lapses.delete(timer);
+				this.#look(peer);
+			}, lapsedMs);
+			this.#lapses.add(timer);
+			return;
+		}
+		if (entry && !this.#read(entry)) this.#init.peer.report(peer, "malformed");
+		this.#look(peer);
 	}
 
-	/** @throws a TabmeshError for what an honest peer does not send; the transport reports the sender */
-	async #take(message: Uint8Array): Promise<void> {
-		let opened: Awaited<ReturnType<EnvelopeVerifier["open"]>>;
+	/** Shows a peer that is here as it announced itself. */
+	#look(peer: string): void {
+		const entry = this.#present.has(peer) ? this.#cstore.entry(keyOf(peer)) : undefined;
+		const announcement = entry && this.#read(entry);
+		if (announcement) this.#show({ ...announcement, peer, announced: entry.time });
+		else this.#forget(peer);
+	}
+
+	/** What an entry announces in this room; undefined where it is no announcement for it. */
+	#read({ value }: Entry): Announcement | undefined {
 		try {
-			opened = await this.#init.verifier.open(message, "announcement");
-		} catch (error) {
-			// Gossip and rendezvous bring the same announcement twice, and a delayed one may be old: nobody's fault.
-			if (error instanceof ReplayedEnvelopeError || error instanceof EnvelopeTimeError) return;
-			throw error;
+			const announcement = decodeCbor(announcementSchema, encodeCbor(value), limits.announcementBytes);
+			return announcement.rooms.includes(this.#init.room) ? announcement : undefined;
+		} catch {
+			return undefined;
 		}
-		const announcement = decodeCbor(announcementSchema, opened.payload, limits.announcementBytes);
-		if (!announcement.rooms.includes(this.#init.room)) {
-			throw new MalformedMessageError("An announcement names other rooms than the one it is spread in.");
-		}
-		if (opened.author === this.#init.peer.id) return;
-		if (announcement.leaving) this.#forget(opened.author);
-		else this.#keep({ ...announcement, peer: opened.author, announced: opened.time });
 	}
 
-	#keep(member: Member): void {
-		if (!this.#entries.has(member.peer) && this.#entries.size >= mostMembers) return;
-		this.#entries.set(member.peer, { member, heard: this.#awakeMs });
+	#show(member: Member): void {
+		this.#shown.set(member.peer, member);
 		this.#changed();
 	}
 
 	#forget(peer: string): void {
-		if (this.#entries.delete(peer)) this.#changed();
-	}
-
-	#forgetExpired(): void {
-		// While a device sleeps, or its only thread loads a model, nobody is heard: such a time counts for one repeat at most.
-		const now = this.#now();
-		this.#awakeMs += Math.min(Math.max(0, now - this.#lastSweep), repeatMs);
-		this.#lastSweep = now;
-		const oldest = this.#awakeMs - lifetimeMs;
-		for (const [peer, { heard }] of this.#entries) {
-			if (heard < oldest && !(peer === this.#init.peer.id && this.#own)) this.#forget(peer);
-		}
+		if (this.#shown.delete(peer)) this.#changed();
 	}
 
 	#changed(): void {
@@ -202,17 +192,36 @@ class GossipDirectory extends TypedEventEmitter<DirectoryEvents> implements Dire
 	}
 }
 
+function keyOf(peer: string): string {
+	return `peer/${peer}/${announcementName}`;
+}
+
 /**
- * Joins the room's announcements and asks the relays who is there already.
+ * Joins the room's directory, with whom the relays know to be there already.
+ *
+ * @throws CapabilityError where the room is private and the capability is missing or not for it
  *
  * @example
  * ```ts
- * const directory = await createDirectory({ peer, signer, verifier, room: "public" });
+ * const directory = await createDirectory({ peer, identity, room: "public" });
  * directory.addEventListener("change", () => draw(directory.members));
  * ```
  */
 export async function createDirectory(init: DirectoryInit): Promise<Directory> {
-	const directory = new GossipDirectory(init);
-	await directory.askForMembers();
-	return directory;
+	const { peer, identity, room, capability, now } = init;
+	const cstore = await createCstore({
+		peer,
+		identity,
+		room,
+		part: directoryPart,
+		presence: true,
+		// Who was here before a restart is no news after it.
+		store: createMemoryRecordStore(),
+		retentionMs,
+		quota,
+		budgetBytes,
+		...(capability === undefined ? {} : { capability }),
+		...(now === undefined ? {} : { now }),
+	});
+	return new RoomDirectory(init, cstore);
 }

@@ -12,14 +12,14 @@ export interface DirectoryEvents {
 	change: Event;
 }
 
-/** Who is there and holds what: a typed view of the swarm, kept fresh by signed announcements that expire. */
+/** Who is there and holds what: a typed view of the swarm, kept fresh by signed announcements and signs of life. */
 export interface Directory {
-	/** Everybody in the room whose announcement has not expired, ourselves included, sorted by peer id. */
+	/** Everybody in the room who announced itself and was heard lately, ourselves included, sorted by peer id. */
 	readonly members: readonly Member[];
 	member(peer: string): Member | undefined;
-	/** Replaces what we announce about ourselves; spread at once and repeated until `leave`. */
+	/** Replaces what we announce about ourselves; spread at once where it is news, and kept up until `leave`. */
 	announce(announcement: Announcement): Promise<void>;
-	/** Says goodbye and stops repeating. */
+	/** Takes the announcement back: everybody hears of it at once. */
 	leave(): Promise<void>;
 	addEventListener<K extends keyof DirectoryEvents>(
 		type: K,

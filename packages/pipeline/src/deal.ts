@@ -58,7 +58,7 @@ export function deal(members: readonly Member[], model: ModelRef, options: DealO
 	const { layers } = sizes;
 	const minStages = Math.min(Math.max(1, options.minStages ?? 1), layers);
 	const lenders = members
-		.filter((member) => !member.leaving && member.lends?.models.includes(model.id))
+		.filter((member) => member.lends?.models.includes(model.id))
 		.sort((a, b) => a.joined - b.joined || (a.peer < b.peer ? -1 : 1))
 		.map((member) => lenderOf(member, model.id, sizes));
 

@@ -94,12 +94,11 @@ describe("planRoute", () => {
 		expect(error.details).toMatchObject({ missingLayers: 0, missingBytes: 0, minStages: 3, lenders: 1 });
 	});
 
-	it("never uses peers of other rooms, of foreign protocol generations, or that leave", () => {
+	it("never uses peers of other rooms or of foreign protocol generations", () => {
 		const member = fixtureMember({ peer: "a", held: span(0, 6) });
 		for (const unfit of [
 			{ ...member, rooms: ["other"] },
 			{ ...member, majors: [2, 3] as [number, number] },
-			{ ...member, leaving: true },
 		]) {
 			refusal(() => planRoute([unfit], model, { room: "public" }));
 		}

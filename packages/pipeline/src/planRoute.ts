@@ -89,7 +89,6 @@ function holdersOf(member: Member, model: string, sizes: ModelSizes, options: Pl
 	const [oldest, newest] = member.majors;
 	if (
 		!lends ||
-		member.leaving ||
 		options.exclude?.has(member.peer) ||
 		!member.rooms.includes(options.room) ||
 		newest < protocolVersion.oldestMajor ||

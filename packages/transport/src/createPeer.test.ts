@@ -1,5 +1,6 @@
-import { createEnvelopeSigner, createIdentity } from "@tabmesh/dauth";
+import { createEnvelopeSigner, createIdentity, type EnvelopeSigner } from "@tabmesh/dauth";
 import {
+	encodeCbor,
 	InvalidParameterError,
 	limits,
 	MalformedMessageError,
@@ -33,6 +34,11 @@ function serveEcho(peer: Peer) {
 	return peer.serve(echo, async (stream) => {
 		for await (const message of stream) await stream.send(message);
 	});
+}
+
+/** A signed record of shared state that writes one key. */
+function recordOf(signer: EnvelopeSigner, name: string, value: Uint8Array) {
+	return signer.seal("cstore", encodeCbor([new Uint8Array(8), [[0, name, value]]]));
 }
 
 async function until(condition: () => boolean) {
@@ -138,19 +144,19 @@ describe("two peers behind a relay", () => {
 	test("hear each other on a topic, and a newcomer asks the relay for what it missed", async () => {
 		const heard: string[] = [];
 		const topic = (peer: Peer) =>
-			peer.topic("tabmesh/test/1/room", {
+			peer.topic("tabmesh/cstore/1/room", {
 				maxMessageBytes: 4096,
 				onMessage: (message) => void heard.push(`${peer.id.slice(-4)} ${message.byteLength}`),
 			});
 		const topicA = topic(a.peer);
 		topic(b.peer);
-		const message = await a.signer.seal("announcement", bytesOf("I am here"));
+		const message = await recordOf(a.signer, "a", bytesOf("I am here"));
 		await topicA.publish(message);
 		await until(() => heard.length >= 1);
 		expect(heard).toEqual([`${b.peer.id.slice(-4)} ${message.byteLength}`]);
 		const late = await newPeer(relay);
-		expect(await late.peer.rendezvous("tabmesh/test/1/room")).toEqual([new Uint8Array(message)]);
-		expect(await late.peer.rendezvous("tabmesh/test/1/nobody")).toEqual([]);
+		expect(await late.peer.rendezvous("tabmesh/cstore/1/room")).toEqual([new Uint8Array(message)]);
+		expect(await late.peer.rendezvous("tabmesh/cstore/1/nobody")).toEqual([]);
 		await late.peer.stop();
 	});
 
@@ -339,12 +345,12 @@ describe("a peer", () => {
 });
 
 describe("a relay", () => {
-	test("hands on no message that is not signed, and remembers only the newest of each author until it leaves", async () => {
+	test("hands on no message that is not signed, and remembers the newest that each author wrote of one thing, and until it leaves that it is here", async () => {
 		const relay = await newRelay();
 		const refused: string[] = [];
 		relay.addEventListener("refused", ({ detail }) => refused.push(detail.reason));
 		const [a, b] = await Promise.all([newPeer(relay), newPeer(relay)]);
-		const name = "tabmesh/test/1/room";
+		const name = "tabmesh/cstore/1/room";
 		const heard: number[] = [];
 		b.peer.topic(name, {
 			maxMessageBytes: limits.envelopeBytes,
@@ -354,18 +360,21 @@ describe("a relay", () => {
 		await topic.publish(bytesOf("unsigned"));
 		// The relay hands on to whom it knows to listen; news of that takes its time.
 		while (heard.length === 0) {
-			await topic.publish(await a.signer.seal("announcement", new Uint8Array(10)));
+			await topic.publish(await recordOf(a.signer, "a", new Uint8Array(10)));
 			await new Promise((resolve) => setTimeout(resolve, 50));
 		}
-		const fresh = await a.signer.seal("announcement", new Uint8Array(20));
+		const fresh = await recordOf(a.signer, "a", new Uint8Array(20));
 		await topic.publish(fresh);
 		await until(() => heard.at(-1) === fresh.byteLength);
+		const digest = await a.signer.seal("cstore", encodeCbor([new Uint8Array(8), 1, new Uint8Array(16)]));
+		await topic.publish(digest);
+		await until(() => heard.at(-1) === digest.byteLength);
 		expect(refused).toEqual(["MalformedMessage"]);
-		expect(await b.peer.rendezvous(name)).toEqual([new Uint8Array(fresh)]);
-		expect(relay.load).toMatchObject({ connections: 2, reservations: 2, topics: 1, remembered: 1 });
+		expect(await b.peer.rendezvous(name)).toEqual([new Uint8Array(fresh), new Uint8Array(digest)]);
+		expect(relay.load).toMatchObject({ connections: 2, reservations: 2, topics: 1, remembered: 2 });
 		await a.peer.stop();
 		await until(() => relay.load.connections === 1);
-		expect(await b.peer.rendezvous(name)).toEqual([]);
+		expect(await b.peer.rendezvous(name)).toEqual([new Uint8Array(fresh)]);
 		await b.peer.stop();
 		await until(() => relay.load.topics === 0 && relay.load.reservations === 0);
 		await relay.stop();
@@ -381,12 +390,12 @@ describe("a relay", () => {
 			relay.addEventListener("banned", ({ detail }) => resolve(detail)),
 		);
 		const { peer, signer } = await newPeer(relay);
-		const topic = peer.topic("tabmesh/test/1/room", { maxMessageBytes: 4096, onMessage: () => {} });
+		const topic = peer.topic("tabmesh/cstore/1/room", { maxMessageBytes: 4096, onMessage: () => {} });
 		let lost = false;
 		peer.addEventListener("relay", ({ detail }) => {
 			lost ||= !detail.connected;
 		});
-		while (!lost) await topic.publish(await signer.seal("announcement", new Uint8Array(1)));
+		while (!lost) await topic.publish(await recordOf(signer, "a", new Uint8Array(1)));
 		expect(await banned).toEqual({ peer: peer.id, offence: "flood" });
 		expect([...reasons.keys()]).toContain("Flood");
 		await peer.stop();

@@ -21,15 +21,8 @@ import { type NodeServices, nodeGater, PeerNode } from "./peerNode.ts";
 import { rendezvousProtocol, rendezvousRequestBytes, rendezvousRequestSchema } from "./rendezvous.ts";
 import { RendezvousStore } from "./rendezvousStore.ts";
 import { Reputation } from "./reputation.ts";
+import { readStateMessage } from "./stateMessage.ts";
 import { relayedTopics } from "./topics.ts";
-
-/** Who wrote a gossip message, and where it stands among the author's messages. */
-export interface MessageOrigin {
-	/** Peer id. */
-	author: string;
-	/** Rises with every message of this author. */
-	sequence: number;
-}
 
 export interface RelayPeerInit {
 	identity: PeerIdentity;
@@ -41,14 +34,6 @@ export interface RelayPeerInit {
 	agent: string;
 	/** Most peers connected at once. @default 2,000 */
 	maxPeers?: number;
-	/** How long a message is remembered for newcomers, in milliseconds. @default 60,000: longer than any announcement lives */
-	expiryMs?: number;
-	/** Which topics it joins when a peer does. @default those that begin with `tabmesh/` */
-	follows?: (topic: string) => boolean;
-	/**
-	 * Reads the origin of a message and checks it; throwing drops the message. @default a signed envelope: `cstore` on CSTORE topics, `announcement` on all others
-	 */
-	originOf?: (topic: string, message: Uint8Array) => Promise<MessageOrigin>;
 }
 
 export interface RelayPeerEvents {
@@ -93,12 +78,9 @@ export interface RelayPeer {
 	stop(): Promise<void>;
 }
 
-/** Topics of CSTORE, whose messages are records instead of announcements. */
-const stateTopics = `${relayedTopics}cstore/`;
 const defaultMaxPeers = 2_000;
-const defaultExpiryMs = 60_000;
 
-/** Topics followed at once: one per room and kind of message. Beyond it a relay would only serve whoever invents most names. */
+/** Topics followed at once: one per room and part of it. Beyond it a relay would only serve whoever invents most names. */
 const topicsAtOnce = 256;
 
 /** How long after a peer left its topics are looked at: libp2p tells its services within a few ticks. */
@@ -174,18 +156,10 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 		isRelay: () => false,
 		dial: (peer, signal) => libp2p.dial(peer, { signal }),
 	});
-	const store = new RendezvousStore({ expiryMs: init.expiryMs ?? defaultExpiryMs });
+	const store = new RendezvousStore();
 	const { gossip, circuit } = libp2p.services;
-	const follows = init.follows ?? ((topic) => topic.startsWith(relayedTopics));
-	const announcements = createEnvelopeVerifier();
-	// Records of shared state come in any order, by gossip and by repair.
-	const records = createEnvelopeVerifier({ order: "any" });
-	const originOf =
-		init.originOf ??
-		((topic, message): Promise<MessageOrigin> =>
-			topic.startsWith(stateTopics)
-				? records.open(message, "cstore")
-				: announcements.open(message, "announcement"));
+	// They come in any order, by gossip and by repair.
+	const verifier = createEnvelopeVerifier({ order: "any" });
 	const budgets = new Map<string, { messages: number; at: number }>();
 
 	const spend = (from: string): void => {
@@ -205,8 +179,8 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 			const from = peer.toString();
 			try {
 				spend(from);
-				const { author, sequence } = await originOf(topic, data);
-				store.remember(topic, author, sequence, data);
+				const { author, sequence, remember } = await readStateMessage(verifier, data);
+				if (remember) store.remember({ topic, author, sequence, message: data, ...remember });
 				events.safeDispatchEvent("message", { detail: { topic, author, bytes: data.byteLength } });
 				return TopicValidatorResult.Accept;
 			} catch (error) {
@@ -228,7 +202,7 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 	};
 	gossip.addEventListener("subscription-change", ({ detail }) => {
 		for (const { topic, subscribe } of detail.subscriptions) {
-			if (subscribe && topic.length <= 128 && follows(topic)) follow(topic);
+			if (subscribe && topic.length <= 128 && topic.startsWith(relayedTopics)) follow(topic);
 			else unfollow(topic);
 		}
 	});
@@ -258,7 +232,7 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 	node.addEventListener("disconnect", ({ detail }) => {
 		// Who left need not be found any more, and libp2p would keep its place booked for two hours.
 		direct.delete(detail.peer);
-		store.forget(detail.peer);
+		store.left(detail.peer);
 		budgets.delete(detail.peer);
 		for (const peer of circuit.reservations.keys()) {
 			if (peer.toString() === detail.peer) circuit.reservations.delete(peer);

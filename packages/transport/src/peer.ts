@@ -115,8 +115,8 @@ export interface Peer {
 	): void;
 	removeEventListener<K extends keyof PeerEvents>(type: K, listener: (event: PeerEvents[K]) => void): void;
 	/**
-	 * Joins a gossip topic. Relays follow topics whose names begin with `tabmesh/`, hand on what is in a signed envelope,
-	 * and remember the newest message of each author for {@link rendezvous}.
+	 * Joins a gossip topic. Relays follow topics whose names begin with `tabmesh/cstore/`, hand on signed envelopes of shared
+	 * state, and remember for {@link rendezvous} who is here and what each author wrote last.
 	 *
 	 * @throws InvalidParameterError when it was joined already
 	 */
@@ -152,7 +152,7 @@ export interface Peer {
 	/** 0 for a stranger, down to −100 where a peer is refused; forgiven slowly. */
 	score(peer: string): number;
 	/**
-	 * Asks the relays for the newest message of every author on a topic that they follow: what a newcomer missed. The
+	 * Asks the relays for what they remember of a topic that they follow: what a newcomer missed. The
 	 * messages are as strangers wrote them; check them like any other.
 	 *
 	 * @returns the messages of all relays that answered, duplicates left out; empty where none did

@@ -3,8 +3,8 @@ import * as v from "valibot";
 import type { MessageStream, StreamProtocol } from "./peer.ts";
 
 /**
- * What a newcomer missed: it sends `{topic}`, the relay answers with the newest message of every author on that topic,
- * one after the other, and ends the stream.
+ * What a newcomer missed: it sends `{topic}`, the relay answers with the newest messages of every author on that
+ * topic, one after the other, and ends the stream.
  */
 export const rendezvousProtocol: StreamProtocol = {
 	id: protocolId("rendezvous"),

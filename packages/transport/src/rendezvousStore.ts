@@ -1,84 +1,128 @@
-/** The newest message of one author on one topic. */
+/** What one author said last about one thing. */
 interface Remembered {
 	readonly sequence: number;
 	readonly message: Uint8Array;
 	readonly until: number;
+	/** Whether it only says that its author is here: worth nothing once that is over. */
+	readonly passing: boolean;
+}
+
+/** A message to remember. */
+export interface ToRemember {
+	topic: string;
+	/** Peer id. */
+	author: string;
+	/** What it is about: a newer message of its author about the same takes its place. */
+	subject: string;
+	/** Rises with every message of this author. */
+	sequence: number;
+	message: Uint8Array;
+	/** How long it is remembered, in milliseconds. */
+	lifeMs: number;
+	/** Whether it is forgotten when its author leaves. */
+	passing: boolean;
 }
 
 export interface RendezvousStoreInit {
-	/** How long a message is remembered, in milliseconds. */
-	expiryMs: number;
 	/** Milliseconds since 1970. @default Date.now */
 	now?: () => number;
 }
 
 /** Authors remembered per topic: a room larger than that needs more than one relay. */
 const authorsPerTopic = 5_000;
-/** Bytes remembered in all: ten thousand announcements with room to spare. */
+/** Messages remembered of one author on one topic: that it is here, how it became a member, what it announces, and one more. */
+const subjectsPerAuthor = 4;
+/** Bytes remembered in all: what ten thousand peers announce, with room to spare. */
 const bytesInAll = 16 * 1024 * 1024;
 
-/** What a relay remembers for newcomers: per topic the newest message of each author, for a while. */
+/** One topic. Its authors are in the order in which they were heard last. */
+interface Topic {
+	readonly authors: Map<string, Map<string, Remembered>>;
+	bytes: number;
+}
+
+/**
+ * What a relay remembers for newcomers: per topic and author the newest message about each thing, for a while. Where there
+ * is no room, whoever was not heard for longest is forgotten first, on the topic that takes most.
+ */
 export class RendezvousStore {
-	readonly #topics = new Map<string, Map<string, Remembered>>();
-	readonly #expiryMs: number;
+	readonly #topics = new Map<string, Topic>();
 	readonly #now: () => number;
 	#bytes = 0;
 
-	constructor(init: RendezvousStoreInit) {
-		this.#expiryMs = init.expiryMs;
+	constructor(init: RendezvousStoreInit = {}) {
 		this.#now = init.now ?? Date.now;
 	}
 
 	/** Messages remembered now, expired ones included until somebody looks. */
 	get size(): number {
 		let size = 0;
-		for (const authors of this.#topics.values()) size += authors.size;
+		for (const { authors } of this.#topics.values()) {
+			for (const subjects of authors.values()) size += subjects.size;
+		}
 		return size;
 	}
 
-	/** Takes a message if it is newer than what is known of its author; false where there is no room. */
-	remember(topic: string, author: string, sequence: number, message: Uint8Array): boolean {
-		const authors = this.#topics.get(topic) ?? new Map<string, Remembered>();
-		const known = authors.get(author);
-		if (known && known.sequence >= sequence) return true;
-		if (!known && authors.size >= authorsPerTopic) this.#sweep();
-		const bytes = this.#bytes - (known?.message.byteLength ?? 0) + message.byteLength;
-		if (bytes > bytesInAll || (!known && authors.size >= authorsPerTopic)) return false;
-		this.#bytes = bytes;
-		authors.delete(author);
-		authors.set(author, { sequence, message, until: this.#now() + this.#expiryMs });
-		this.#topics.set(topic, authors);
-		return true;
-	}
-
-	/** What has not expired, the oldest first. */
-	recall(topic: string): Uint8Array[] {
-		this.#sweep();
-		return [...(this.#topics.get(topic)?.values() ?? [])].map(({ message }) => message);
-	}
-
-	/** An author that left. */
-	forget(author: string): void {
-		for (const topic of this.#topics.keys()) this.#delete(topic, author);
-	}
-
-	#sweep(): void {
-		const now = this.#now();
-		for (const [topic, authors] of this.#topics) {
-			// In the order of their expiry: every entry is put at the end with the same time to live.
-			for (const [author, { until }] of authors) {
-				if (until > now) break;
-				this.#delete(topic, author);
-			}
+	/** Takes a message if it is newer than what is known of its author about the same. */
+	remember({ topic, author, subject, sequence, message, lifeMs, passing }: ToRemember): void {
+		const known = this.#topics.get(topic)?.authors.get(author);
+		if ((known?.get(subject)?.sequence ?? -1) >= sequence) return;
+		this.#drop(topic, author, subject);
+		if (known && known.size >= subjectsPerAuthor) this.#drop(topic, author, known.keys().next().value!);
+		const place = this.#topics.get(topic) ?? {
+			authors: new Map<string, Map<string, Remembered>>(),
+			bytes: 0,
+		};
+		const subjects = place.authors.get(author) ?? new Map<string, Remembered>();
+		subjects.set(subject, { sequence, message, passing, until: this.#now() + lifeMs });
+		place.authors.delete(author);
+		place.authors.set(author, subjects);
+		this.#topics.set(topic, place);
+		this.#count(place, message.byteLength);
+		if (place.authors.size > authorsPerTopic) this.#forgetLongestSilent(topic, place);
+		while (this.#bytes > bytesInAll) {
+			const [name, largest] = [...this.#topics].reduce((a, b) => (b[1].bytes > a[1].bytes ? b : a));
+			this.#forgetLongestSilent(name, largest);
 		}
 	}
 
-	#delete(topic: string, author: string): void {
-		const authors = this.#topics.get(topic);
-		const known = authors?.get(author);
-		if (!authors || !known) return;
-		this.#bytes -= known.message.byteLength;
-		authors.delete(author);
-		if (authors.size === 0) this.#topics.delete(topic);
+	/** What has not expired, whoever was heard last first. */
+	recall(topic: string): Uint8Array[] {
+		const now = this.#now();
+		const place = this.#topics.get(topic);
+		for (const [author, subjects] of place?.authors ?? []) {
+			for (const [subject, { until }] of subjects) if (until <= now) this.#drop(topic, author, subject);
+		}
+		const authors = [...(place?.authors.values() ?? [])].reverse();
+		return authors.flatMap((subjects) => [...subjects.values()].map(({ message }) => message));
+	}
+
+	/** An author left: what it wrote still holds, that it is here does not. */
+	left(author: string): void {
+		for (const [topic, { authors }] of this.#topics) {
+			for (const [subject, { passing }] of authors.get(author) ?? [])
+				if (passing) this.#drop(topic, author, subject);
+		}
+	}
+
+	#forgetLongestSilent(topic: string, { authors }: Topic): void {
+		const [author, subjects] = authors.entries().next().value!;
+		for (const subject of subjects.keys()) this.#drop(topic, author, subject);
+	}
+
+	#drop(topic: string, author: string, subject: string): void {
+		const place = this.#topics.get(topic);
+		const subjects = place?.authors.get(author);
+		const known = subjects?.get(subject);
+		if (!place || !subjects || !known) return;
+		this.#count(place, -known.message.byteLength);
+		subjects.delete(subject);
+		if (subjects.size === 0) place.authors.delete(author);
+		if (place.authors.size === 0) this.#topics.delete(topic);
+	}
+
+	#count(place: Topic, bytes: number): void {
+		place.bytes += bytes;
+		this.#bytes += bytes;
 	}
 }

@@ -15,8 +15,8 @@ const messagesAtOnce = 500;
 /** How long after joining a topic, or meeting a relay, a publication waits for the relay to follow that topic: one round trip, and a lot. */
 const followMs = 10_000;
 
-/** Topics whose names begin so are followed by relays; others go from peer to peer only. */
-export const relayedTopics = "tabmesh/";
+/** Topics whose names begin so carry shared state and are followed by relays; others go from peer to peer only. */
+export const relayedTopics = "tabmesh/cstore/";
 
 export interface TopicsInit {
 	gossip: GossipSub;
@@ -83,7 +83,8 @@ export class Topics {
 			leave: () => {
 				if (!joined) return;
 				joined = false;
-				gossip.unsubscribe(name);
+				// A peer that has stopped has left all of them.
+				if (gossip.getTopics().includes(name)) gossip.unsubscribe(name);
 				gossip.topicValidators.delete(name);
 			},
 		};

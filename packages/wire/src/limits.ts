@@ -6,9 +6,9 @@ const MiB = 1024 * KiB;
  * beside its reason; docs/limits.md is the same list in prose.
  */
 export const limits = {
-	/** A signed envelope: an announcement or route with room to grow; far below gossipsub's 1 MiB message. */
+	/** A signed envelope: a route or record with room to grow; far below gossipsub's 1 MiB message. */
 	envelopeBytes: 16 * KiB,
-	/** An announcement's payload: one peer with a handful of spans is about 200 bytes. */
+	/** An announcement: one peer with a handful of spans is about 200 bytes. */
 	announcementBytes: 4 * KiB,
 	/** Spans one peer may announce: more models at once than any device holds. */
 	announcedSpans: 16,
@@ -46,7 +46,7 @@ export const limits = {
 	chunkBytes: MiB,
 	/** A hello: names and numbers only. */
 	helloBytes: 2 * KiB,
-	/** A rendezvous answer: announcements of a few thousand peers. */
+	/** A rendezvous answer: what a few thousand peers announce, and that they are here. */
 	rendezvousBytes: 4 * MiB,
 	/** Length of a room id. */
 	roomIdLength: 64,
@@ -86,6 +86,8 @@ export const limits = {
 	cstoreWrites: 32,
 	/** Length of a key behind its space, and of a field: a CID or two peer ids fit. */
 	cstoreNameLength: 128,
+	/** Length of the name of a room's part: a word. */
+	cstorePartLength: 32,
 	/** A message between two peers that compare shared state: one largest record, or as many small ones. */
 	cstoreMessageBytes: 512 * KiB,
 	/** Ranges in one such message. */

@@ -25,7 +25,7 @@ export const heldSpanSchema = v.pipe(
 );
 export type HeldSpan = v.InferOutput<typeof heldSpanSchema>;
 
-/** A peer's account of itself, the payload of an `announcement` envelope. The author is the envelope's. */
+/** A peer's account of itself, as it stands in the shared state of its room. The author is the record's. */
 export const announcementSchema = v.strictObject({
 	rooms: v.pipe(v.array(roomIdSchema), v.minLength(1), v.maxLength(limits.announcedRooms)),
 	/** Oldest and newest protocol major spoken. */
@@ -51,7 +51,5 @@ export const announcementSchema = v.strictObject({
 			streams: countSchema,
 		}),
 	),
-	/** True in the last announcement of a peer that leaves. */
-	leaving: v.optional(v.boolean()),
 });
 export type Announcement = v.InferOutput<typeof announcementSchema>;

@@ -15,8 +15,11 @@ const bytesSchema = (length: number) =>
 		v.check(({ byteLength }) => byteLength === length, `${length} bytes`),
 	);
 
-/** The first 8 bytes of the room id's SHA-256: binds what is signed to one room at the price of a short one's name. */
-const roomTagSchema = bytesSchema(8);
+/**
+ * The first 8 bytes of the SHA-256 of `<room>` or `<room>/<part>`: binds what is signed to one place at the price of a
+ * short one's name.
+ */
+const placeTagSchema = bytesSchema(8);
 
 /** What comes behind `peer/<id>/`, `room/<id>/` or `public/`: visible ASCII, so that it looks the same everywhere. */
 export const cstoreNameSchema = v.pipe(
@@ -44,16 +47,16 @@ export const cstoreWriteSchema = v.union([
 export type CstoreWrite = v.InferOutput<typeof cstoreWriteSchema>;
 
 /**
- * The payload of a `cstore` envelope: `[room tag, writes]`, which happen together; or a digest `[room tag, records,
+ * The payload of a `cstore` envelope: `[place tag, writes]`, which happen together; or a digest `[place tag, records,
  * fingerprint]` of all that the author keeps. The envelope's sequence is the hybrid logical time, its time the
  * millisecond part of it.
  */
 export const cstorePayloadSchema = v.union([
 	v.strictTuple([
-		roomTagSchema,
+		placeTagSchema,
 		v.pipe(v.array(cstoreWriteSchema), v.minLength(1), v.maxLength(limits.cstoreWrites)),
 	]),
-	v.strictTuple([roomTagSchema, countSchema, bytesSchema(16)]),
+	v.strictTuple([placeTagSchema, countSchema, bytesSchema(16)]),
 ]);
 export type CstorePayload = v.InferOutput<typeof cstorePayloadSchema>;
 
@@ -90,11 +93,19 @@ const idsSchema = v.pipe(
 	v.check(({ byteLength }) => byteLength % 16 === 0, "whole ids"),
 );
 
+/** The name of a part of a room's state that is kept apart from the rest. */
+export const cstorePartSchema = v.pipe(
+	v.string(),
+	v.regex(/^[a-z][a-z0-9-]*$/, "small letters, digits and hyphens"),
+	v.maxLength(limits.cstorePartLength),
+);
+
 /** What a peer asks on `/tabmesh/cstore/1`. The first message is `open`. */
 export const cstoreRequestSchema = v.variant("type", [
 	v.strictObject({
 		type: v.literal("open"),
 		room: roomIdSchema,
+		part: v.optional(cstorePartSchema),
 		/** In a private room: what shows that the asker is a member. */
 		capability: v.optional(v.pipe(v.string(), v.maxLength(Math.ceil((limits.capabilityBytes * 4) / 3)))),
 	}),
@@ -114,7 +125,7 @@ export const cstoreResponseSchema = v.variant("type", [
 	v.strictObject({ type: v.literal("records"), records: recordsSchema, last: v.boolean() }),
 	/** How many of them were news. */
 	v.strictObject({ type: v.literal("kept"), news: countSchema }),
-	/** Ed25519 over the CBOR of `["tabmesh cstore kept", room tag, id]`. */
+	/** Ed25519 over the CBOR of `["tabmesh cstore kept", place tag, id]`. */
 	v.strictObject({ type: v.literal("signed"), signature: bytesSchema(64) }),
 ]);
 export type CstoreResponse = v.InferOutput<typeof cstoreResponseSchema>;

@@ -4,7 +4,6 @@ import { bytesSchema, countSchema, timeSchema } from "./common.ts";
 
 /** What an envelope is for. A signature made for one domain is worth nothing in another. */
 export const envelopeDomainSchema = v.picklist([
-	"announcement",
 	"route",
 	"receipt",
 	"origin",
