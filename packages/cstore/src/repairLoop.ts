@@ -96,7 +96,9 @@ export class RepairLoop {
 
 	start(): void {
 		this.#sweep = setInterval(() => this.#forgetSilent(), sweepEveryMs);
-		this.sayDigestSoon();
+		// What a peer writes when it comes says that it is here.
+		if (this.#init.presence) this.#sayDigestLater();
+		else this.sayDigestSoon();
 	}
 
 	stop(): void {
@@ -179,6 +181,10 @@ export class RepairLoop {
 	#sayDigest(): void {
 		this.#lastDigest = this.#clock.now();
 		this.#init.sayDigest();
+		this.#sayDigestLater();
+	}
+
+	#sayDigestLater(): void {
 		// A tenth of chance keeps peers that came together from speaking together for ever.
 		const every = this.#periodMs(this.#init.records()) * (0.9 + 0.1 * Math.random());
 		this.#digestTimer = setTimeout(() => this.#sayDigest(), every);
