@@ -1,33 +1,28 @@
-import { arch, availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
 import type { Engine } from "@tabmesh/model";
-import { EngineUnavailableError } from "@tabmesh/wire";
-import { env, InferenceSession, Tensor } from "onnxruntime-node";
-import { type EngineOptions, weightsOn } from "./engineOptions.ts";
-import { SpanEngine } from "./spanEngine.ts";
+import type { EngineOptions } from "./engineOptions.ts";
+import { nodeEndpoint } from "./nodeEndpoint.ts";
+import { type OpenedWorker, WorkerEngine } from "./workerEngine.ts";
 
-/** Node's twin: onnxruntime-node on the CPU, in this process. */
-export async function createEngine(options: EngineOptions): Promise<Engine> {
-	if (options.backend !== undefined && options.backend !== "cpu") {
-		throw new EngineUnavailableError(`Node runs models on the CPU, not on ${options.backend}.`);
-	}
-	const threads = Math.max(1, Math.min(options.threads ?? 1, availableParallelism()));
-	const weights = weightsOn("cpu", options);
-	return new SpanEngine(
-		{
-			backend: "cpu",
-			threads,
-			halfActivations: false,
-			weights,
-			numericsClass: `ort${env.versions.common}/cpu/${arch()}/${weights}/f32`,
-			Tensor,
-			createSession: (model, weights) =>
-				InferenceSession.create(model, {
-					executionProviders: ["cpu"],
-					intraOpNumThreads: threads,
-					interOpNumThreads: 1,
-					externalData: weights,
-				}),
+/**
+ * Node's twin: onnxruntime-node on the CPU. It computes in the thread that calls it, so it has a thread of its own: a lender has to answer
+ * its peers while it compiles for seconds. A call costs 0.3 ms that way.
+ */
+export function createEngine(options: EngineOptions): Promise<Engine> {
+	return WorkerEngine.start(openWorker, options);
+}
+
+function openWorker(): OpenedWorker {
+	const worker = new Worker(new URL("./worker.node.ts", import.meta.url), { name: "tabmesh-inference" });
+	const crashed = new Promise<string>((resolve) => {
+		worker.once("error", (error) => resolve(error instanceof Error ? error.message : String(error)));
+		worker.once("exit", (code) => resolve(`the inference thread ended with ${code}`));
+	});
+	return {
+		endpoint: nodeEndpoint(worker),
+		crashed,
+		async terminate() {
+			await worker.terminate();
 		},
-		options,
-	);
+	};
 }

@@ -22,6 +22,8 @@ export interface Runtime {
 		weights: readonly ExternalWeight[],
 		onDevice: readonly string[],
 	): Promise<InferenceSession>;
+	/** What all weights, KV and scratch together may take of it, whatever the device has; absent where nothing but memory sets an end. */
+	readonly heapBytes?: number;
 	/** The largest single weight that fits: on WebGPU what one storage buffer may hold. */
 	readonly largestWeightBytes?: number;
 	/** On WebGPU: the device whose buffers hold the KV. */

@@ -148,6 +148,7 @@ class SharedSource implements ShardSource {
 			bytes = this.#source.read(model, tensor, options);
 			this.#read.set(tensor.name, bytes);
 		}
-		return bytes;
+		// An engine may hand what it reads over to another thread.
+		return bytes.then((read) => read.slice());
 	}
 }
