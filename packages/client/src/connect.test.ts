@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { type PublishedModel, publishModel } from "@tabmesh/model";
 import { openSeededModel } from "@tabmesh/model/testing";
 import { type Relay, startRelay } from "@tabmesh/relay";
@@ -21,6 +24,10 @@ let minStages = 1;
 let published: PublishedModel;
 /** What the site answers for weights; tests break it. */
 let tamper = (bytes: Uint8Array): Uint8Array => bytes;
+/** Weights that the site gave out, in bytes. */
+let served = 0;
+let originGone = false;
+let folder: string;
 const open: Tabmesh[] = [];
 
 /** A site in memory: manifest, origins and model files by range, as any static server gives them. */
@@ -33,9 +40,10 @@ async function startSite(): Promise<void> {
 		if (name === "origins.json") return Response.json([published.origin]);
 		const file = source.files.find((file) => file.name === name);
 		const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("range") ?? "");
-		if (!file || !range) return new Response(null, { status: 404 });
+		if (!file || !range || originGone) return new Response(null, { status: 404 });
 		const [from, to] = [Number(range[1]), Number(range[2])];
 		const bytes = tamper(await file.read(from, to - from + 1));
+		served += bytes.byteLength;
 		return new Response(bytes.slice(), {
 			status: 206,
 			headers: { "content-range": `bytes ${from}-${to}/${file.bytes}` },
@@ -59,8 +67,12 @@ async function startSite(): Promise<void> {
 	});
 }
 
-async function join(): Promise<Tabmesh> {
-	const mesh = await connect({ relay: relay.url });
+/** @param cache - name of a folder that keeps weights; without it nothing is kept */
+async function join(cache?: string): Promise<Tabmesh> {
+	const mesh = await connect({
+		relay: relay.url,
+		...(cache === undefined ? {} : { cacheDir: path.join(folder, cache) }),
+	});
 	open.push(mesh);
 	return mesh;
 }
@@ -78,15 +90,22 @@ async function reaches(lender: Lender, phase: Lender["view"]["phase"]): Promise<
 
 const question = { promptTokens: [1, 5, 9], maxTokens: 12, temperature: 0 } as const;
 
-beforeAll(startSite);
+beforeAll(async () => {
+	await startSite();
+	folder = await mkdtemp(path.join(tmpdir(), "tabmesh-client-"));
+});
 beforeEach(() => {
 	minStages = 1;
+	originGone = false;
 	tamper = (bytes) => bytes;
 	return async () => {
 		for (const mesh of open.splice(0)) await mesh.close();
 	};
 });
-afterAll(() => relay.stop());
+afterAll(async () => {
+	await relay.stop();
+	await rm(folder, { recursive: true, force: true });
+});
 
 describe("a network of lenders and askers", () => {
 	test("lenders share the layers out as the site wishes, an asker gets the text that one lender would write, and leaving is clean", async () => {
@@ -123,7 +142,10 @@ describe("a network of lenders and askers", () => {
 		expect(first).toMatchObject({ from: 0, embed: true, head: false });
 		expect(last).toEqual({ from: first!.to, to: 4, embed: false, head: true });
 		expect(states).toContain("ready");
-		expect(lenders.every(({ view }) => view.tokensServed > 0)).toBe(true);
+		for (const lender of lenders) {
+			while (lender.view.tokensServed === 0)
+				await new Promise((resolve) => lender.addEventListener("change", resolve, { once: true }));
+		}
 	});
 
 	test("one tab that lends everything answers itself", async () => {
@@ -180,6 +202,40 @@ describe("a network of lenders and askers", () => {
 		expect(notices).toContain("ShardIntegrity");
 		await until(mesh, () => mesh.members.every((member) => member.lends === undefined));
 	});
+
+	test("a second visit fetches nothing, and a newcomer gets from the first device what the web does not give any more", async () => {
+		const everything = published.manifest.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
+		for (const visit of [1, 2]) {
+			served = 0;
+			const mesh = await join("first");
+			await reaches(mesh.lend({ memoryBytes: 64 * megabyte }), "serving");
+			// The tokenizer comes last: others may ask for it.
+			while (visit === 1 && served < everything) await new Promise((resolve) => setTimeout(resolve, 10));
+			await mesh.close();
+			expect(served).toBe(visit === 1 ? everything : 0);
+		}
+		const first = await join("first");
+		await reaches(first.lend({ memoryBytes: 64 * megabyte }), "serving");
+		originGone = true;
+		const late = await join("late");
+		await until(late, () => late.models[0]?.coverage.complete === true);
+		await reaches(late.lend({ memoryBytes: 64 * megabyte }), "serving");
+		expect(late.connections.map(({ peer, path }) => [peer, path])).toContainEqual([first.peer, "direct"]);
+		const { tokens } = await late.generate(question).summary;
+		await first.close();
+		const { stages, tokens: alone } = await late.generate(question).summary;
+		expect(alone).toEqual(tokens);
+		expect(stages.map(({ peer }) => peer)).toEqual([late.peer]);
+	});
+
+	test("who only asks gives no weights away, and what nobody gives is a typed error", async () => {
+		const asker = await join("asker");
+		originGone = true;
+		const late = await join();
+		const lender = late.lend({ memoryBytes: 64 * megabyte });
+		await expect(reaches(lender, "serving")).rejects.toMatchObject({ code: "ModelSource" });
+		await asker.close();
+	}, 60_000);
 
 	test("an asker who stops listening stops the work, and cancelling keeps what came", async () => {
 		const [mesh, asker] = [await join(), await join()];

@@ -1,10 +1,18 @@
 import { createEnvelopeSigner, type EnvelopeSigner, openIdentity, type PeerIdentity } from "@tabmesh/dauth";
 import { createDirectory, type Directory, type Member } from "@tabmesh/directory";
-import { type ChunkStore, openChunkStore, type ShardSource } from "@tabmesh/model";
+import type { ShardSource } from "@tabmesh/model";
+import { createR1fs, openBlockStore, type R1fs } from "@tabmesh/r1fs";
 import { type ConnectionView, createPeer, type Peer } from "@tabmesh/transport";
-import { InvalidParameterError, ModelNotFoundError, type Site, type TabmeshError } from "@tabmesh/wire";
+import {
+	InvalidParameterError,
+	ModelNotFoundError,
+	type Site,
+	StorageQuotaError,
+	type TabmeshError,
+} from "@tabmesh/wire";
 import { TypedEventEmitter } from "main-event";
 import { DeviceLender } from "./deviceLender.ts";
+import { layerHolders } from "./layerHolders.ts";
 import { modelView } from "./modelView.ts";
 import { fetchNetworkModel, type NetworkModel } from "./networkModel.ts";
 import { readSite } from "./readSite.ts";
@@ -19,7 +27,7 @@ import type {
 	TabmeshEvents,
 } from "./tabmesh.ts";
 import { TextGeneration } from "./textGeneration.ts";
-import { storeOrNone, weightSource } from "./weightSource.ts";
+import { weightSource } from "./weightSource.ts";
 
 /** Program and version, as other peers' logs show it. */
 const agent = "tabmesh/0.1.0";
@@ -94,8 +102,8 @@ interface Parts {
 class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabmesh {
 	readonly #parts: Parts;
 	readonly #known: NetworkModel[] = [];
-	readonly #sources = new Map<string, Promise<ShardSource>>();
-	#store: Promise<ChunkStore | undefined> | undefined;
+	readonly #sources = new Map<string, ShardSource>();
+	#files: Promise<R1fs> | undefined;
 	#lender: Lender | undefined;
 	#views: readonly ModelView[] | undefined;
 	readonly #onPageHide = (): void => void this.close();
@@ -178,6 +186,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 				kind: "document" in globalThis ? "page" : "node",
 				model: (name) => this.#model(name),
 				source: (model) => this.#source(model),
+				keepForAskers: (model) => this.#keepForAskers(model),
 			},
 			options,
 		);
@@ -193,7 +202,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		await this.#lender?.leave();
 		await directory.stop();
 		await peer.stop();
-		await (await this.#store)?.close();
+		await (await this.#files)?.close();
 		await identity.release();
 	}
 
@@ -210,13 +219,44 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		this.dispatchEvent(new CustomEvent("notice", { detail: error }));
 	};
 
-	#openStore(): Promise<ChunkStore | undefined> {
-		const { cache } = this.#parts;
-		// A page has one store by a fixed name; in Node a folder has to be given.
-		const location = "indexedDB" in globalThis ? "tabmesh-weights" : cache;
-		if (location === undefined) return Promise.resolve(undefined);
-		this.#store ??= storeOrNone(openChunkStore(location), this.#onNotice);
-		return this.#store;
+	/** Opened when the first byte of a model is needed: looking costs this device nothing. */
+	#openFiles(): Promise<R1fs> {
+		const { cache, directory, peer } = this.#parts;
+		const onDegraded = ({ message }: { message: string }): void =>
+			this.#onNotice(new StorageQuotaError(message));
+		this.#files ??= openBlockStore({
+			// Nothing is kept in memory, either: what is loaded lies there already.
+			...(this.#keepsFiles ? {} : { budgetBytes: 0 }),
+			...(cache === undefined ? {} : { folder: cache }),
+			onDegraded,
+		}).then((store) =>
+			createR1fs({
+				store,
+				peer,
+				providers: layerHolders(directory, peer.id),
+				// Who only asks gives nothing away.
+				maySend: () => this.#lends(),
+			}),
+		);
+		return this.#files;
+	}
+
+	/** In Node nothing is kept unless a folder is given. */
+	get #keepsFiles(): boolean {
+		return "indexedDB" in globalThis || this.#parts.cache !== undefined;
+	}
+
+	async #keepForAskers(model: NetworkModel): Promise<void> {
+		if (!this.#keepsFiles) return;
+		const { signal } = this.#parts.closing;
+		for (const tensor of model.manifest.tensors) {
+			if (tensor.type === "BLOB") await this.#source(model).read(model, tensor, { signal });
+		}
+	}
+
+	#lends(): boolean {
+		const phase = this.#lender?.view.phase;
+		return phase === "waiting" || phase === "loading" || phase === "serving";
 	}
 
 	#rank(model: NetworkModel): number {
@@ -237,10 +277,10 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		);
 	}
 
-	#source(model: NetworkModel): Promise<ShardSource> {
+	#source(model: NetworkModel): ShardSource {
 		const known = this.#sources.get(model.id);
 		if (known) return known;
-		const source = weightSource(model, { store: this.#openStore(), onNotice: this.#onNotice });
+		const source = weightSource(model, { files: this.#openFiles(), onNotice: this.#onNotice });
 		this.#sources.set(model.id, source);
 		return source;
 	}

@@ -25,7 +25,9 @@ export interface LenderNetwork {
 	readonly minStages: number;
 	readonly kind: "page" | "node";
 	model(nameOrId: string | undefined): Promise<NetworkModel>;
-	source(model: NetworkModel): Promise<ShardSource>;
+	source(model: NetworkModel): ShardSource;
+	/** Keeps what of a model only askers need, so that they can have it from here. */
+	keepForAskers(model: NetworkModel): Promise<void>;
 }
 
 /** Announcements of peers that join at the same moment cross; deciding again after they met moves layers once, not with each. */
@@ -129,15 +131,14 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			this.#model = model;
 			this.#showSwarm();
 			const { memoryBytes, backend, threads } = this.#options;
-			const [engine, source] = await Promise.all([
-				createEngine({
-					memoryBytes,
-					weights: weightChoice(model.formats, model.loadedBytes <= memoryBytes),
-					...(backend === undefined ? {} : { backend }),
-					...(threads === undefined ? {} : { threads }),
-				}),
-				this.#network.source(model),
-			]);
+			// Opened now: the store is ready when the engine is.
+			const source = this.#network.source(model);
+			const engine = await createEngine({
+				memoryBytes,
+				weights: weightChoice(model.formats, model.loadedBytes <= memoryBytes),
+				...(backend === undefined ? {} : { backend }),
+				...(threads === undefined ? {} : { threads }),
+			});
 			if (this.#over()) return await engine.close();
 			this.#engine = engine;
 			this.#source = readingAhead(source);
@@ -267,6 +268,8 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 				error: undefined,
 			});
 			await this.#announce();
+			// A courtesy: we serve with or without it.
+			this.#network.keepForAskers(model).catch(() => {});
 			// The swarm may have changed while we were loading.
 			this.#reconsiderSoon();
 		} catch (error) {

@@ -16,7 +16,7 @@ export interface GenerationNetwork {
 	readonly room: string;
 	readonly minStages: number;
 	model(nameOrId: string | undefined): Promise<NetworkModel>;
-	source(model: NetworkModel): Promise<ShardSource>;
+	source(model: NetworkModel): ShardSource;
 }
 
 const defaultMaxTokens = 256;
@@ -80,7 +80,7 @@ export class TextGeneration implements Generation {
 		const options = this.#options;
 		const sampling = samplingOf(options);
 		const model = await this.#network.model(options.model);
-		const source = await this.#network.source(model);
+		const source = this.#network.source(model);
 		const tokenizer = await tokenizerOf(model, source);
 		const promptTokens = promptOf(options, tokenizer);
 		const stops = new StopStrings(stopsOf(options));

@@ -5,7 +5,6 @@
  * This room never runs a model (the inference worker does, behind the `Engine` interface declared here) and never talks to peers.
  */
 
-export { deleteChunkStore, openChunkStore } from "#chunkStore";
 export { piecesOf } from "./bytes/piecesOf.ts";
 export { type CatalogEntry, catalog, catalogEntry } from "./catalog/catalog.ts";
 export { type ModelNeeds, modelNeeds } from "./catalog/modelNeeds.ts";
@@ -43,9 +42,8 @@ export { boundaryOf, offeredFormats, weightFormats } from "./quality/offeredForm
 export { requantisedSource } from "./quality/requantisedSource.ts";
 export * from "./shardSource.ts";
 export { readShard, type ShardLayout, shardLayout, writeShard } from "./shards/shard.ts";
-export { type CachedSourceOptions, cachedSource } from "./sources/cachedSource.ts";
-export type { ChunkStore } from "./sources/chunkStoreTypes.ts";
 export { type HttpSourceOptions, httpSource } from "./sources/httpSource.ts";
+export { originParts } from "./sources/originParts.ts";
 export * from "./sources/sourceOfModel.ts";
 export type { StreamingDecoder } from "./tokenizer/streamingDecoder.ts";
 export { createTokenizer, type TemplateMessage, type Tokenizer } from "./tokenizer/tokenizer.ts";

@@ -1,7 +1,8 @@
 import { limits, ModelSourceError, type Origin, ShardIntegrityError, type TensorEntry } from "@tabmesh/wire";
 import { chunkRange, verifyChunks } from "../manifest/chunks.ts";
 import type { ModelRef, ReadOptions, ShardSource } from "../shardSource.ts";
-import { fetchRange, type RangeRequest } from "./fetchRange.ts";
+import { fetchRange } from "./fetchRange.ts";
+import { originParts } from "./originParts.ts";
 
 export interface HttpSourceOptions {
 	/** Records that were checked against their schema. The first is preferred. */
@@ -41,7 +42,7 @@ export function httpSource(options: HttpSourceOptions): ShardSource {
 			if (refused.has(origin) || origin.model !== model.id) continue;
 			let counted = 0;
 			try {
-				const requests = rangesOf(model, tensor, origin, { offset, length }, options.base);
+				const requests = originParts(model, tensor, origin, { offset, length }, options.base);
 				const piece = new Uint8Array(length);
 				let at = 0;
 				for (const request of requests) {
@@ -106,43 +107,6 @@ export function httpSource(options: HttpSourceOptions): ShardSource {
 			return whole;
 		},
 	};
-}
-
-/** The requests that, one behind the other, give bytes `[offset, offset + length)` of a tensor. */
-function rangesOf(
-	model: ModelRef,
-	tensor: TensorEntry,
-	origin: Origin,
-	wanted: { offset: number; length: number },
-	base: string | URL | undefined,
-): RangeRequest[] {
-	const broken = () =>
-		new ShardIntegrityError(`An origin does not describe ${tensor.name} as the model has it.`);
-	const ranges = origin.ranges[model.manifest.tensors.findIndex(({ name }) => name === tensor.name)] ?? [];
-	if (ranges.reduce((sum, [, , length]) => sum + length, 0) !== tensor.bytes) throw broken();
-	const requests: RangeRequest[] = [];
-	let start = 0;
-	for (const [file, offset, length] of ranges) {
-		const from = Math.max(wanted.offset, start);
-		const to = Math.min(wanted.offset + wanted.length, start + length);
-		if (from < to) {
-			const name = origin.files[file];
-			if (name === undefined) throw broken();
-			requests.push({ url: addressOf(name, origin, base), offset: offset + from - start, length: to - from });
-		}
-		start += length;
-	}
-	return requests;
-}
-
-function addressOf(file: string, origin: Origin, base: string | URL | undefined): string {
-	try {
-		const url = new URL(file, new URL(origin.baseUrl, base));
-		if (url.protocol === "https:" || url.protocol === "http:") return url.href;
-	} catch {
-		// The error below says it in our words.
-	}
-	throw new ShardIntegrityError("An origin's address is not one of HTTP.");
 }
 
 /** Lets so many tasks run at once and the others wait in line. */
