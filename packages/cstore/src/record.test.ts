@@ -21,8 +21,6 @@ import { type Intent, layOut, placeTag, readEnvelope, sealPayload, toRecord } fr
 import { decodeValue, encodeValue } from "./value.ts";
 
 const fuzzRuns = Number(process.env.FUZZ_RUNS ?? 10_000);
-/** What a case may take: far more than any does. */
-const caseMs = 12;
 const identity = await createIdentity();
 const other = await createIdentity();
 const tag = placeTag("public");
@@ -189,44 +187,40 @@ test("stamps rise within a burst, after what was seen, and when the clock stands
 	expect(clock.tick()).toBe(stampOf(6000));
 });
 
-test(
-	"garbage from the network is refused with a typed error",
-	async () => {
-		const { envelope, values } = await sealed([
-			intent("public/k", "v"),
-			intent("public/l", new Uint8Array(9_000)),
-		]);
-		const keep = encodeCbor({ type: "keep", record: [envelope, values] });
-		const garbage = fc.oneof(
-			fc.uint8Array({ maxLength: 300 }),
-			fc.nat({ max: envelope.length - 1 }).map((length) => envelope.subarray(0, length)),
-			fc
-				.tuple(fc.nat({ max: keep.length - 1 }), fc.integer({ min: 1, max: 255 }))
-				.map(([at, change]) => keep.map((byte, i) => (i === at ? byte ^ change : byte))),
-			fc
-				.tuple(fc.nat({ max: envelope.length - 1 }), fc.integer({ min: 1, max: 255 }))
-				.map(([at, change]) => envelope.map((byte, i) => (i === at ? byte ^ change : byte))),
-		);
-		await fc.assert(
-			fc.asyncProperty(garbage, async (bytes) => {
-				const attempts = [
-					async () => readEnvelope(bytes, tag).verify(),
-					async () => {
-						const request = decodeCbor(cstoreRequestSchema, bytes, limits.cstoreMessageBytes);
-						if (request.type !== "keep") throw new MalformedMessageError("other");
-						const read = readEnvelope(request.record[0], tag);
-						toRecord(read, request.record[1], "public");
-						await read.verify();
-					},
-					async () => decodeCbor(cstoreResponseSchema, bytes, limits.cstoreMessageBytes),
-				];
-				for (const attempt of attempts) {
-					const error = await attempt().catch((reason) => reason);
-					expect(error).toBeInstanceOf(TabmeshError);
-				}
-			}),
-			{ numRuns: fuzzRuns },
-		);
-	},
-	fuzzRuns * caseMs,
-);
+test("garbage from the network is refused with a typed error", async () => {
+	const { envelope, values } = await sealed([
+		intent("public/k", "v"),
+		intent("public/l", new Uint8Array(9_000)),
+	]);
+	const keep = encodeCbor({ type: "keep", record: [envelope, values] });
+	const garbage = fc.oneof(
+		fc.uint8Array({ maxLength: 300 }),
+		fc.nat({ max: envelope.length - 1 }).map((length) => envelope.subarray(0, length)),
+		fc
+			.tuple(fc.nat({ max: keep.length - 1 }), fc.integer({ min: 1, max: 255 }))
+			.map(([at, change]) => keep.map((byte, i) => (i === at ? byte ^ change : byte))),
+		fc
+			.tuple(fc.nat({ max: envelope.length - 1 }), fc.integer({ min: 1, max: 255 }))
+			.map(([at, change]) => envelope.map((byte, i) => (i === at ? byte ^ change : byte))),
+	);
+	await fc.assert(
+		fc.asyncProperty(garbage, async (bytes) => {
+			const attempts = [
+				async () => readEnvelope(bytes, tag).verify(),
+				async () => {
+					const request = decodeCbor(cstoreRequestSchema, bytes, limits.cstoreMessageBytes);
+					if (request.type !== "keep") throw new MalformedMessageError("other");
+					const read = readEnvelope(request.record[0], tag);
+					toRecord(read, request.record[1], "public");
+					await read.verify();
+				},
+				async () => decodeCbor(cstoreResponseSchema, bytes, limits.cstoreMessageBytes),
+			];
+			for (const attempt of attempts) {
+				const error = await attempt().catch((reason) => reason);
+				expect(error).toBeInstanceOf(TabmeshError);
+			}
+		}),
+		{ numRuns: fuzzRuns },
+	);
+});

@@ -15,8 +15,6 @@ import { describe, expect, test } from "vitest";
 import { createEnvelopeSigner, createEnvelopeVerifier, createIdentity } from "./index.ts";
 
 const fuzzRuns = Number(process.env.FUZZ_RUNS ?? 10_000);
-/** What a case may take: far more than any does. */
-const caseMs = 12;
 const payload = new TextEncoder().encode("what the author says");
 const identity = await createIdentity();
 const other = await createIdentity();
@@ -169,21 +167,17 @@ test("envelopes may come in any order where the verifier says so, each once, wit
 	}
 });
 
-test(
-	"garbage is refused with a typed error and costs no signature check",
-	async () => {
-		const verifier = createEnvelopeVerifier();
-		const genuine = await createEnvelopeSigner(identity).seal("receipt", payload);
-		const cut = fc.nat({ max: genuine.length - 1 }).map((length) => genuine.subarray(0, length));
-		const tail = fc
-			.uint8Array({ minLength: 1, maxLength: 16 })
-			.map((more) => new Uint8Array([...genuine, ...more]));
-		await fc.assert(
-			fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 512 }), cut, tail), async (bytes) => {
-				await expect(verifier.open(bytes, "receipt")).rejects.toBeInstanceOf(MalformedMessageError);
-			}),
-			{ numRuns: fuzzRuns },
-		);
-	},
-	fuzzRuns * caseMs,
-);
+test("garbage is refused with a typed error and costs no signature check", async () => {
+	const verifier = createEnvelopeVerifier();
+	const genuine = await createEnvelopeSigner(identity).seal("receipt", payload);
+	const cut = fc.nat({ max: genuine.length - 1 }).map((length) => genuine.subarray(0, length));
+	const tail = fc
+		.uint8Array({ minLength: 1, maxLength: 16 })
+		.map((more) => new Uint8Array([...genuine, ...more]));
+	await fc.assert(
+		fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 512 }), cut, tail), async (bytes) => {
+			await expect(verifier.open(bytes, "receipt")).rejects.toBeInstanceOf(MalformedMessageError);
+		}),
+		{ numRuns: fuzzRuns },
+	);
+});
