@@ -30,8 +30,7 @@ export function heldSpans(mesh: Tabmesh, model: ModelRef): HeldSpan[] {
 			.filter(({ ready }) => ready)
 			.map(({ from, to, embed, head }) => {
 				const weights = lends!.numericsClass.split("/")[3] as WeightFormat;
-				const size = (span: Span) =>
-					spanSize(model.manifest, span, { weights, keyValues: "rows", activations: "f32" });
+				const size = (span: Span) => spanSize(model.manifest, span, { weights, keyValues: "rows" });
 				const span = { from, to, embed, head };
 				const parts: Span[] = Array.from({ length: to - from }, (_, i) => ({
 					from: from + i,

@@ -6,7 +6,7 @@ import type { Backend, WeightFormat } from "@tabmesh/model";
  * slower than float32 on WebAssembly, where products of whole numbers are as fast as it in a quarter of the memory.
  */
 const preferred: Readonly<Record<Backend, readonly WeightFormat[]>> = {
-	cpu: ["q8"],
+	cpu: ["q8a8"],
 	webgpu: ["q4", "q8"],
 	wasm: ["i8"],
 };

@@ -5,6 +5,7 @@ const bytesPerWeight: Readonly<Record<string, number>> = {
 	f32: 4,
 	// Blocks of 32 weights with one float32 scale each (MatMulNBits).
 	q8: 1 + 4 / 32,
+	q8a8: 1 + 4 / 32,
 	// Groups of 256 or little less with one.
 	i8: 1 + 4 / 128,
 	q4: 0.5 + 4 / 32,

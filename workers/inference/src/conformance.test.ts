@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, test } from "vitest";
 import { type Bench, conformanceCases, openTinyOf } from "./conformance.ts";
 import { createEngine } from "./createEngine.ts";
 
-describe.each(["f32", "q8", "i8", "q4"] as const)(
+describe.each(["f32", "q8", "q8a8", "i8", "q4"] as const)(
 	"the engine in Node keeps the promises of every engine, with weights in %s",
 	(weights) => {
 		let bench: Bench;

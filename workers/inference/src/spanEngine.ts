@@ -114,12 +114,8 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		const { config } = spec.model.manifest;
 		checkSpan(spec.span, config);
 		const { device } = this.#runtime;
-		const { backend, weights } = this.#runtime;
-		const format: GraphFormat = {
-			weights,
-			keyValues: device ? "present" : "rows",
-			activations: backend === "cpu" && weights === "q8" ? "int8" : "f32",
-		};
+		const { weights } = this.#runtime;
+		const format: GraphFormat = { weights, keyValues: device ? "present" : "rows" };
 		const { manifest } = spec.model;
 		const pieces = spanPieces(manifest, spec.span, format, this.#pieceBytes);
 		const graphBytes = pieces.reduce((sum, { graph }) => sum + graph.weightBytes + graph.model.byteLength, 0);

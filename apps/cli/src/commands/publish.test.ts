@@ -96,7 +96,7 @@ test("another model's manifest is not overwritten unless that is asked for", asy
 test("a publication says which weight formats are good enough, signed and for this model", async () => {
 	const source = await writeSeededModel(join(folder, "model"));
 	const { id, formats } = await run(source);
-	expect(formats.map(({ weights }) => weights)).toEqual(["f32", "q8", "q4"]);
+	expect(formats.map(({ weights }) => weights)).toEqual(["f32", "q8", "q8a8", "i8", "q4"]);
 	expect(formats[0]!.agreement).toBe(1);
 	const verifier = createEnvelopeVerifier();
 	const { payload } = await verifier.open(await readFile(join(source, "gate.cbor")), "gate");

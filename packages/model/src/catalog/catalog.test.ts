@@ -52,7 +52,7 @@ test("what a model needs is what its manifest's spans take", async () => {
 	const needs = modelNeeds({ ...catalog.stories15m!, config } as CatalogEntry);
 	const whole = { from: 0, to: config.layers, embed: true, head: true };
 	for (const weights of weightFormats) {
-		const size = spanSize(manifest, whole, { weights, keyValues: "rows", activations: "f32" });
+		const size = spanSize(manifest, whole, { weights, keyValues: "rows" });
 		expect(needs.weightBytes[weights]).toBe(size.weightBytes);
 		expect(needs.keyValueBytes).toBe(size.keyValueBytesPerToken * config.contextLength);
 	}

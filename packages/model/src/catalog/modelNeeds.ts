@@ -35,8 +35,7 @@ export function modelNeeds(entry: CatalogEntry): ModelNeeds {
 		parts: parts.map(({ name, tensors: named }) => ({ name, tensors: named.map((tensor) => tensor.name) })),
 	};
 	const whole = { from: 0, to: config.layers, embed: true, head: true };
-	const size = (weights: WeightFormat) =>
-		spanSize(manifest, whole, { weights, keyValues: "rows", activations: "f32" });
+	const size = (weights: WeightFormat) => spanSize(manifest, whole, { weights, keyValues: "rows" });
 	const { sourceBytes, keyValueBytesPerToken } = size("f32");
 	return {
 		downloadBytes:

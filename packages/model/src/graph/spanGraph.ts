@@ -17,11 +17,6 @@ import {
 export interface GraphFormat {
 	readonly weights: WeightFormat;
 	readonly keyValues: KeyValueFormat;
-	/**
-	 * What weights in blocks are multiplied with: float32, or 8 bits with one scale for 32 values of one row (MatMulNBits' accuracy level 4).
-	 * The CPU has fast kernels for 8-bit weights with the latter only: three layers of TinyLlama take 18 ms instead of 1,160.
-	 */
-	readonly activations: "f32" | "int8";
 }
 
 /**
@@ -31,11 +26,13 @@ export interface GraphFormat {
 export type KeyValueFormat = "rows" | "present";
 
 /**
- * Matrices in float32; in 8 or 4 bits with one scale for 32 weights (`q8`, `q4`); or in 8 bits with one scale for up to 256, multiplied
+ * Matrices in float32; in 8 or 4 bits with one scale for 32 weights (`q8`, `q4`), multiplied with float32; the same 8 bits multiplied with
+ * activations that are rounded to 8 bits with one scale for 32 values of one row (`q8a8`, MatMulNBits' accuracy level 4): the CPU has
+ * fast kernels for these only, three layers of TinyLlama take 18 ms instead of 1,160; or 8 bits with one scale for up to 256, multiplied
  * with 8-bit activations that have one scale for as many of one row (`i8`): WebAssembly has fast kernels for such products of whole
  * numbers and for no others below float32. Embedding and norms are float32 in all of them.
  */
-export type WeightFormat = "f32" | "q8" | "i8" | "q4";
+export type WeightFormat = "f32" | "q8" | "q8a8" | "i8" | "q4";
 
 /** Names of the graph's inputs and outputs. */
 export const graphNames = {
@@ -323,7 +320,7 @@ class LlamaSpan {
 		const group = weights === "i8" ? groupOf(inputs) : undefined;
 		if (group !== undefined)
 			return this.#groupedLinear(input, name, sources, [inputs, outputs], turned, group, leading);
-		if ((weights === "q8" || weights === "q4") && inputs % nBitsBlock === 0)
+		if (weights !== "f32" && weights !== "i8" && inputs % nBitsBlock === 0)
 			return this.#quantisedLinear(input, name, sources, [inputs, outputs], turned);
 		// [out, in] as the source has it: nothing is transposed, and often nothing copied.
 		const weight = this.weight(name, "float32", [outputs, inputs], sources, (matrices) =>
@@ -370,7 +367,7 @@ class LlamaSpan {
 				N: outputs,
 				bits,
 				block_size: nBitsBlock,
-				accuracy_level: this.#format.activations === "int8" ? 4 : 0,
+				accuracy_level: this.#format.weights === "q8a8" ? 4 : 0,
 			},
 			domain: contrib,
 		})[0]!;

@@ -16,7 +16,7 @@ export interface SpanSize {
 export function spanSize(
 	manifest: Manifest,
 	span: Span,
-	format: GraphFormat = { weights: "f32", keyValues: "rows", activations: "f32" },
+	format: GraphFormat = { weights: "f32", keyValues: "rows" },
 ): SpanSize {
 	return {
 		sourceBytes: tensorsOfSpan(manifest, span).reduce((sum, tensor) => sum + tensor.bytes, 0),

@@ -8,7 +8,13 @@ const leastAgreement = 97;
 const largestHalfResidual = 3e4;
 
 /** Every format there is; the type makes sure that none is forgotten. */
-const known: Readonly<Record<WeightFormat, true>> = { f32: true, q8: true, i8: true, q4: true };
+const known: Readonly<Record<WeightFormat, true>> = {
+	f32: true,
+	q8: true,
+	q8a8: true,
+	i8: true,
+	q4: true,
+};
 
 /** The formats that a gate tries. */
 export const weightFormats = Object.keys(known) as readonly WeightFormat[];
