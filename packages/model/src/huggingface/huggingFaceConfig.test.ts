@@ -158,6 +158,17 @@ test("10,000 broken sets of tokenizer files each give a value or a typed error",
 				}
 			},
 		),
-		{ numRuns: fuzzRuns },
+		{
+			numRuns: fuzzRuns,
+			examples: [
+				// A value that cannot be turned into text.
+				[
+					JSON.stringify({ ...tokenizer, model: { type: "BPE", vocab: { a: { toString: {} } } } }),
+					"{}",
+					"{}",
+				],
+				[JSON.stringify({ ...tokenizer, model: { type: "Unigram", vocab: [{ toString: {} }] } }), "{}", "{}"],
+			],
+		},
 	);
 });

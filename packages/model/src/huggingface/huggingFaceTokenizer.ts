@@ -72,8 +72,8 @@ function readIds(json: Json, vocabularySize: number): Map<string, number> {
 	const model = json.model;
 	if (!isRecord(model)) throw broken("it has no model");
 	const { vocab } = model;
-	const entries: [string, unknown][] = Array.isArray(vocab)
-		? vocab.map((entry, id) => [String(Array.isArray(entry) ? entry[0] : entry), id])
+	const entries: [unknown, unknown][] = Array.isArray(vocab)
+		? vocab.map((entry, id) => [Array.isArray(entry) ? entry[0] : entry, id])
 		: isRecord(vocab)
 			? Object.entries(vocab)
 			: [];
@@ -84,7 +84,9 @@ function readIds(json: Json, vocabularySize: number): Map<string, number> {
 	const texts = new Map<number, string>();
 	const put = (text: unknown, id: unknown): void => {
 		if (typeof text !== "string" || typeof id !== "number" || !Number.isInteger(id) || id < 0) {
-			throw broken(`it gives ${String(id).slice(0, 16)} as the id of ${JSON.stringify(text)?.slice(0, 32)}`);
+			throw broken(
+				`it gives ${JSON.stringify(id)?.slice(0, 16)} as the id of ${JSON.stringify(text)?.slice(0, 32)}`,
+			);
 		}
 		if (id >= vocabularySize || id >= limits.vocabulary) {
 			throw broken(`${JSON.stringify(text.slice(0, 32))} is token ${id}, the model has ${vocabularySize}`);

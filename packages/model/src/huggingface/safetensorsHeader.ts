@@ -93,7 +93,7 @@ function readEntry(name: string, entry: unknown, file: string): SafetensorsTenso
 	const { dtype, shape, data_offsets: places } = entry;
 	if (typeof dtype !== "string" || !Object.hasOwn(typeBytes, dtype)) {
 		throw new ModelFileError(
-			`${quote(name)} in ${file} is stored as ${String(dtype).slice(0, 16)}, which Tabmesh does not read.`,
+			`${quote(name)} in ${file} is stored as ${JSON.stringify(dtype)?.slice(0, 16)}, which Tabmesh does not read.`,
 			{ metaMessages: [`It reads ${Object.keys(typeBytes).join(", ")}; for quantised models, give a GGUF.`] },
 		);
 	}
