@@ -29,8 +29,8 @@ export type KeyValueFormat = "rows" | "present";
  * Matrices in float32; in 8 or 4 bits with one scale for 32 weights (`q8`, `q4`), multiplied with float32; the same 8 bits multiplied with
  * activations that are rounded to 8 bits with one scale for 32 values of one row (`q8a8`, MatMulNBits' accuracy level 4): the CPU has
  * fast kernels for these only, three layers of TinyLlama take 18 ms instead of 1,160; or 8 bits with one scale for up to 256, multiplied
- * with 8-bit activations that have one scale for as many of one row (`i8`): WebAssembly has fast kernels for such products of whole
- * numbers and for no others below float32. Embedding and norms are float32 in all of them.
+ * as whole numbers with activations in twice 8 bits (`i8`): WebAssembly has fast kernels for such products and for no others below
+ * float32. Embedding and norms are float32 in all of them.
  */
 export type WeightFormat = "f32" | "q8" | "q8a8" | "i8" | "q4";
 
@@ -101,7 +101,14 @@ function groupOf(columns: number): number | undefined {
 	return undefined;
 }
 
-/** Values of one row in 8 bits: a name for each group `[…, group]`, and their scales `[…, 1, groups]`. */
+/** Steps of the low half of a value in one of the high half: twice the 127 that a byte has above zero. */
+const lowSteps = 254;
+
+/**
+ * Values of each row as two rows of bytes, the second with the remainders of the first: a name for each group `[…, 2, group]`, and
+ * all their scales `[…, 1, 2 · groups]`. With the first row alone one token in twenty is another; both together take about as long, since
+ * they wait for the same weights.
+ */
 interface QuantisedInput {
 	readonly groups: readonly string[];
 	readonly scales: string;
@@ -409,22 +416,20 @@ class LlamaSpan {
 				domain: contrib,
 			})[0]!;
 		});
-		const same = new Array<number>(leading).fill(0);
-		const [joined] = this.graph.node("Concat", products, { attributes: { axis: -1 } });
-		const apart = this.graph.constant(`${name}.apart`, [...same, count, outputs]);
-		const [table] = this.graph.node("Reshape", [joined!, apart]);
+		const [table] =
+			products.length === 1 ? products : this.graph.node("Concat", products, { attributes: { axis: -2 } });
 		const [sum] = this.graph.node("MatMul", [scales, table!]);
-		const flat = this.graph.constant(`${name}.flat`, [...same, outputs]);
+		const flat = this.graph.constant(`${name}.flat`, [...new Array<number>(leading).fill(0), outputs]);
 		return this.graph.node("Reshape", [sum!, flat], { outputs: [`${name}.out`] })[0]!;
 	}
 
-	/** A tensor in 8 bits, each group of each row by its own largest value; once for all that are multiplied with it. */
+	/** A tensor in twice 8 bits, each group of each row by its own largest value; once for all that are multiplied with it. */
 	#quantiseInput(input: string, size: number, group: number, leading: number): QuantisedInput {
 		const known = this.#quantisedInputs.get(input);
 		if (known) return known;
 		const count = size / group;
 		const same = new Array<number>(leading).fill(0);
-		const [, , level, least, middle] = this.#quantisedConstants();
+		const [, , level, least, middle, steps, step] = this.#quantisedConstants();
 		const named = (what: string, values: readonly number[]): string =>
 			this.graph.constant(`${input}.${what}`, values);
 		const [apart] = this.graph.node("Reshape", [input, named("apart", [...same, count, group])]);
@@ -436,35 +441,46 @@ class LlamaSpan {
 		// A group of zeros has a scale, too.
 		const [scale] = this.graph.node("Add", [exact!, least]);
 		const [divided] = this.graph.node("Div", [apart!, scale!]);
-		const [shifted] = this.graph.node("Add", [divided!, middle]);
-		const [rounded] = this.graph.node("Round", [shifted!]);
-		const [bytes] = this.graph.node("Cast", [rounded!], { attributes: { to: elementTypes.uint8 } });
-		const [flat] = this.graph.node("Reshape", [bytes!, named("flat", [...same, size])]);
+		const [high] = this.graph.node("Round", [divided!]);
+		const [rest] = this.graph.node("Sub", [divided!, high!]);
+		const [spread] = this.graph.node("Mul", [rest!, steps]);
+		const [low] = this.graph.node("Round", [spread!]);
+		const row = named("row", [...same, 1, size]);
+		const rows = [high!, low!].map((half) => this.graph.node("Reshape", [half, row])[0]!);
+		const [both] = this.graph.node("Concat", rows, { attributes: { axis: -2 } });
+		const [shifted] = this.graph.node("Add", [both!, middle]);
+		const [bytes] = this.graph.node("Cast", [shifted!], { attributes: { to: elementTypes.uint8 } });
 		const groups =
 			count === 1
-				? [flat!]
-				: this.graph.node("Split", [flat!, named("sizes", new Array<number>(count).fill(group))], {
+				? [bytes!]
+				: this.graph.node("Split", [bytes!, named("sizes", new Array<number>(count).fill(group))], {
 						outputs: Array.from({ length: count }, (_, i) => `${input}.group.${i}`),
 						attributes: { axis: -1 },
 					});
-		const [scales] = this.graph.node("Reshape", [scale!, named("scales", [...same, 1, count])]);
+		const [lowScale] = this.graph.node("Mul", [scale!, step]);
+		const [bothScales] = this.graph.node("Concat", [scale!, lowScale!], { attributes: { axis: -1 } });
+		const [scales] = this.graph.node("Reshape", [bothScales!, named("scales", [...same, 1, 2 * count])]);
 		const quantised = { groups, scales: scales! };
 		this.#quantisedInputs.set(input, quantised);
 		return quantised;
 	}
 
-	/** One scale for no scaling, the zero of the input's bytes, 1/127, the least scale, and that zero as a float. */
-	#quantisedConstants(): readonly [string, string, string, string, string] {
+	/** No scaling, the zero of the input's bytes, 1/127, the least scale, that zero as a float, low steps in a high one, and one over that. */
+	#quantisedConstants(): readonly [string, string, string, string, string, string, string] {
+		const float = (name: string, value: number): string =>
+			this.weight(name, "float32", [1], [], () => bytesOf(Float32Array.of(value)));
 		this.#constants ??= [
-			this.weight("one", "float32", [1], [], () => bytesOf(Float32Array.of(1))),
+			float("one", 1),
 			this.weight("zero", "uint8", [1], [], () => Uint8Array.of(128)),
-			this.weight("level", "float32", [1], [], () => bytesOf(Float32Array.of(1 / 127))),
-			this.weight("least", "float32", [1], [], () => bytesOf(Float32Array.of(1e-30))),
-			this.weight("middle", "float32", [1], [], () => bytesOf(Float32Array.of(128))),
+			float("level", 1 / 127),
+			float("least", 1e-30),
+			float("middle", 128),
+			float("steps", lowSteps),
+			float("step", 1 / lowSteps),
 		];
 		return this.#constants;
 	}
-	#constants: readonly [string, string, string, string, string] | undefined;
+	#constants: readonly [string, string, string, string, string, string, string] | undefined;
 
 	/** A bias or gain in float32: the values of `sources`, one behind the other. */
 	protected vector(
