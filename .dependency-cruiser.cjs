@@ -74,8 +74,9 @@ module.exports = {
 		},
 		{
 			name: "rooms-never-import-apps",
+			comment: "Tests in a browser start it as all of them do.",
 			severity: "error",
-			from: { path: "^(packages|workers|relay)/" },
+			from: { path: "^(packages|workers|relay)/", pathNot: "/browser/[^/]+\\.test\\.ts$" },
 			to: { path: "^(apps|bench|e2e)/" },
 		},
 		...faces,

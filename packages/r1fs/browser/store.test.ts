@@ -1,20 +1,37 @@
+import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { killTabs, openBrowser, openPage } from "../../../e2e/setup/openBrowser.ts";
+import { servePage } from "../../../e2e/setup/servePage.ts";
 import { storePromises } from "../src/blockStore.conformance.ts";
 import type { R1fsHarness } from "./harness.page.ts";
-import { openBrowser, openPage } from "./openBrowser.ts";
-import { servePage } from "./servePage.ts";
 
 declare const harness: R1fsHarness;
 
-// Enough to notice a store that breaks; TABMESH_KILLS=50 for the whole of it.
-const kills = Number(process.env.TABMESH_KILLS ?? 5);
+// Enough to notice a store that breaks; `npm run test:large` kills fifty times.
+const kills = process.env.TABMESH_LARGE === "1" ? 50 : 5;
+/** What adding a file of some MiB takes: a tab dies anywhere within. */
+const spreadMs = 120;
+
+/** The same moments at every run (Marsaglia's xorshift32). */
+function seededRandom(seed: number): () => number {
+	let state = seed;
+	return () => {
+		state ^= state << 13;
+		state ^= state >>> 17;
+		state ^= state << 5;
+		return (state >>> 0) / 2 ** 32;
+	};
+}
 
 describe("in Chromium", () => {
 	let served: Awaited<ReturnType<typeof servePage>>;
 	let browser: Browser;
 	beforeAll(async () => {
-		[served, browser] = await Promise.all([servePage(), openBrowser()]);
+		[served, browser] = await Promise.all([
+			servePage(fileURLToPath(new URL(".", import.meta.url))),
+			openBrowser(),
+		]);
 	});
 	afterAll(async () => {
 		await browser?.close();
@@ -31,33 +48,51 @@ describe("in Chromium", () => {
 	});
 
 	test(
-		`a tab killed at ${kills} moments while writing: the store opens every time, and no acknowledged file is lost`,
+		`a tab killed at ${kills} random moments while writing: the store opens every time, and no acknowledged block or file is lost`,
 		async () => {
 			const context = await browser.newContext();
-			const acknowledged: string[] = [];
-			await context.exposeFunction("acknowledged", (cid: string) => void acknowledged.push(cid));
+			const random = seededRandom(20_261_121);
+			const blocks: string[] = [];
+			const files: string[] = [];
+			await context.exposeFunction("acknowledged", (kind: "block" | "file", cid: string) => {
+				(kind === "block" ? blocks : files).push(cid);
+			});
+			let checked = { blocks: 0, files: 0 };
 			for (let kill = 0; kill < kills; kill++) {
 				const page = await openPage(context, served.url);
-				const before = acknowledged.length;
-				page.evaluate((seed) => harness.addUntilKilled(seed), kill + 1).catch(() => {});
-				while (acknowledged.length === before) await new Promise((resolve) => setTimeout(resolve, 5));
-				// Spread over what adding one file takes, the same at every run.
-				await new Promise((resolve) => setTimeout(resolve, (kill * 37) % 101));
-				const session = await context.newCDPSession(page);
-				// The renderer's process is gone at once, as when the system kills it.
-				const crashed = new Promise((resolve) => page.once("crash", resolve));
-				session.send("Page.crash").catch(() => {});
-				await crashed;
+				const writing = page.evaluate((seed) => harness.addUntilKilled(seed), kill + 1);
+				const opened = new Promise<void>((resolve, reject) => {
+					writing.catch((error) => (page.isClosed() ? undefined : reject(error)));
+					const before = blocks.length;
+					const look = (): void => {
+						if (blocks.length > before) resolve();
+						else setTimeout(look, 2);
+					};
+					look();
+				});
+				await opened;
+				await new Promise((resolve) => setTimeout(resolve, random() * spreadMs));
+				await killTabs(browser);
 				await page.close();
+				const next = await openPage(context, served.url);
+				const { lost, usedBytes, storedBytes } = await next.evaluate(
+					([blocks, files]) => harness.lost(blocks, files),
+					[blocks.slice(checked.blocks), files.slice(checked.files)] as const,
+				);
+				expect(lost, `after kill ${kill + 1}`).toEqual([]);
+				expect(usedBytes).toBeGreaterThanOrEqual(storedBytes);
+				checked = { blocks: blocks.length, files: files.length };
+				await next.close();
 			}
 			const page = await openPage(context, served.url);
-			const { lost, usedBytes, storedBytes } = await page.evaluate(
-				(cids) => harness.lost(cids),
-				acknowledged,
-			);
+			// All of them once more: a later kill must not have taken what an earlier one left.
+			const { lost } = await page.evaluate(([blocks, files]) => harness.lost(blocks, files), [
+				blocks,
+				files,
+			] as const);
 			expect(lost).toEqual([]);
-			expect(acknowledged.length).toBeGreaterThanOrEqual(kills);
-			expect(usedBytes).toBeGreaterThanOrEqual(storedBytes);
+			expect(blocks.length).toBeGreaterThanOrEqual(kills);
+			if (kills >= 50) console.log(`${kills} kills, ${blocks.length} blocks, ${files.length} files, 0 lost`);
 			await context.close();
 		},
 		20_000 + kills * 8_000,

@@ -1,8 +1,11 @@
 // A bare RTCDataChannel, driven as fast as the browser lets one: what any transfer between tabs is measured against.
 
-const messageBytes = 64 * 1024;
-// Chrome closes a channel beyond 16 MiB; two keep it busy.
-const highWater = 2 * 1024 * 1024;
+/** How a channel is driven. */
+export interface RawSettings {
+	readonly messageBytes: number;
+	/** Bytes that may wait in the channel. Chrome closes one beyond 16 MiB. */
+	readonly highWater: number;
+}
 
 const connections = new Map<string, { connection: RTCPeerConnection; channel?: RTCDataChannel }>();
 
@@ -21,15 +24,16 @@ export async function offer(name: string): Promise<RTCSessionDescriptionInit> {
 	return described(connection);
 }
 
-/** The sending side answers; it sends as many bytes as it is asked for. */
+/** The sending side answers; it sends as many bytes as it is asked for, and as it is asked to. */
 export async function answer(offer: RTCSessionDescriptionInit): Promise<RTCSessionDescriptionInit> {
 	const connection = new RTCPeerConnection();
 	connections.set("sender", { connection });
 	connection.ondatachannel = ({ channel }) => {
-		channel.bufferedAmountLowThreshold = highWater / 2;
 		channel.onmessage = async ({ data }) => {
+			const { bytes, messageBytes, highWater } = JSON.parse(data) as RawSettings & { bytes: number };
+			channel.bufferedAmountLowThreshold = highWater / 2;
 			const message = new Uint8Array(messageBytes);
-			for (let left = Number(data); left > 0; left -= messageBytes) {
+			for (let left = bytes; left > 0; left -= messageBytes) {
 				if (channel.bufferedAmount > highWater) {
 					await new Promise((low) => channel.addEventListener("bufferedamountlow", low, { once: true }));
 				}
@@ -49,7 +53,7 @@ export async function accept(name: string, answer: RTCSessionDescriptionInit): P
 }
 
 /** Milliseconds until `bytes` in all came over the named channels, each giving an equal part. */
-export async function receive(names: string[], bytes: number): Promise<number> {
+export async function receive(names: string[], bytes: number, settings: RawSettings): Promise<number> {
 	const start = performance.now();
 	await Promise.all(
 		names.map(
@@ -61,14 +65,9 @@ export async function receive(names: string[], bytes: number): Promise<number> {
 						left -= (data as ArrayBuffer).byteLength;
 						if (left <= 0) done();
 					};
-					channel!.send(String(left));
+					channel!.send(JSON.stringify({ bytes: left, ...settings }));
 				}),
 		),
 	);
 	return performance.now() - start;
-}
-
-export function close(): void {
-	for (const { connection } of connections.values()) connection.close();
-	connections.clear();
 }

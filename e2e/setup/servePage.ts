@@ -3,17 +3,16 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { build } from "vite";
 
 const types: Record<string, string> = { ".html": "text/html", ".js": "text/javascript" };
 
-/** Builds this folder's page, with the twins that a page gets, and serves it on a free port. */
-export async function servePage(): Promise<{ url: string; close(): Promise<void> }> {
-	const outDir = await mkdtemp(join(tmpdir(), "tabmesh-r1fs-page-"));
+/** Builds the page in `folder`, with the twins that a page gets, and serves it on a free port. */
+export async function servePage(folder: string): Promise<{ url: string; close(): Promise<void> }> {
+	const outDir = await mkdtemp(join(tmpdir(), "tabmesh-page-"));
 	await build({
 		configFile: false,
-		root: fileURLToPath(new URL(".", import.meta.url)),
+		root: folder,
 		logLevel: "error",
 		build: { outDir, emptyOutDir: true, target: "esnext", minify: false, modulePreload: { polyfill: false } },
 	});

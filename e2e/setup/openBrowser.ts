@@ -1,0 +1,39 @@
+import { type Browser, type BrowserContext, chromium, type LaunchOptions, type Page } from "playwright-core";
+import { chromiumFlags } from "./chromiumFlags.ts";
+import { chromiumPath } from "./ensureChromium.ts";
+
+function options(): LaunchOptions {
+	return { executablePath: chromiumPath(), args: [...chromiumFlags, "--js-flags=--expose-gc"] };
+}
+
+/** Chromium, headless. Its contexts are private windows, with the little storage of one. */
+export function openBrowser(): Promise<Browser> {
+	return chromium.launch(options());
+}
+
+/** Chromium with a profile in `folder`, which keeps as much as the disk gives. */
+export function openProfile(folder: string): Promise<BrowserContext> {
+	return chromium.launchPersistentContext(folder, options());
+}
+
+/** A page that puts a `harness` into its global scope, once it has; pages of one context share their storage. */
+export async function openPage(context: BrowserContext, url: string): Promise<Page> {
+	const page = await context.newPage();
+	page.on("pageerror", (error) => console.error(error));
+	await page.goto(url);
+	await page.waitForFunction(() => "harness" in globalThis);
+	return page;
+}
+
+/** Ends the processes of all of a browser's tabs at once, as the system does when it needs their memory. */
+export async function killTabs(browser: Browser): Promise<void> {
+	const crashes = browser
+		.contexts()
+		.flatMap((context) => context.pages())
+		.map((page) => new Promise((resolve) => page.once("crash", resolve)));
+	const session = await browser.newBrowserCDPSession();
+	const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+	await session.detach();
+	for (const { type, id } of processInfo) if (type === "renderer") process.kill(id, "SIGKILL");
+	await Promise.all(crashes);
+}
