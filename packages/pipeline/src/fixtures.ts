@@ -1,7 +1,7 @@
 // Small swarms and models for this room's tests; not part of its face.
 import type { Directory, Member } from "@tabmesh/directory";
 import type { ModelRef } from "@tabmesh/model";
-import type { HeldSpan, Manifest, Span } from "@tabmesh/wire";
+import type { HeldSpan, Manifest, MeasuredLink, Span } from "@tabmesh/wire";
 
 /** A model of `layers` equal layers of 1,000 weights, with an embedding and a head of `edge` weights each. */
 export function fixtureModel(layers: number, edge = 1000): ModelRef {
@@ -44,6 +44,8 @@ export interface FixtureLender {
 	streams?: number;
 	held?: Span;
 	ready?: boolean;
+	numericsClass?: string;
+	links?: MeasuredLink[];
 }
 
 /** A member that lends for {@link fixtureModel}. */
@@ -59,13 +61,14 @@ export function fixtureMember(lender: FixtureLender): Member {
 		kind: "page",
 		joined: lender.joined ?? 0,
 		lends: {
-			numericsClass: "ort1/wasm/x64/f32/f32",
+			numericsClass: lender.numericsClass ?? "ort1/wasm/x64/f32/f32",
 			memoryBytes: lender.memoryBytes ?? 1e9,
 			freeBytes: lender.memoryBytes ?? 1e9,
 			bytesPerMs: lender.bytesPerMs ?? 1000,
 			models: ["bafyfixture"],
 			spans,
 			streams: lender.streams ?? 0,
+			...(lender.links ? { links: lender.links } : {}),
 		},
 	};
 }

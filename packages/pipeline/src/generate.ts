@@ -197,7 +197,8 @@ class Generation implements TokenGeneration {
 			if (signal.aborted) return this.#summary("cancelled");
 			let hops: Hop[];
 			try {
-				hops = planRoute(directory.members, model, { room, minStages, exclude, self: peer.id });
+				const { id: self, connections } = peer;
+				hops = planRoute(directory.members, model, { room, minStages, exclude, self, connections });
 			} catch (error) {
 				// What the peer that was left out had said is the better explanation.
 				if (reason === undefined) throw error;

@@ -12,12 +12,15 @@ export {
 	type TokenGeneration,
 	type TokenSummary,
 } from "./generate.ts";
+export { type LapTime, lapTime, type Objective, type PlanView } from "./holders.ts";
+export type { OwnConnection } from "./links.ts";
 export { LoadedSpans, type SpanLease, type SpanOptions } from "./loadedSpans.ts";
 export { type ModelSizes, modelSizes, spanContains, spanOf } from "./modelSizes.ts";
 export { type PlanRouteOptions, planRoute } from "./planRoute.ts";
 export { ringProtocol, stageProtocol } from "./protocols.ts";
 export { type OpenedRoute, type OpenRouteOptions, openRoute, sealRoute } from "./route.ts";
 export { greedy, sample } from "./sampling.ts";
+export { replaceLost, type Spare, sparesFor } from "./spares.ts";
 export type { StageState, StageStatus } from "./stageLink.ts";
 export { type StageServer, type StageServerInit, serveStages } from "./stageServer.ts";
 export { FIRST_LINK, type Link, nextLink, TokenChain } from "./tokenChain.ts";

@@ -16,6 +16,8 @@ export interface ModelSizes {
 	readonly layers: number;
 	/** Bytes of a span's weights in the format that `numericsClass` runs; float32 where it names none. */
 	weightBytes(span: Span, numericsClass?: string): number;
+	/** Bytes of weights that one decode step through layers `[from, to)` reads: no embedding, of which a token looks up one row. */
+	decodeBytes(from: number, to: number, numericsClass?: string): number;
 	/** What a span takes while it serves: its weights and the KV of one stream over the whole context. */
 	servingBytes(span: Span, numericsClass?: string): number;
 }
@@ -60,6 +62,8 @@ export function modelSizes(manifest: Manifest): ModelSizes {
 	return {
 		layers,
 		weightBytes,
+		decodeBytes: (from, to, numericsClass) =>
+			weightBytes({ from, to, embed: false, head: to === layers }, numericsClass),
 		servingBytes: (span, numericsClass) =>
 			weightBytes(span, numericsClass) + (span.to - span.from) * keyValueBytes,
 	};

@@ -1,46 +1,54 @@
 import type { Member } from "@tabmesh/directory";
 import type { ModelRef } from "@tabmesh/model";
-import { type Hop, limits, NoRouteError, protocolVersion } from "@tabmesh/wire";
-import { type ModelSizes, modelSizes, spanOf } from "./modelSizes.ts";
+import { type Hop, limits, NoRouteError } from "@tabmesh/wire";
+import { type Holder, holdersOf, type Objective, type PlanView } from "./holders.ts";
+import type { Links } from "./links.ts";
+import { modelSizes, spanOf } from "./modelSizes.ts";
 
-export interface PlanRouteOptions {
-	room: string;
+export interface PlanRouteOptions extends PlanView {
 	/** Use at least so many stages. @default 1 */
 	minStages?: number;
-	/** Peers that are not to be used: they refused, or left. */
-	exclude?: ReadonlySet<string>;
-	/** Our own peer id: among equals we are our own first choice. Also spreads the others over different askers. */
-	self?: string;
+	/** @default "lap" */
+	objective?: Objective;
 }
 
-/** What a stage costs beyond computing when it must load the cut of its span first: as much as a thousand quick tokens. */
-const LOADING_MS = 1000;
-/** Partial routes kept for each number of hops and layer reached; more than one, because no peer may appear twice. */
-const KEPT_ALTERNATIVES = 6;
+/** What a stage that must load the cut of its span first costs a lap: a second, spread over a short answer. */
+const CUT_MS = 50;
+/** Of one span only so many holders are looked at, the quickest: more never made a route better. */
+const MOST_HOLDERS_OF_SPAN = 12;
+/** Up to so many peers every order is looked at, so that the route is the best there is. */
+const EXACT_PEERS = 8;
+/** Partial routes kept for each number of hops and layer reached: more than there are where every order counts. */
+const EXACT_ALTERNATIVES = 512;
+/** The same in larger swarms; more than one, because no peer may appear twice and the nearest end is not the nearest ring. */
+const ALTERNATIVES = 12;
 /** Places at which spans are cut when more stages are wanted than there are natural ones. */
 const MOST_CUTS = 48;
 
-interface Holder {
-	readonly peer: string;
-	readonly from: number;
-	readonly to: number;
-	readonly ready: boolean;
-	/** Milliseconds of one decode step through `[from, to)`. */
-	time(from: number, to: number): number;
-	/** In [0, 1), different for every asker. */
-	readonly lot: number;
-}
-
 interface Partial {
 	readonly cost: number;
+	/** Of the slowest stage so far. */
+	readonly slowestMs: number;
 	readonly reached: number;
+	readonly first: string;
 	readonly hop: Hop;
 	readonly before: Partial | undefined;
 }
 
+/** What of a model a route is to cover, and which peers stand before and behind it. */
+export interface RouteEnds {
+	readonly from: number;
+	readonly to: number;
+	/** Peer that sends to the first stage; none where the ring closes on itself. */
+	readonly before?: string | undefined;
+	/** Peer that takes from the last one. */
+	readonly after?: string | undefined;
+}
+
 /**
- * The hops of the shortest lap: the fewest stages (but `minStages`), and among those the quickest, with stages that serve
- * now before those that are still loading and idle ones before busy ones. A stage may be given a part of what it holds.
+ * The hops of the shortest lap by what is announced and measured: computing, and the way from stage to stage around the
+ * ring. With `objective: "throughput"` those of the quickest slowest stage. Stages that serve now come before those that are
+ * still loading, idle ones before busy ones. A stage may be given a part of what it holds. Exact up to eight peers.
  *
  * @throws NoRouteError with `missingLayers` and `missingBytes` (weights in float32) that nobody holds, and
  * `loadingLayers` among them that somebody is fetching
@@ -49,9 +57,12 @@ export function planRoute(members: readonly Member[], model: ModelRef, options: 
 	const sizes = modelSizes(model.manifest);
 	const { layers } = sizes;
 	const minStages = Math.max(1, options.minStages ?? 1);
-	const holders = members.flatMap((member) => holdersOf(member, model.id, sizes, options));
+	const { holders, links } = holdersOf(members, model, options);
 	const ready = holders.filter((holder) => holder.ready);
-	const hops = shortest(ready, layers, minStages) ?? shortest(holders, layers, minStages);
+	const ends = { from: 0, to: layers };
+	const hops =
+		bestHops(ready, links, layers, ends, { ...options, minStages }) ??
+		bestHops(holders, links, layers, ends, { ...options, minStages });
 	if (hops) return hops;
 
 	const peers = new Set(holders.map((holder) => holder.peer)).size;
@@ -84,103 +95,102 @@ export function planRoute(members: readonly Member[], model: ModelRef, options: 
 	);
 }
 
-function holdersOf(member: Member, model: string, sizes: ModelSizes, options: PlanRouteOptions): Holder[] {
-	const { lends } = member;
-	const [oldest, newest] = member.majors;
-	if (
-		!lends ||
-		options.exclude?.has(member.peer) ||
-		!member.rooms.includes(options.room) ||
-		newest < protocolVersion.oldestMajor ||
-		oldest > protocolVersion.major
-	) {
-		return [];
-	}
-	const bytes = (from: number, to: number): number =>
-		sizes.weightBytes({ ...spanOf(from, to, sizes.layers), embed: false }, lends.numericsClass);
-	return lends.spans
-		.filter((span) => span.model === model && span.from < span.to && span.to <= sizes.layers)
-		.filter((span) => (span.from > 0 || span.embed) && (span.to < sizes.layers || span.head))
-		.map(({ from, to, ready, msPerToken }) => {
-			const msPerByte = msPerToken > 0 ? msPerToken / bytes(from, to) : 1 / lends.bytesPerMs;
-			// Streams share a stage: each waits for the others' steps.
-			const share = msPerByte * (1 + lends.streams);
-			return {
-				peer: member.peer,
-				from,
-				to,
-				ready,
-				time: (a: number, b: number) => bytes(a, b) * share,
-				lot: member.peer === options.self ? 0 : lotOf(`${options.self ?? ""} ${member.peer}`),
-			};
-		});
-}
-
-/** FNV-1a (Fowler, Noll, Vo), 32 bits, as a fraction. */
-function lotOf(text: string): number {
-	let hash = 0x811c9dc5;
-	for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-	return (hash >>> 0) / 2 ** 32;
-}
-
-/** Dynamic programming over the number of hops and the layer reached. */
-function shortest(holders: readonly Holder[], layers: number, minStages: number): Hop[] | undefined {
+/**
+ * Dynamic programming over the number of hops and the layer reached; undefined where `holders` cannot cover `ends`.
+ */
+export function bestHops(
+	all: readonly Holder[],
+	links: Links,
+	layers: number,
+	ends: RouteEnds,
+	{ minStages = 1, objective = "lap" }: Pick<PlanRouteOptions, "minStages" | "objective"> = {},
+): Hop[] | undefined {
+	const holders = quickestOfEachSpan(all);
+	const peers = new Set(holders.map((holder) => holder.peer)).size;
+	const alternatives = peers <= EXACT_PEERS ? EXACT_ALTERNATIVES : ALTERNATIVES;
 	const cuts = new Set(holders.flatMap(({ from, to }) => [from, to]));
+	cuts.add(ends.from).add(ends.to);
 	if (minStages > 1) {
-		const count = Math.min(layers, MOST_CUTS);
-		for (let i = 0; i <= count; i++) cuts.add(Math.round((i * layers) / count));
+		const count = Math.min(ends.to - ends.from, MOST_CUTS);
+		for (let i = 0; i <= count; i++) {
+			cuts.add(ends.from + Math.round((i * (ends.to - ends.from)) / count));
+		}
 	}
-	const places = [...cuts].sort((a, b) => a - b);
+	const places = [...cuts].filter((cut) => ends.from <= cut && cut <= ends.to).sort((a, b) => a - b);
+	const laps = objective === "lap";
+	let best: Partial | undefined;
 	let frontier = new Map<number, Partial[]>();
-	const mostHops = Math.min(limits.routeHops, new Set(holders.map((holder) => holder.peer)).size);
+	const mostHops = Math.min(limits.routeHops, peers);
 	for (let count = 1; count <= mostHops; count++) {
 		const next = new Map<number, Partial[]>();
 		for (const holder of holders) {
 			const { peer, time, lot } = holder;
 			for (const from of places) {
 				if (from < holder.from || from >= holder.to) continue;
-				const origins = count === 1 ? (from === 0 ? [undefined] : []) : (frontier.get(from) ?? []);
+				const origins = count === 1 ? (from === ends.from ? [undefined] : []) : (frontier.get(from) ?? []);
 				for (const before of origins) {
 					if (before && visits(before, peer)) continue;
+					const sender = before?.hop.peer ?? ends.before;
+					const way = sender === undefined ? 0 : links.hopMs(sender, peer);
+					const first = before?.first ?? peer;
 					for (const to of places) {
 						if (to <= from || to > holder.to) continue;
 						const ms = time(from, to);
 						const exact = from === holder.from && to === holder.to;
-						const cost =
-							(before?.cost ?? 0) +
-							ms +
-							(exact ? 0 : LOADING_MS) +
-							// Of routes that take as long, the evenly cut one; of equal peers, another one for each asker.
-							ms * ms * 1e-3 +
-							lot * 1e-6;
-						keepBest(next, {
-							cost,
-							reached: to,
-							hop: { peer, span: spanOf(from, to, layers) },
-							before,
-						});
+						const slowestMs = Math.max(before?.slowestMs ?? 0, ms);
+						// Of routes that take as long, the evenly cut one; of equal peers, another one for each asker.
+						const nuance = ms * ms * 1e-3 + lot * 1e-6 + (exact ? 0 : CUT_MS);
+						const closing = to === ends.to ? links.hopMs(peer, ends.after ?? first) : 0;
+						// The way counts little where many streams fill the pipe.
+						const travel = (way + closing) * (laps ? 1 : 1e-3);
+						const step = laps ? ms : slowestMs - (before?.slowestMs ?? 0) + ms * 1e-3;
+						const cost = (before?.cost ?? 0) + step + travel + nuance;
+						if (best && cost >= best.cost) continue;
+						const hop = { peer, span: spanOf(from, to, layers) };
+						const partial = { cost, slowestMs, reached: to, first, hop, before };
+						if (to < ends.to) keepBest(next, partial, alternatives);
+						else if (count >= minStages) best = partial;
 					}
 				}
 			}
 		}
 		frontier = next;
-		const complete = frontier.get(layers)?.[0];
-		if (complete && count >= minStages) return hopsOf(complete);
+		if (frontier.size === 0) break;
 	}
-	return undefined;
+	return best && hopsOf(best);
 }
 
-function keepBest(frontier: Map<number, Partial[]>, candidate: Partial): void {
+function quickestOfEachSpan(holders: readonly Holder[]): readonly Holder[] {
+	if (holders.length <= MOST_HOLDERS_OF_SPAN) return holders;
+	const spans = new Map<string, Holder[]>();
+	for (const holder of holders) {
+		const key = `${holder.from}-${holder.to}`;
+		const same = spans.get(key);
+		if (same) same.push(holder);
+		else spans.set(key, [holder]);
+	}
+	return [...spans.values()].flatMap((same) =>
+		same.length <= MOST_HOLDERS_OF_SPAN
+			? same
+			: same
+					.map((holder) => ({ holder, ms: holder.time(holder.from, holder.to) }))
+					.sort((a, b) => a.ms - b.ms || a.holder.lot - b.holder.lot)
+					.slice(0, MOST_HOLDERS_OF_SPAN)
+					.map(({ holder }) => holder),
+	);
+}
+
+function keepBest(frontier: Map<number, Partial[]>, candidate: Partial, most: number): void {
 	const kept = frontier.get(candidate.reached);
 	if (!kept) {
 		frontier.set(candidate.reached, [candidate]);
 		return;
 	}
-	if (kept.length === KEPT_ALTERNATIVES && kept.at(-1)!.cost <= candidate.cost) return;
+	if (kept.length === most && kept.at(-1)!.cost <= candidate.cost) return;
 	let i = kept.length;
 	while (i > 0 && kept[i - 1]!.cost > candidate.cost) i--;
 	kept.splice(i, 0, candidate);
-	if (kept.length > KEPT_ALTERNATIVES) kept.pop();
+	if (kept.length > most) kept.pop();
 }
 
 function visits(partial: Partial, peer: string): boolean {

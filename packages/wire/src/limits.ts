@@ -12,6 +12,10 @@ export const limits = {
 	announcementBytes: 4 * KiB,
 	/** Spans one peer may announce: more models at once than any device holds. */
 	announcedSpans: 16,
+	/** Round trips one peer may announce: a relay or two and its neighbours on rings, at about 60 bytes each. */
+	announcedLinks: 8,
+	/** Longest round trip that can be announced in milliseconds: who is further away is not there. */
+	roundTripMs: 60_000,
 	/** Rooms one peer may be in at once. */
 	announcedRooms: 8,
 	/** A signed route: 64 hops of about 90 bytes. */

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { limits } from "../limits.ts";
-import { cidSchema, countSchema, layerSchema, positiveSchema, roomIdSchema } from "./common.ts";
+import { cidSchema, countSchema, layerSchema, peerIdSchema, positiveSchema, roomIdSchema } from "./common.ts";
 
 /**
  * What decides whether two peers compute identical floats: engine build, backend, vendor, weight and KV format,
@@ -24,6 +24,14 @@ export const heldSpanSchema = v.pipe(
 	v.check((span) => span.from <= span.to, "an ordered span"),
 );
 export type HeldSpan = v.InferOutput<typeof heldSpanSchema>;
+
+/** A connection that a peer measured: with whom, the round trip in milliseconds, and whether it runs through a TURN server. */
+export const measuredLinkSchema = v.strictTuple([
+	peerIdSchema,
+	v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(limits.roundTripMs)),
+	v.boolean(),
+]);
+export type MeasuredLink = v.InferOutput<typeof measuredLinkSchema>;
 
 /** A peer's account of itself, as it stands in the shared state of its room. The author is the record's. */
 export const announcementSchema = v.strictObject({
@@ -49,6 +57,8 @@ export const announcementSchema = v.strictObject({
 			spans: v.pipe(v.array(heldSpanSchema), v.maxLength(limits.announcedSpans)),
 			/** Streams it serves now. */
 			streams: countSchema,
+			/** How far others are: relays first, since two peers that measured the same one know about how far they are apart. */
+			links: v.optional(v.pipe(v.array(measuredLinkSchema), v.maxLength(limits.announcedLinks))),
 		}),
 	),
 });

@@ -90,6 +90,7 @@ const examples: Record<string, [v.GenericSchema, unknown]> = {
 				models: [model],
 				spans: [{ model, ...span(0, 3, true), ready: true, msPerToken: 1.5 }],
 				streams: 0,
+				links: [[peer(2), 35, false]],
 			},
 		},
 	],
