@@ -9,6 +9,7 @@ export default defineConfig({
 			"relay/**/*.test.ts",
 			"apps/**/*.test.ts",
 			"bench/**/*.test.ts",
+			"contracts/**/*.test.ts",
 		],
 		environment: "node",
 		// Native add-ons (onnxruntime-node, node-datachannel) do not survive worker threads: one process per file.

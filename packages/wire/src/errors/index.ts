@@ -51,6 +51,7 @@ export {
 	KeyStorageError,
 	ReplayedEnvelopeError,
 } from "./identity.ts";
+export { ChainError, ChainUnreachableError, WrongChainError } from "./ledger.ts";
 export {
 	InvalidTensorError,
 	MalformedMessageError,
