@@ -13,7 +13,7 @@ const harness = {
 		threads: number,
 		weights: WeightFormat,
 		kind: TinyModel = "llama",
-		pieceBytes?: number,
+		sizes: { readonly memoryBytes?: number; readonly heapBytes?: number; readonly pieceBytes?: number } = {},
 	): Promise<Bench["engine"]["info"]> {
 		const source = await openTinyOf(kind);
 		const engine = await createEngine({
@@ -21,7 +21,7 @@ const harness = {
 			threads,
 			weights,
 			memoryBytes: 16 * 1024 * 1024,
-			...(pieceBytes === undefined ? {} : { pieceBytes }),
+			...sizes,
 		});
 		bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
 		return engine.info;

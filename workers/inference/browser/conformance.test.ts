@@ -15,16 +15,27 @@ const setups: readonly {
 	readonly threads: number;
 	readonly weights: "f32" | "q8" | "i8" | "q4";
 	readonly model: TinyModel;
-	/** 1: a session for every layer. */
-	readonly pieceBytes?: number;
+	/** 1 byte for a piece: a session for every layer. 360,000 for a heap: three workers for the model. */
+	readonly sizes?: {
+		readonly memoryBytes?: number;
+		readonly heapBytes?: number;
+		readonly pieceBytes?: number;
+	};
 }[] = [
 	{ backend: "wasm", threads: 1, weights: "f32", model: "llama" },
 	{ backend: "wasm", threads: 1, weights: "f32", model: "qwen2" },
 	{ backend: "wasm", threads: 1, weights: "f32", model: "qwen3" },
 	{ backend: "wasm", threads: 1, weights: "f32", model: "odd" },
-	{ backend: "wasm", threads: 2, weights: "f32", model: "llama", pieceBytes: 1 },
+	{ backend: "wasm", threads: 2, weights: "f32", model: "llama", sizes: { pieceBytes: 1 } },
 	{ backend: "wasm", threads: 1, weights: "i8", model: "llama" },
-	{ backend: "webgpu", threads: 1, weights: "f32", model: "llama", pieceBytes: 1 },
+	{
+		backend: "wasm",
+		threads: 2,
+		weights: "f32",
+		model: "llama",
+		sizes: { memoryBytes: 1_500_000, heapBytes: 360_000 },
+	},
+	{ backend: "webgpu", threads: 1, weights: "f32", model: "llama", sizes: { pieceBytes: 1 } },
 	// SwiftShader takes half a minute for each further format.
 	...(process.env.TABMESH_LARGE === "1"
 		? ([
@@ -51,17 +62,17 @@ describe("in a browser, too, the engine keeps the promises of every engine", () 
 	});
 
 	describe.each(setups)(
-		"on $backend with $threads thread(s), weights in $weights, of the $model model",
-		({ backend, threads, weights, model, pieceBytes }) => {
+		"on $backend with $threads thread(s), weights in $weights, of the $model model, sizes $sizes",
+		({ backend, threads, weights, model, sizes }) => {
 			let page: Page;
 			beforeAll(async () => {
 				page = await openPage(browser, served.url);
-				const info = await page.evaluate(([b, t, w, m, p]) => harness.open(b, t, w, m, p), [
+				const info = await page.evaluate(([b, t, w, m, s]) => harness.open(b, t, w, m, s), [
 					backend,
 					threads,
 					weights,
 					model,
-					pieceBytes,
+					sizes,
 				] as const);
 				expect(info).toMatchObject({ backend, threads });
 			}, 120_000);

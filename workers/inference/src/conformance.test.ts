@@ -30,6 +30,18 @@ describe("an engine with a session for every layer keeps them, too", () => {
 	test.each(conformanceCases)("$title", ({ run }) => run(bench));
 });
 
+describe("an engine whose spans lie in several workers keeps them, too", () => {
+	let bench: Bench;
+	beforeAll(async () => {
+		const source = await openTinyOf("llama");
+		const engine = await createEngine({ memoryBytes: 1_500_000, heapBytes: 360_000 });
+		bench = { engine, model: await publishModel(source), source: sourceOfModel(source) };
+	});
+	afterAll(() => bench.engine.close());
+
+	test.each(conformanceCases)("$title", ({ run }) => run(bench));
+});
+
 describe.each(["qwen2", "qwen3", "odd"] as const)(
 	"the engine in Node keeps them for the %s model, too",
 	(kind) => {

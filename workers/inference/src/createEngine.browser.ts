@@ -1,10 +1,11 @@
 import type { Engine } from "@tabmesh/model";
 import type { EngineOptions } from "./engineOptions.ts";
-import { type OpenedWorker, WorkerEngine } from "./workerEngine.ts";
+import { startEngine } from "./startEngine.ts";
+import type { OpenedWorker } from "./workerEngine.ts";
 
 /** The page's twin: onnxruntime-web in a worker of its own, so that the page stays alive while a model runs. */
 export function createEngine(options: EngineOptions): Promise<Engine> {
-	return WorkerEngine.start(openWorker, options);
+	return startEngine(openWorker, options);
 }
 
 function openWorker(): OpenedWorker {

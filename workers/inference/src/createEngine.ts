@@ -2,14 +2,15 @@ import { Worker } from "node:worker_threads";
 import type { Engine } from "@tabmesh/model";
 import type { EngineOptions } from "./engineOptions.ts";
 import { nodeEndpoint } from "./nodeEndpoint.ts";
-import { type OpenedWorker, WorkerEngine } from "./workerEngine.ts";
+import { startEngine } from "./startEngine.ts";
+import type { OpenedWorker } from "./workerEngine.ts";
 
 /**
  * Node's twin: onnxruntime-node on the CPU. It computes in the thread that calls it, so it has a thread of its own: a lender has to answer
  * its peers while it compiles for seconds. A call costs 0.3 ms that way.
  */
 export function createEngine(options: EngineOptions): Promise<Engine> {
-	return WorkerEngine.start(openWorker, options);
+	return startEngine(openWorker, options);
 }
 
 function openWorker(): OpenedWorker {

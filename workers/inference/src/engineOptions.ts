@@ -1,10 +1,18 @@
 import type { Backend, WeightFormat } from "@tabmesh/model";
 
+/** Weights of one session: large enough for a layer of most models. */
+export const defaultPieceBytes = 192 * 1024 * 1024;
+
 export interface EngineOptions {
 	/** @default the best that this device offers */
 	backend?: Backend;
 	/** Bytes that weights, KV and scratch may take in all. */
 	memoryBytes: number;
+	/**
+	 * Bytes of that which one worker holds at most: what is more lies in several, one behind the other. Smaller than a heap only to try
+	 * that on small models. @default what a WebAssembly heap holds; in Node and on WebGPU all of it
+	 */
+	heapBytes?: number;
 	/** Threads of a CPU backend; pages that are not cross-origin isolated have one. @default 1 */
 	threads?: number;
 	/** Format of the matrices, or that for each backend where this device may choose it. 4 bits are for sources of at least 8. @default "f32" */

@@ -3,7 +3,7 @@ import type { TensorEntry } from "@tabmesh/wire";
 
 /** Turns progress of single tensors into progress of them all. */
 export function fetchProgress(
-	tensors: readonly TensorEntry[],
+	tensors: readonly Pick<TensorEntry, "name" | "bytes">[],
 	onProgress: ((progress: LoadProgress) => void) | undefined,
 ): (tensor: string, loadedBytes: number) => void {
 	const totalBytes = tensors.reduce((sum, tensor) => sum + tensor.bytes, 0);

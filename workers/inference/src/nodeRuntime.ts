@@ -16,6 +16,7 @@ export async function openNodeRuntime(options: EngineOptions): Promise<Runtime> 
 		threads,
 		halfActivations: false,
 		weights,
+		...(options.heapBytes === undefined ? {} : { heapBytes: options.heapBytes }),
 		numericsClass: `ort${env.versions.common}/cpu/${arch()}/${weights}/f32`,
 		Tensor,
 		createSession: (model, weights) =>

@@ -27,17 +27,16 @@ import {
 	type Span,
 } from "@tabmesh/wire";
 import type { InferenceSession, Tensor } from "onnxruntime-common";
+import { checkMaxTokens, checkSpan } from "./engineCalls.ts";
 import { EngineEventTarget } from "./engineEventTarget.ts";
-import type { EngineOptions } from "./engineOptions.ts";
+import { defaultPieceBytes, type EngineOptions } from "./engineOptions.ts";
 import { fetchProgress } from "./fetchProgress.ts";
 import { FixedKeyValues, fixedKeyValueNames } from "./fixedKeyValues.ts";
 import { GrowingKeyValues } from "./growingKeyValues.ts";
 import type { KeyValues } from "./keyValues.ts";
 import type { ExternalWeight, Runtime } from "./runtime.ts";
-import { type SpanPiece, spanPieces } from "./spanPieces.ts";
+import { loadedBytes, type SpanPiece, spanPieces } from "./spanPieces.ts";
 import { TensorFetcher } from "./tensorFetcher.ts";
-
-const defaultPieceBytes = 192 * 1024 * 1024;
 
 /** A loaded span and all that runs it. */
 interface Loaded {
@@ -118,8 +117,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		const format: GraphFormat = { weights, keyValues: device ? "present" : "rows" };
 		const { manifest } = spec.model;
 		const pieces = spanPieces(manifest, spec.span, format, this.#pieceBytes);
-		const graphBytes = pieces.reduce((sum, { graph }) => sum + graph.weightBytes + graph.model.byteLength, 0);
-		const bytes = graphBytes + (spec.span.embed ? embeddingTensor(manifest).bytes : 0);
+		const bytes = loadedBytes(manifest, spec.span, pieces);
 		this.#checkSizes(pieces);
 		this.#take(bytes, "the span");
 		const signal = AbortSignal.any([this.#closing.signal, ...(options.signal ? [options.signal] : [])]);
@@ -241,15 +239,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 	async reserve(handle: EngineHandle, stream: StreamKey, maxTokens: number): Promise<void> {
 		const loaded = this.#find(handle);
 		if (this.#streams.has(stream)) throw new EngineInputError("This stream has its memory already.");
-		const { contextLength } = loaded.config;
-		if (!Number.isInteger(maxTokens) || maxTokens < 1 || maxTokens > contextLength) {
-			throw new EngineInputError(
-				`A stream of this model has 1 to ${contextLength} positions, not ${maxTokens}.`,
-				{
-					details: { maxTokens, contextLength },
-				},
-			);
-		}
+		checkMaxTokens(maxTokens, loaded.config);
 		const bytes = maxTokens * loaded.handle.keyValueBytesPerToken;
 		this.#take(bytes, "the stream");
 		for (const { keyValues } of loaded.pieces) keyValues.reserve(stream, maxTokens);
@@ -448,16 +438,6 @@ function inputOf({ embedding }: Loaded, rows: readonly CheckedRow[]): Float32Arr
 		rows.map((row) => (row.input as HiddenState).data),
 		Float32Array,
 	);
-}
-
-function checkSpan(span: Span, config: ModelConfig): void {
-	const ordered = span.from <= span.to && span.to <= config.layers && span.from >= 0;
-	const placed = (!span.embed || span.from === 0) && (!span.head || span.to === config.layers);
-	if (!ordered || !placed || (span.from === span.to && !span.embed && !span.head)) {
-		throw new EngineInputError(
-			`A model of ${config.layers} layers has no span ${span.from}–${span.to} like this.`,
-		);
-	}
 }
 
 /** How many positions an input adds. */

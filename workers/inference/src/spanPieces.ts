@@ -1,10 +1,18 @@
-import { composeSpan, type GraphFormat, type SpanGraph } from "@tabmesh/model";
+import { composeSpan, embeddingTensor, type GraphFormat, type SpanGraph } from "@tabmesh/model";
 import type { Manifest, Span } from "@tabmesh/wire";
 
 /** A part of a span that is a graph and a session of its own. */
 export interface SpanPiece {
 	readonly span: Span;
 	readonly graph: SpanGraph;
+}
+
+/** Bytes that a span takes while it is loaded, by its pieces: an embedding is in none of them. */
+export function loadedBytes(manifest: Manifest, span: Span, pieces: readonly SpanPiece[]): number {
+	return pieces.reduce(
+		(sum, { graph }) => sum + graph.weightBytes + graph.model.byteLength,
+		span.embed ? embeddingTensor(manifest).bytes : 0,
+	);
 }
 
 /**

@@ -12,7 +12,7 @@ import type { Runtime } from "./runtime.ts";
 /** ONNX Runtime's severity 3. */
 const errorsOnly = 3;
 
-/** A WebAssembly heap ends at 4 GiB; an eighth is left for what a run needs besides weights and KV. */
+/** A WebAssembly heap ends at 4 GiB; an eighth is left for what a run needs besides weights and KV. What is more lies in several workers. */
 const heapBytes = 3.5 * 2 ** 30;
 
 /** onnxruntime-web for what this page's device offers, from the page's own origin. */
@@ -35,7 +35,7 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 			threads,
 			halfActivations: false,
 			weights,
-			heapBytes,
+			heapBytes: options.heapBytes ?? heapBytes,
 			// The same SIMD program gives the same floats on every processor.
 			numericsClass: `ort${version}/wasm/simd/${weights}/f32`,
 			Tensor,
