@@ -19,4 +19,6 @@ export const blockLimits = {
 	gatheredBytes: 256 * MiB,
 	/** Length of a file's name in UTF-16 units: what file systems take. */
 	nameLength: 255,
+	/** Length of what a source or a whole is known by: an address on the web with its path. */
+	sourceLength: 2048,
 } as const;

@@ -140,6 +140,109 @@ const everywhere: StorePromise[] = [
 		},
 	},
 	{
+		title: "knows what blocks are parts of and who gave them first, and counts what is here",
+		async hold(open) {
+			const store = await open(budget);
+			const [a, b, shared, unsaid] = [await block(400), await block(401), await block(402), await block(403)];
+			await store.describe("model", { name: "A model", size: 99 * KiB });
+			await store.put(a.cid, a.bytes, { whole: "model", from: "peer" });
+			await store.put(a.cid, a.bytes, { whole: "model", from: "another" });
+			await store.put(b.cid, b.bytes, { whole: "model", from: "https://web.example/" });
+			await store.put(shared.cid, shared.bytes, { whole: "model", from: "peer" });
+			await store.get(shared.cid, "other");
+			await store.put(unsaid.cid, unsaid.bytes);
+			let { parts, looseBytes } = await store.survey();
+			same(looseBytes, 10 * KiB);
+			same(
+				parts
+					.map(({ whole }) => whole)
+					.sort()
+					.join(),
+				"model,other",
+			);
+			const model = parts.find(({ whole }) => whole === "model")!;
+			same(model.about?.name, "A model");
+			same(model.about?.size, 99 * KiB);
+			same(JSON.stringify([model.storedBytes, model.blocks]), JSON.stringify([30 * KiB, 3]));
+			same(Object.entries(model.from).sort().join(), `https://web.example/,${10 * KiB},peer,${20 * KiB}`);
+			same(parts.find(({ whole }) => whole === "other")!.from.peer, 10 * KiB);
+			await store.get(unsaid.cid, "model");
+			({ parts, looseBytes } = await store.survey());
+			same(looseBytes, 0);
+			const now = parts.find(({ whole }) => whole === "model")!;
+			same(
+				[now.storedBytes, Object.values(now.from).reduce((sum, bytes) => sum + bytes)].join(),
+				"40960,30720",
+			);
+			await store.setBudget(0);
+			same((await store.survey()).parts.length, 0);
+			await store.close();
+		},
+	},
+	{
+		title: "forgets what is kept of something, and exactly the blocks that nothing else has",
+		async hold(open) {
+			const store = await open();
+			const [a, shared, filed] = [await block(410), await block(411), await block(412)];
+			for (const { cid, bytes } of [a, shared, filed]) await store.put(cid, bytes, { whole: "one" });
+			await store.get(shared.cid, "two");
+			await store.keep(record("filed", [filed]), keys([filed]));
+			same(await store.forget("one"), 10 * KiB);
+			same(await store.has(a.cid), false);
+			same(await store.has(shared.cid), true);
+			same(await store.has(filed.cid), true);
+			same((await store.survey()).parts.map(({ whole }) => whole).join(), "two");
+			same(await store.forget("one"), 0);
+			same(await store.forget("two"), 10 * KiB);
+			same(await store.forget(name("filed")), 10 * KiB);
+			same((await store.usage()).usedBytes, 0);
+			await store.close();
+		},
+	},
+	{
+		title: "drops what belongs to nothing, unless it was just used",
+		async hold(open) {
+			const store = await open();
+			const [old, fresh, part, filed] = [
+				await block(420),
+				await block(421),
+				await block(422),
+				await block(423),
+			];
+			await store.put(old.cid, old.bytes);
+			await store.put(part.cid, part.bytes, { whole: "model" });
+			await store.put(filed.cid, filed.bytes);
+			await store.keep(record("filed", [filed]), keys([filed]));
+			await later();
+			const before = Date.now();
+			await later();
+			await store.put(fresh.cid, fresh.bytes);
+			same(await store.forgetLoose(before), 10 * KiB);
+			same(await store.has(old.cid), false);
+			for (const { cid } of [fresh, part, filed]) same(await store.has(cid), true);
+			await store.close();
+		},
+	},
+	{
+		title: "tells of what came and went, until nobody listens",
+		async hold(open) {
+			const store = await open();
+			const a = await block(430);
+			for (const change of [
+				() => store.put(a.cid, a.bytes, { whole: "model" }),
+				() => store.setBudget(50 * KiB),
+				() => store.forget("model"),
+			]) {
+				const told = Promise.withResolvers<void>();
+				const stop = store.watch(told.resolve);
+				await change();
+				await told.promise;
+				stop();
+			}
+			await store.close();
+		},
+	},
+	{
 		title: "counts right when many blocks are written side by side",
 		async hold(open) {
 			const store = await open(budget);
@@ -173,6 +276,30 @@ const whereItLasts: StorePromise[] = [
 			same(await second.has(a.cid), false);
 			same(await second.has(b.cid), true);
 			await second.close();
+		},
+	},
+	{
+		title: "knows after closing who gave what, and what it was called",
+		async hold(open) {
+			const first = await open(budget);
+			const [a, b] = [await block(210), await block(211)];
+			await first.describe("model", { name: "A model", size: 99 * KiB });
+			await first.put(a.cid, a.bytes, { whole: "model", from: "peer" });
+			await first.put(b.cid, b.bytes, { from: "https://web.example/" });
+			await first.get(b.cid, "model");
+			await first.close();
+			const second = await open(budget);
+			const { parts, looseBytes } = await second.survey();
+			same(looseBytes, 0);
+			same(parts.length, 1);
+			same(parts[0]!.about?.name, "A model");
+			same(parts[0]!.storedBytes, 20 * KiB);
+			same(parts[0]!.from.peer, 10 * KiB);
+			same(await second.forget("model"), 20 * KiB);
+			await second.close();
+			const third = await open(budget);
+			same((await third.survey()).parts.length, 0);
+			await third.close();
 		},
 	},
 	{

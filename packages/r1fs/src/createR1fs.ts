@@ -6,7 +6,7 @@ import { fixedSize } from "ipfs-unixfs-importer/chunker";
 import { balanced } from "ipfs-unixfs-importer/layout";
 import type { CID } from "multiformats/cid";
 import { blockLimits } from "./blockLimits.ts";
-import type { BlockStore, FileRecord } from "./blockStore.ts";
+import type { BlockStore, FileRecord, WholeDescription } from "./blockStore.ts";
 import { blockKey, parseCid, rawCid } from "./cid.ts";
 import { FetchSession } from "./exchange/fetchSession.ts";
 import { serveBlocks } from "./exchange/serveBlocks.ts";
@@ -17,6 +17,7 @@ import { formatFileLink, parseFileLink } from "./fileLink.ts";
 import { parseFileName } from "./fileName.ts";
 import { createFileReading } from "./fileReading.ts";
 import { parseFileNode } from "./fileTree.ts";
+import { createHolds } from "./holds.ts";
 import type { Providers } from "./providers.ts";
 import type { FetchOptions, GetOptions, R1fs } from "./r1fs.ts";
 import { readFile } from "./readFile.ts";
@@ -43,6 +44,9 @@ const defaultPatienceMs = 60_000;
 /** Enough for a dozen sources to have a block under way and one behind it; a tab has room for it. */
 const defaultWindowBytes = 32 * 1024 * 1024;
 
+/** A file that is being added has its blocks before it has a name; a block that nobody touched for so long is left over. */
+const looseMs = 10 * 60_000;
+
 /** Blocks that are hashed and stored side by side while a file is added: 8 MiB wait at most. */
 const writesAtOnce = 8;
 
@@ -61,6 +65,8 @@ const writesAtOnce = 8;
 export function createR1fs(init: CreateR1fsInit): R1fs {
 	const { store, peer, providers, sealer, prekeys } = init;
 	const events = new EventTarget();
+	const holds = createHolds(store.place);
+	const unwatch = store.watch(() => events.dispatchEvent(new Event("change")));
 	const closing = new AbortController();
 	// Whoever gave wrong bytes once is asked no more while the room lasts, even if their score recovers.
 	const refused = new Set<string>();
@@ -74,12 +80,12 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 
 	function startFetch(
 		root: string,
-		options: FetchOptions,
+		options: FetchOptions & { about?: WholeDescription },
 		keep: FileFetchInit["keep"],
 		signal: AbortSignal,
 	): FileFetch {
 		const reachable = !options.offline && (peer !== undefined || (options.origins?.length ?? 0) > 0);
-		const connect = (onReceived: (source: string, bytes: number) => void): FetchSession =>
+		const connect: FileFetchInit["connect"] = (onReceived) =>
 			new FetchSession({
 				root,
 				refused,
@@ -90,7 +96,16 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 				...(options.origins ? { origins: options.origins } : {}),
 				...(options.onRefused ? { onRefused: options.onRefused } : {}),
 			});
-		return new FileFetch({ root, store, keep, signal, connect: reachable ? connect : undefined });
+		const { about } = options;
+		return new FileFetch({
+			root,
+			store,
+			keep,
+			signal,
+			connect: reachable ? connect : undefined,
+			onClose: holds.hold(root),
+			...(about ? { about } : {}),
+		});
 	}
 
 	async function keepFile(record: FileRecord, blocks: readonly string[]): Promise<void> {
@@ -104,16 +119,11 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 				},
 			);
 		}
-		changed();
 	}
 
 	/** Announcing is a courtesy: a file is kept whether or not the announcement leaves. */
 	async function announce(cid: string): Promise<void> {
 		await providers?.provide([cid]).catch(() => {});
-	}
-
-	function changed(): void {
-		events.dispatchEvent(new Event("change"));
 	}
 
 	/** The record of a file that was fetched whole. */
@@ -188,10 +198,7 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 				const record = recordOf(root, fetch, storedSize, { pinned: false, encrypted: key !== undefined });
 				// Evicted again already where the budget is tight: it was read all the same.
 				const missing = await store.keep(record, [...fetch.blocks.keys()]);
-				if (missing.length === 0) {
-					changed();
-					await announce(record.cid);
-				}
+				if (missing.length === 0) await announce(record.cid);
 			}
 		} finally {
 			fetch.close();
@@ -297,7 +304,6 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 			const { cid, key } = parseFileLink(cidOrLink);
 			if (await store.setPinned(cid, true)) {
 				const kept = await store.file(cid);
-				changed();
 				if (kept) return kept;
 			}
 			const root = parseCid(cid);
@@ -337,9 +343,7 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 			};
 		},
 		async unpin(cid) {
-			const known = await store.setPinned(parseCid(cid).toString(), false);
-			if (known) changed();
-			return known;
+			return store.setPinned(parseCid(cid).toString(), false);
 		},
 		async stat(cid) {
 			return store.file(parseCid(cid).toString());
@@ -347,18 +351,19 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 		async list() {
 			return (await store.files()).sort((a, b) => b.addedAt - a.addedAt);
 		},
-		async remove(cid) {
-			const freed = await store.forget(parseCid(cid).toString());
-			changed();
-			return freed;
+		survey: () => store.survey(),
+		async remove(name) {
+			return holds.alone(name, () => store.forget(name));
 		},
+		removeLoose: () => store.forgetLoose(Date.now() - looseMs),
+		hold: holds.hold,
+		held: holds.held,
 		usage: () => store.usage(),
 		async setBudget(bytes) {
 			if (!Number.isSafeInteger(bytes) || bytes < 0) {
 				throw new InvalidParameterError("A budget is a whole number of bytes.", { details: { bytes } });
 			}
 			await store.setBudget(bytes);
-			changed();
 		},
 		persist: () => store.persist(),
 		addEventListener: (type, listener) => events.addEventListener(type, listener),
@@ -367,6 +372,7 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 			if (closing.signal.aborted) return;
 			closing.abort(new DOMException("The files were closed.", "AbortError"));
 			stopServing();
+			unwatch();
 			await store.close();
 		},
 	};

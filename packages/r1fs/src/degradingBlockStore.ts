@@ -1,7 +1,8 @@
 import { StorageQuotaError } from "@tabmesh/wire";
 import type { CID } from "multiformats/cid";
-import type { BlockStore, Degradation, FileRecord, PutOptions } from "./blockStore.ts";
+import type { BlockStore, Degradation, FileRecord, PutOptions, WholeDescription } from "./blockStore.ts";
 import { createMemoryBlockStore } from "./memoryBlockStore.ts";
+import { mergeSurveys } from "./survey.ts";
 
 export interface DegradingBlockStoreInit {
 	/** Bytes of memory that blocks may take when the disk gives none. */
@@ -40,11 +41,12 @@ export function createDegradingBlockStore(
 	let refusedAt = 0;
 
 	return {
+		place: (beneath ?? memory).place,
 		async has(cid: CID) {
 			return (await memory.has(cid)) || ((await beneath?.has(cid)) ?? false);
 		},
-		async get(cid: CID) {
-			return (await memory.get(cid)) ?? (await beneath?.get(cid));
+		async get(cid: CID, whole?: string) {
+			return (await memory.get(cid, whole)) ?? (await beneath?.get(cid, whole));
 		},
 		async put(cid: CID, bytes: Uint8Array, options: PutOptions = {}) {
 			if (beneath) {
@@ -82,8 +84,19 @@ export function createDegradingBlockStore(
 			const there = await Promise.all([memory.setPinned(cid, pinned), beneath?.setPinned(cid, pinned)]);
 			return there.includes(true);
 		},
-		async forget(cid: string) {
-			return (await memory.forget(cid)) + ((await beneath?.forget(cid)) ?? 0);
+		async describe(whole: string, about: WholeDescription) {
+			// A full disk may refuse even this.
+			await Promise.all([memory.describe(whole, about), beneath?.describe(whole, about).catch(() => {})]);
+		},
+		async survey() {
+			const inMemory = await memory.survey();
+			return beneath ? mergeSurveys(await beneath.survey(), inMemory) : inMemory;
+		},
+		async forget(whole: string) {
+			return (await memory.forget(whole)) + ((await beneath?.forget(whole)) ?? 0);
+		},
+		async forgetLoose(before: number) {
+			return (await memory.forgetLoose(before)) + ((await beneath?.forgetLoose(before)) ?? 0);
 		},
 		async usage() {
 			const inMemory = await memory.usage();
@@ -97,6 +110,12 @@ export function createDegradingBlockStore(
 		},
 		async persist() {
 			return (await beneath?.persist()) ?? false;
+		},
+		watch(listener: () => void) {
+			const stops = [memory.watch(listener), beneath?.watch(listener)];
+			return () => {
+				for (const stop of stops) stop?.();
+			};
 		},
 		async close() {
 			await Promise.all([memory.close(), beneath?.close()]);

@@ -5,8 +5,18 @@ import { decodeCbor, encodeCbor, StorageQuotaError } from "@tabmesh/wire";
 import type { CID } from "multiformats/cid";
 import * as v from "valibot";
 import { blockLimits } from "./blockLimits.ts";
-import type { BlockStore, FileRecord, PutOptions, StorageUsage } from "./blockStore.ts";
+import type {
+	BlockStore,
+	FileRecord,
+	PutOptions,
+	StorageUsage,
+	Survey,
+	WholeDescription,
+} from "./blockStore.ts";
 import { blockKey, verifyBlock } from "./cid.ts";
+import { PartsFolder } from "./partsFolder.ts";
+import { createStoreChanges } from "./storeChanges.ts";
+import { type SurveyedBlock, surveyOf } from "./survey.ts";
 
 const countSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const keySchema = v.pipe(v.string(), v.regex(/^b[a-z2-7]{55}$/));
@@ -41,7 +51,7 @@ interface Entry {
 	usedAt: number;
 }
 
-/** Blocks as files of a folder: `blocks/<last two of the key>/<key>`, and `files/<cid>` for what they make up. */
+/** Blocks as files of a folder: `blocks/<last two of the key>/<key>`, `files/<cid>` for what they make up, `parts/` for what they are parts of. */
 export async function openFileBlockStore(init: { folder: string; budgetBytes: number }): Promise<BlockStore> {
 	const store = new FileBlockStore(init.folder, init.budgetBytes);
 	await store.start();
@@ -61,6 +71,9 @@ class FileBlockStore implements BlockStore {
 	readonly #underWay = new Map<string, Entry>();
 	/** What was written since a scan began; undefined while there is none. */
 	#scanning: Map<string, Entry> | undefined;
+	readonly #parts: PartsFolder;
+	/** What other processes change is seen when it is looked for. */
+	readonly #changes = createStoreChanges();
 	#budget: number;
 	#used = 0;
 	#drafts = 0;
@@ -70,10 +83,15 @@ class FileBlockStore implements BlockStore {
 	constructor(folder: string, budgetBytes: number) {
 		this.#folder = folder;
 		this.#budget = budgetBytes;
+		this.#parts = new PartsFolder(join(folder, "parts"), (path, bytes) => this.#write(path, bytes));
+	}
+
+	get place(): string {
+		return this.#folder;
 	}
 
 	async start(): Promise<void> {
-		for (const name of ["blocks", "files", "drafts"]) {
+		for (const name of ["blocks", "files", "parts", "drafts"]) {
 			await mkdir(join(this.#folder, name), { recursive: true, mode: 0o700 });
 		}
 		for (const name of await readdir(join(this.#folder, "drafts"))) {
@@ -89,7 +107,7 @@ class FileBlockStore implements BlockStore {
 		return this.#entries.has(key) || (await this.#find(key)) !== undefined;
 	}
 
-	async get(cid: CID): Promise<Uint8Array<ArrayBuffer> | undefined> {
+	async get(cid: CID, whole?: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
 		const key = blockKey(cid);
 		let bytes: Uint8Array<ArrayBuffer>;
 		try {
@@ -105,6 +123,7 @@ class FileBlockStore implements BlockStore {
 		}
 		const now = new Date();
 		this.#note(key, { size: bytes.byteLength, usedAt: now.getTime() });
+		if (whole !== undefined) this.#parts.note(whole, key, undefined);
 		// The order of eviction must outlive the process. Losing one touch changes nothing that matters.
 		void utimes(this.#path(key), now, now).catch(() => {});
 		return bytes;
@@ -112,8 +131,12 @@ class FileBlockStore implements BlockStore {
 
 	async put(cid: CID, bytes: Uint8Array, options: PutOptions = {}): Promise<void> {
 		const key = blockKey(cid);
+		const noted = (): void => {
+			if (options.whole !== undefined) this.#parts.note(options.whole, key, options.from);
+		};
 		if (this.#entries.has(key) && (await this.#find(key))) {
 			const now = new Date();
+			noted();
 			this.#note(key, { size: bytes.byteLength, usedAt: now.getTime() });
 			await utimes(this.#path(key), now, now).catch(() => {});
 			return;
@@ -130,6 +153,7 @@ class FileBlockStore implements BlockStore {
 		try {
 			await this.#write(this.#path(key), bytes, entry.usedAt);
 			this.#checked.add(key);
+			noted();
 		} catch (cause) {
 			this.#drop(key);
 			this.#scanning?.delete(key);
@@ -152,6 +176,7 @@ class FileBlockStore implements BlockStore {
 				if (before) await this.#write(path, before);
 				else await unlink(path).catch(() => {});
 			}
+			this.#changes.note();
 			return missing;
 		});
 	}
@@ -172,18 +197,57 @@ class FileBlockStore implements BlockStore {
 				this.#filePath(cid),
 				encodeCbor({ record: { ...kept.record, pinned }, blocks: kept.blocks }),
 			);
+			this.#changes.note();
 			return true;
 		});
 	}
 
-	forget(cid: string): Promise<number> {
+	async describe(whole: string, about: WholeDescription): Promise<void> {
+		this.#parts.describe(whole, about);
+	}
+
+	survey(): Promise<Survey> {
 		return this.#inTurn(async () => {
-			const kept = await this.#readKept(cid);
-			if (!kept) return 0;
-			await unlink(this.#filePath(cid)).catch(() => {});
-			const needed = new Set((await this.#allKept()).flatMap(({ blocks }) => blocks));
+			await this.#scan();
+			const all = await this.#parts.all();
+			const blocks = new Map<string, SurveyedBlock & { wholes: string[] }>();
+			for (const [key, { size, usedAt }] of this.#entries) blocks.set(key, { key, size, usedAt, wholes: [] });
+			for (const { whole, blocks: claimed } of all) {
+				for (const [key, from] of claimed) {
+					const block = blocks.get(key);
+					if (!block) continue;
+					block.wholes.push(whole);
+					if (from !== undefined) blocks.set(key, { ...block, from });
+				}
+			}
+			const descriptions = new Map<string, WholeDescription>();
+			for (const { whole, about } of all) if (about) descriptions.set(whole, about);
+			return surveyOf(blocks.values(), new Set(await this.#keysOfFiles()), descriptions);
+		});
+	}
+
+	forget(whole: string): Promise<number> {
+		return this.#inTurn(async () => {
+			const kept = isCidName(whole) ? await this.#readKept(whole) : undefined;
+			if (kept) await unlink(this.#filePath(whole)).catch(() => {});
+			const parts = await this.#parts.drop(whole);
+			const needed = await this.#needed();
 			let freed = 0;
-			for (const key of kept.blocks) if (!needed.has(key)) freed += await this.#remove(key);
+			for (const key of new Set([...(kept?.blocks ?? []), ...(parts?.blocks.keys() ?? [])])) {
+				if (!needed.has(key)) freed += await this.#remove(key);
+			}
+			return freed;
+		});
+	}
+
+	forgetLoose(before: number): Promise<number> {
+		return this.#inTurn(async () => {
+			await this.#scan();
+			const needed = await this.#needed();
+			let freed = 0;
+			for (const [key, { usedAt }] of [...this.#entries]) {
+				if (usedAt < before && !needed.has(key) && !this.#underWay.has(key)) freed += await this.#remove(key);
+			}
 			return freed;
 		});
 	}
@@ -206,6 +270,7 @@ class FileBlockStore implements BlockStore {
 
 	async setBudget(bytes: number): Promise<void> {
 		this.#budget = bytes;
+		this.#changes.note();
 		await this.#inTurn(() => this.#sweep(0, Number.POSITIVE_INFINITY));
 	}
 
@@ -213,8 +278,14 @@ class FileBlockStore implements BlockStore {
 		return true;
 	}
 
+	watch(listener: () => void): () => void {
+		return this.#changes.watch(listener);
+	}
+
 	async close(): Promise<void> {
 		await this.#turn.catch(() => {});
+		await this.#parts.flush();
+		this.#changes.close();
 	}
 
 	// The folder
@@ -297,10 +368,22 @@ class FileBlockStore implements BlockStore {
 		return kept.filter((file) => file !== undefined);
 	}
 
+	async #keysOfFiles(): Promise<string[]> {
+		return (await this.#allKept()).flatMap(({ blocks }) => blocks);
+	}
+
+	/** Keys of all blocks that belong to something. */
+	async #needed(): Promise<Set<string>> {
+		const parts = (await this.#parts.all()).flatMap(({ blocks }) => [...blocks.keys()]);
+		return new Set([...(await this.#keysOfFiles()), ...parts]);
+	}
+
 	// Counting and eviction
 
 	#note(key: string, entry: Entry): void {
-		this.#used += entry.size - (this.#entries.get(key)?.size ?? 0);
+		const before = this.#entries.get(key)?.size ?? 0;
+		this.#used += entry.size - before;
+		if (before === 0) this.#changes.note();
 		this.#entries.set(key, entry);
 	}
 
@@ -308,6 +391,7 @@ class FileBlockStore implements BlockStore {
 		const size = this.#entries.get(key)?.size ?? 0;
 		this.#entries.delete(key);
 		this.#used -= size;
+		if (size > 0) this.#changes.note();
 		return size;
 	}
 
@@ -373,6 +457,11 @@ class FileBlockStore implements BlockStore {
 		this.#turn = turn.catch(() => {});
 		return turn;
 	}
+}
+
+/** Whether a file's record may lie under this name. */
+function isCidName(whole: string): boolean {
+	return /^[a-z0-9]+$/.test(whole);
 }
 
 function isDiskFull(error: unknown): boolean {

@@ -1,20 +1,24 @@
 import { FileNotFoundError, type StorageQuotaError } from "@tabmesh/wire";
 import type { CID } from "multiformats/cid";
 import { blockLimits } from "./blockLimits.ts";
-import type { BlockStore } from "./blockStore.ts";
+import type { BlockStore, WholeDescription } from "./blockStore.ts";
 import { blockKey } from "./cid.ts";
-import type { FetchSession, SourceView } from "./exchange/fetchSession.ts";
+import type { FetchSession, FetchSessionInit, SourceView } from "./exchange/fetchSession.ts";
 import type { Want } from "./readFile.ts";
 
 export interface FileFetchInit {
 	/** What the blocks make up, for whoever knows providers. */
 	root: string;
+	/** Told to the store with the first block. */
+	about?: WholeDescription;
 	store: BlockStore;
 	/** Makes the session at the first block that is not here; undefined where only what is here may be read. */
-	connect: ((onReceived: (source: string, bytes: number) => void) => FetchSession) | undefined;
+	connect: ((onReceived: FetchSessionInit["onReceived"] & {}) => FetchSession) | undefined;
 	/** `must`: fails where a block cannot be kept; `may`: goes on without keeping; `not`: keeps nothing. */
 	keep: "must" | "may" | "not";
 	signal: AbortSignal;
+	/** Called once, when nothing is read any more. */
+	onClose: () => void;
 }
 
 /** Blocks that are being written while others arrive: the disk must not hold up the network, nor the network fill the memory. */
@@ -30,9 +34,12 @@ export class FileFetch {
 	/** Whether all blocks that were read are in the store. */
 	stored = true;
 	readonly #init: FileFetchInit;
+	/** Who gave the blocks that are not written yet, by key. */
+	readonly #givers = new Map<string, string>();
 	readonly #writes = new Set<Promise<void>>();
 	#failure: StorageQuotaError | Error | undefined;
 	#session: FetchSession | undefined;
+	#described = false;
 	readonly #abort = (): void => this.#session?.close(this.#init.signal.reason);
 
 	constructor(init: FileFetchInit) {
@@ -43,17 +50,19 @@ export class FileFetch {
 
 	/** @throws FileNotFoundError, StorageQuotaError where blocks must be kept, the signal's reason */
 	readonly getBlock = async (want: Want, given?: AbortSignal): Promise<Uint8Array> => {
-		const { store, signal, root } = this.#init;
+		const { store, signal, root, keep } = this.#init;
 		signal.throwIfAborted();
-		const kept = await store.get(want.cid);
+		const kept = await store.get(want.cid, keep === "not" ? undefined : root);
 		signal.throwIfAborted();
 		given?.throwIfAborted();
 		if (kept) {
 			this.#seen(want.cid, kept.byteLength);
+			this.#describe();
 			return kept;
 		}
-		this.#session ??= this.#init.connect?.((source, bytes) => {
+		this.#session ??= this.#init.connect?.((source, bytes, key) => {
 			this.from[source] = (this.from[source] ?? 0) + bytes;
+			if (this.stored) this.#givers.set(key, source);
 		});
 		if (!this.#session) {
 			throw new FileNotFoundError(`A block of ${root} is not kept here.`, {
@@ -80,6 +89,15 @@ export class FileFetch {
 	close(): void {
 		this.#init.signal.removeEventListener("abort", this.#abort);
 		this.#session?.close();
+		this.#init.onClose();
+	}
+
+	/** A courtesy to people: nothing waits for it. */
+	#describe(): void {
+		const { about, root, store } = this.#init;
+		if (!about || this.#described) return;
+		this.#described = true;
+		store.describe(root, about).catch(() => {});
 	}
 
 	#seen(cid: CID, size: number): void {
@@ -89,8 +107,13 @@ export class FileFetch {
 
 	async #write(cid: CID, bytes: Uint8Array): Promise<void> {
 		if (this.#failure) throw this.#failure;
+		const from = this.#givers.get(blockKey(cid));
+		this.#givers.delete(blockKey(cid));
 		if (!this.stored) return;
-		const write = this.#init.store.put(cid, bytes, { keepSince: this.startedAt }).catch((error: Error) => {
+		this.#describe();
+		const { store, root: whole } = this.#init;
+		const options = { keepSince: this.startedAt, whole, ...(from === undefined ? {} : { from }) };
+		const write = store.put(cid, bytes, options).catch((error: Error) => {
 			this.stored = false;
 			if (this.#init.keep === "must") this.#failure = error;
 		});

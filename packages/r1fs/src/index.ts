@@ -8,7 +8,15 @@
  */
 export { type OpenBlockStoreOptions, openBlockStore } from "#openBlockStore";
 export { blockLimits } from "./blockLimits.ts";
-export type { BlockStore, Degradation, FileRecord, StorageUsage } from "./blockStore.ts";
+export type {
+	BlockStore,
+	Degradation,
+	FileRecord,
+	KeptParts,
+	StorageUsage,
+	Survey,
+	WholeDescription,
+} from "./blockStore.ts";
 export type { JsonValue } from "./canonicalJson.ts";
 export { type CreateR1fsInit, createR1fs } from "./createR1fs.ts";
 export type { SourceView } from "./exchange/fetchSession.ts";
@@ -26,6 +34,7 @@ export type {
 	FileReading,
 	GetOptions,
 	GetProgress,
+	OpenBlocksOptions,
 	R1fs,
 	R1fsEvents,
 } from "./r1fs.ts";

@@ -1,30 +1,45 @@
 import { StorageQuotaError } from "@tabmesh/wire";
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB } from "idb";
 import type { CID } from "multiformats/cid";
-import type { BlockStore, FileRecord, PutOptions, StorageUsage } from "./blockStore.ts";
+import type {
+	BlockStore,
+	FileRecord,
+	PutOptions,
+	StorageUsage,
+	Survey,
+	WholeDescription,
+} from "./blockStore.ts";
 import { blockKey, verifyBlock } from "./cid.ts";
+import { createStoreChanges, type StoreChanges } from "./storeChanges.ts";
+import { surveyOf } from "./survey.ts";
 
 interface BlockEntry {
 	key: string;
 	size: number;
 	/** Milliseconds since 1970. */
 	usedAt: number;
+	/** Who gave it; absent where nobody wrote it down. */
+	from?: string;
+	/** What it is a part of. */
+	wholes?: string[];
 }
 
 interface BlockDatabase extends DBSchema {
 	/** The bytes, by key. */
 	blocks: { key: string; value: Uint8Array<ArrayBuffer> };
 	/** What eviction needs to know of each block: reading it must not read the bytes. */
-	entries: { key: string; value: BlockEntry; indexes: { usedAt: number } };
+	entries: { key: string; value: BlockEntry; indexes: { usedAt: number; wholes: string } };
 	files: { key: string; value: FileRecord };
 	/** The keys of a file's blocks, by the file's CID. */
 	fileBlocks: { key: string; value: string[] };
+	/** What people want to know of what blocks are parts of. */
+	wholes: { key: string; value: WholeDescription };
 	/** `usedBytes` and `budgetBytes`: changed in the same transactions as the blocks, so all tabs count the same. */
 	totals: { key: string; value: number };
 }
 
-type Names = ("blocks" | "entries" | "files" | "fileBlocks" | "totals")[];
-const everything: Names = ["blocks", "entries", "files", "fileBlocks", "totals"];
+type Names = ("blocks" | "entries" | "files" | "fileBlocks" | "wholes" | "totals")[];
+const everything: Names = ["blocks", "entries", "files", "fileBlocks", "wholes", "totals"];
 type Writing = IDBPTransaction<BlockDatabase, Names, "readwrite">;
 
 // Times of use are written together: a write transaction for each read would make every read wait for the disk.
@@ -41,6 +56,8 @@ interface Write {
 	readonly key: string;
 	readonly bytes: Uint8Array<ArrayBuffer>;
 	readonly keepSince: number;
+	readonly whole: string | undefined;
+	readonly from: string | undefined;
 	readonly resolve: () => void;
 	readonly reject: (error: unknown) => void;
 }
@@ -59,13 +76,17 @@ export interface IndexedBlockStoreInit {
  * @throws the browser's own error where IndexedDB cannot be opened
  */
 export async function openIndexedBlockStore(init: IndexedBlockStoreInit): Promise<BlockStore> {
-	const database = await openDB<BlockDatabase>(init.name, 1, {
-		upgrade(fresh) {
-			fresh.createObjectStore("blocks");
-			fresh.createObjectStore("entries", { keyPath: "key" }).createIndex("usedAt", "usedAt");
-			fresh.createObjectStore("files", { keyPath: "cid" });
-			fresh.createObjectStore("fileBlocks");
-			fresh.createObjectStore("totals");
+	const database = await openDB<BlockDatabase>(init.name, 2, {
+		upgrade(fresh, oldVersion, _, transaction) {
+			if (oldVersion < 1) {
+				fresh.createObjectStore("blocks");
+				fresh.createObjectStore("entries", { keyPath: "key" }).createIndex("usedAt", "usedAt");
+				fresh.createObjectStore("files", { keyPath: "cid" });
+				fresh.createObjectStore("fileBlocks");
+				fresh.createObjectStore("totals");
+			}
+			transaction.objectStore("entries").createIndex("wholes", "wholes", { multiEntry: true });
+			fresh.createObjectStore("wholes");
 		},
 		// A newer version in another tab must not wait for this one.
 		blocking: () => database?.close(),
@@ -78,16 +99,22 @@ export async function openIndexedBlockStore(init: IndexedBlockStoreInit): Promis
 class IndexedBlockStore implements BlockStore {
 	readonly #name: string;
 	readonly #database: IDBPDatabase<BlockDatabase>;
-	readonly #touched = new Map<string, number>();
+	readonly #touched = new Map<string, { usedAt: number; readonly wholes: Set<string> }>();
 	/** Keys of blocks whose bytes were found right since the store was opened. */
 	readonly #checked = new Set<string>();
 	readonly #writes: Write[] = [];
+	readonly #changes: StoreChanges;
 	#flushing: Promise<void> | undefined;
 	#touchTimer: ReturnType<typeof setTimeout> | undefined;
 
 	constructor(name: string, database: IDBPDatabase<BlockDatabase>) {
 		this.#name = name;
 		this.#database = database;
+		this.#changes = createStoreChanges(`${name}:changes`);
+	}
+
+	get place(): string {
+		return this.#name;
 	}
 
 	async start(budgetBytes: number): Promise<void> {
@@ -101,7 +128,7 @@ class IndexedBlockStore implements BlockStore {
 		return (await this.#database.count("entries", blockKey(cid))) > 0;
 	}
 
-	async get(cid: CID): Promise<Uint8Array<ArrayBuffer> | undefined> {
+	async get(cid: CID, whole?: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
 		const key = blockKey(cid);
 		const bytes = await this.#database.get("blocks", key);
 		if (!bytes) return undefined;
@@ -114,7 +141,7 @@ class IndexedBlockStore implements BlockStore {
 			}
 			this.#checked.add(key);
 		}
-		this.#touch(key);
+		this.#touch(key, whole);
 		return bytes;
 	}
 
@@ -126,6 +153,8 @@ class IndexedBlockStore implements BlockStore {
 			key: blockKey(cid),
 			bytes: own as Uint8Array<ArrayBuffer>,
 			keepSince: options.keepSince ?? Number.POSITIVE_INFINITY,
+			whole: options.whole,
+			from: options.from,
 			resolve,
 			reject,
 		});
@@ -166,14 +195,16 @@ class IndexedBlockStore implements BlockStore {
 				const usedAt = Date.now();
 				const fresh = new Set<string>();
 				let used = usedBefore;
-				const noRoom = batch.filter(({ key, bytes }, i) => {
+				const noRoom = batch.filter(({ key, bytes, whole, from }, i) => {
 					if (!known[i] && !fresh.has(key)) {
 						if (used + bytes.byteLength > budget) return true;
 						used += bytes.byteLength;
 						fresh.add(key);
 						void blocks.put(bytes, key).catch(() => {});
 					}
-					void entries.put({ key, size: bytes.byteLength, usedAt }).catch(() => {});
+					// Whoever gave it first is who it came from.
+					const entry = known[i] ?? { key, size: bytes.byteLength, usedAt, ...(from ? { from } : {}) };
+					void entries.put(partOf({ ...entry, usedAt }, whole)).catch(() => {});
 					return false;
 				});
 				if (used !== usedBefore) await totals.put(used, "usedBytes");
@@ -184,6 +215,7 @@ class IndexedBlockStore implements BlockStore {
 				this.#checked.add(write.key);
 				write.resolve();
 			}
+			if (waiting.length < batch.length) this.#changes.note();
 			return { waiting };
 		} catch (cause) {
 			if (!isQuotaExceeded(cause)) {
@@ -208,6 +240,7 @@ class IndexedBlockStore implements BlockStore {
 				transaction.objectStore("files").put(file),
 				transaction.objectStore("fileBlocks").put([...blocks], file.cid),
 			]);
+			this.#changes.note();
 			return [];
 		});
 	}
@@ -226,20 +259,73 @@ class IndexedBlockStore implements BlockStore {
 			const file = await files.get(cid);
 			if (!file) return false;
 			await files.put({ ...file, pinned });
+			this.#changes.note();
 			return true;
 		});
 	}
 
-	forget(cid: string): Promise<number> {
+	async describe(whole: string, about: WholeDescription): Promise<void> {
+		await this.#database.put("wholes", about, whole);
+	}
+
+	async survey(): Promise<Survey> {
+		await this.#writeTouches();
+		const transaction = this.#database.transaction(everything, "readonly");
+		const wholes = transaction.objectStore("wholes");
+		const [entries, lists, names, abouts] = await Promise.all([
+			transaction.objectStore("entries").getAll(),
+			transaction.objectStore("fileBlocks").getAll(),
+			wholes.getAllKeys(),
+			wholes.getAll(),
+		]);
+		const descriptions = new Map(names.map((name, i) => [name, abouts[i]!]));
+		return surveyOf(entries, new Set(lists.flat()), descriptions);
+	}
+
+	async forget(whole: string): Promise<number> {
+		await this.#writeTouches();
 		return this.#writing(everything, async (transaction) => {
+			const entries = transaction.objectStore("entries");
 			const fileBlocks = transaction.objectStore("fileBlocks");
-			const blocks = await fileBlocks.get(cid);
-			if (!blocks) return 0;
-			await Promise.all([fileBlocks.delete(cid), transaction.objectStore("files").delete(cid)]);
-			const needed = new Set((await fileBlocks.getAll()).flat());
+			const [blocks = [], parts] = await Promise.all([
+				fileBlocks.get(whole),
+				entries.index("wholes").getAll(whole),
+				fileBlocks.delete(whole),
+				transaction.objectStore("files").delete(whole),
+				transaction.objectStore("wholes").delete(whole),
+			]);
+			await Promise.all(
+				parts.map((entry) =>
+					entries.put({ ...entry, wholes: entry.wholes!.filter((each) => each !== whole) }),
+				),
+			);
+			const keys = [...new Set([...blocks, ...parts.map(({ key }) => key)])];
+			const [needed, left] = await Promise.all([
+				fileBlocks.getAll().then((lists) => new Set(lists.flat())),
+				Promise.all(keys.map((key) => entries.get(key))),
+			]);
+			this.#changes.note();
 			return this.#dropKeys(
 				transaction,
-				blocks.filter((key) => !needed.has(key)),
+				keys.filter((key, i) => !needed.has(key) && !left[i]?.wholes?.length),
+			);
+		});
+	}
+
+	async forgetLoose(before: number): Promise<number> {
+		await this.#writeTouches();
+		return this.#writing(everything, async (transaction) => {
+			const [entries, lists] = await Promise.all([
+				transaction.objectStore("entries").getAll(),
+				transaction.objectStore("fileBlocks").getAll(),
+			]);
+			const needed = new Set(lists.flat());
+			const loose = entries.filter(
+				({ key, usedAt, wholes }) => usedAt < before && !wholes?.length && !needed.has(key),
+			);
+			return this.#dropKeys(
+				transaction,
+				loose.map(({ key }) => key),
 			);
 		});
 	}
@@ -269,16 +355,24 @@ class IndexedBlockStore implements BlockStore {
 
 	async setBudget(bytes: number): Promise<void> {
 		await this.#database.put("totals", bytes, "budgetBytes");
+		this.#changes.note();
 		await this.#sweep(0, Number.POSITIVE_INFINITY);
 	}
 
 	async persist(): Promise<boolean> {
-		return (await globalThis.navigator?.storage?.persist?.()) ?? false;
+		const agreed = (await globalThis.navigator?.storage?.persist?.()) ?? false;
+		this.#changes.note();
+		return agreed;
+	}
+
+	watch(listener: () => void): () => void {
+		return this.#changes.watch(listener);
 	}
 
 	async close(): Promise<void> {
 		await this.#flushing;
 		await this.#writeTouches();
+		this.#changes.close();
 		this.#database.close();
 	}
 
@@ -341,13 +435,17 @@ class IndexedBlockStore implements BlockStore {
 		await Promise.all(keys.flatMap((key) => [blocks.delete(key), entries.delete(key)]));
 		const freed = sizes.reduce((sum, size) => sum + size, 0);
 		await totals.put(Math.max(0, ((await totals.get("usedBytes")) ?? 0) - freed), "usedBytes");
+		this.#changes.note();
 		return freed;
 	}
 
 	// Times of use
 
-	#touch(key: string): void {
-		this.#touched.set(key, Date.now());
+	#touch(key: string, whole: string | undefined): void {
+		const touch = this.#touched.get(key) ?? { usedAt: 0, wholes: new Set() };
+		touch.usedAt = Date.now();
+		if (whole !== undefined) touch.wholes.add(whole);
+		this.#touched.set(key, touch);
 		if (this.#touched.size >= touchesKept) void this.#writeTouches().catch(() => {});
 		else this.#touchTimer ??= setTimeout(() => void this.#writeTouches().catch(() => {}), touchEveryMs);
 	}
@@ -361,9 +459,11 @@ class IndexedBlockStore implements BlockStore {
 		await this.#writing(["entries"], async (transaction) => {
 			const entries = transaction.objectStore("entries");
 			await Promise.all(
-				touched.map(async ([key, usedAt]) => {
+				touched.map(async ([key, { usedAt, wholes }]) => {
 					const entry = await entries.get(key);
-					if (entry && entry.usedAt < usedAt) await entries.put({ ...entry, usedAt });
+					if (!entry) return;
+					const touched = { ...entry, usedAt: Math.max(entry.usedAt, usedAt) };
+					await entries.put([...wholes].reduce(partOf, touched));
 				}),
 			);
 		});
@@ -407,6 +507,11 @@ class IndexedBlockStore implements BlockStore {
 			},
 		});
 	}
+}
+
+function partOf(entry: BlockEntry, whole: string | undefined): BlockEntry {
+	if (whole === undefined || entry.wholes?.includes(whole)) return entry;
+	return { ...entry, wholes: [...(entry.wholes ?? []), whole] };
 }
 
 function isQuotaExceeded(error: unknown): boolean {

@@ -1,11 +1,15 @@
 import { StorageQuotaError } from "@tabmesh/wire";
 import type { CID } from "multiformats/cid";
-import type { BlockStore, FileRecord, PutOptions, StorageUsage } from "./blockStore.ts";
+import type { BlockStore, FileRecord, PutOptions, StorageUsage, WholeDescription } from "./blockStore.ts";
 import { blockKey } from "./cid.ts";
+import { createStoreChanges } from "./storeChanges.ts";
+import { surveyOf } from "./survey.ts";
 
 interface KeptBlock {
 	bytes: Uint8Array<ArrayBuffer>;
 	usedAt: number;
+	readonly from: string | undefined;
+	readonly wholes: Set<string>;
 }
 
 /** Blocks in memory, within a budget of bytes: what is left when nothing else keeps them. */
@@ -13,6 +17,9 @@ export function createMemoryBlockStore(budgetBytes: number): BlockStore {
 	// A Map iterates in the order of insertion; what is used is inserted again, so the first is the one to go.
 	const blocks = new Map<string, KeptBlock>();
 	const files = new Map<string, { record: FileRecord; blocks: readonly string[] }>();
+	const descriptions = new Map<string, WholeDescription>();
+	const changes = createStoreChanges();
+	const place = `memory:${crypto.randomUUID()}`;
 	let budget = budgetBytes;
 	let usedBytes = 0;
 
@@ -20,7 +27,20 @@ export function createMemoryBlockStore(budgetBytes: number): BlockStore {
 		const freed = blocks.get(key)?.bytes.byteLength ?? 0;
 		blocks.delete(key);
 		usedBytes -= freed;
+		changes.note();
 		return freed;
+	}
+
+	/** Back to the end of the line. */
+	function use(key: string, block: KeptBlock, whole: string | undefined): void {
+		blocks.delete(key);
+		block.usedAt = Date.now();
+		if (whole !== undefined) block.wholes.add(whole);
+		blocks.set(key, block);
+	}
+
+	function keysOfFiles(): Set<string> {
+		return new Set([...files.values()].flatMap((file) => file.blocks));
 	}
 
 	function pinnedKeys(): Set<string> {
@@ -43,26 +63,22 @@ export function createMemoryBlockStore(budgetBytes: number): BlockStore {
 	}
 
 	return {
+		place,
 		async has(cid: CID) {
 			return blocks.has(blockKey(cid));
 		},
-		async get(cid: CID) {
+		async get(cid: CID, whole?: string) {
 			const key = blockKey(cid);
 			const block = blocks.get(key);
 			if (!block) return undefined;
-			blocks.delete(key);
-			blocks.set(key, { bytes: block.bytes, usedAt: Date.now() });
+			use(key, block, whole);
 			return block.bytes;
 		},
 		async put(cid: CID, bytes: Uint8Array, options: PutOptions = {}) {
 			const key = blockKey(cid);
 			const size = bytes.byteLength;
 			const known = blocks.get(key);
-			if (known) {
-				blocks.delete(key);
-				blocks.set(key, { bytes: known.bytes, usedAt: Date.now() });
-				return;
-			}
+			if (known) return use(key, known, options.whole);
 			if (usedBytes + size > budget) {
 				evict(budget - size, options.keepSince ?? Number.POSITIVE_INFINITY);
 				if (usedBytes + size > budget) {
@@ -73,13 +89,21 @@ export function createMemoryBlockStore(budgetBytes: number): BlockStore {
 				}
 			}
 			// A copy: the caller's array may be a view of something larger, which would stay alive with it.
-			blocks.set(key, { bytes: new Uint8Array(bytes), usedAt: Date.now() });
+			blocks.set(key, {
+				bytes: new Uint8Array(bytes),
+				usedAt: Date.now(),
+				from: options.from,
+				wholes: new Set(options.whole === undefined ? [] : [options.whole]),
+			});
 			usedBytes += size;
+			changes.note();
 		},
 		async keep(record: FileRecord, keys: readonly string[]) {
 			const missing = keys.filter((key) => !blocks.has(key));
-			if (missing.length === 0) files.set(record.cid, { record, blocks: [...keys] });
-			return missing;
+			if (missing.length > 0) return missing;
+			files.set(record.cid, { record, blocks: [...keys] });
+			changes.note();
+			return [];
 		},
 		async file(cid: string) {
 			return files.get(cid)?.record;
@@ -91,15 +115,41 @@ export function createMemoryBlockStore(budgetBytes: number): BlockStore {
 			const file = files.get(cid);
 			if (!file) return false;
 			file.record = { ...file.record, pinned };
+			changes.note();
 			return true;
 		},
-		async forget(cid: string) {
-			const file = files.get(cid);
-			if (!file) return 0;
-			files.delete(cid);
-			const needed = new Set([...files.values()].flatMap(({ blocks }) => blocks));
+		async describe(whole: string, about: WholeDescription) {
+			descriptions.set(whole, about);
+		},
+		async survey() {
+			const entries = [...blocks].map(([key, { bytes, usedAt, from, wholes }]) => ({
+				key,
+				size: bytes.byteLength,
+				usedAt,
+				from,
+				wholes: [...wholes],
+			}));
+			return surveyOf(entries, keysOfFiles(), descriptions);
+		},
+		async forget(whole: string) {
+			const keys = new Set(files.get(whole)?.blocks);
+			for (const [key, { wholes }] of blocks) if (wholes.delete(whole)) keys.add(key);
+			files.delete(whole);
+			descriptions.delete(whole);
+			const needed = keysOfFiles();
 			let freed = 0;
-			for (const key of file.blocks) if (!needed.has(key)) freed += drop(key);
+			for (const key of keys) {
+				if (!needed.has(key) && blocks.get(key)?.wholes.size === 0) freed += drop(key);
+			}
+			changes.note();
+			return freed;
+		},
+		async forgetLoose(before: number) {
+			const needed = keysOfFiles();
+			let freed = 0;
+			for (const [key, { usedAt, wholes }] of blocks) {
+				if (usedAt < before && wholes.size === 0 && !needed.has(key)) freed += drop(key);
+			}
 			return freed;
 		},
 		async usage(): Promise<StorageUsage> {
@@ -119,11 +169,14 @@ export function createMemoryBlockStore(budgetBytes: number): BlockStore {
 		async setBudget(bytes: number) {
 			budget = bytes;
 			if (usedBytes > budget) evict(budget, Number.POSITIVE_INFINITY);
+			changes.note();
 		},
 		async persist() {
 			return false;
 		},
+		watch: changes.watch,
 		async close() {
+			changes.close();
 			blocks.clear();
 			files.clear();
 			usedBytes = 0;

@@ -1,12 +1,14 @@
+import "fake-indexeddb/auto";
 import { createHash, randomBytes } from "node:crypto";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createIdentity } from "@tabmesh/dauth";
 import { createPeer, type Peer } from "@tabmesh/transport";
 import { createRelayPeer, type RelayPeer } from "@tabmesh/transport/relay";
-import { FileNotFoundError } from "@tabmesh/wire";
+import { FileNotFoundError, StorageInUseError } from "@tabmesh/wire";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { type BlockPlace, createR1fs, type HttpOrigin, type Providers } from "./index.ts";
+import { openIndexedBlockStore } from "./indexedBlockStore.ts";
 import { createMemoryBlockStore } from "./memoryBlockStore.ts";
 
 const MiB = 1024 * 1024;
@@ -92,6 +94,9 @@ test("blocks lie in parts of files on the web, are kept, and are then given to p
 	await web.settle();
 	web.close();
 	expect((await first.usage()).usedBytes).toBe(bytes.byteLength);
+	expect((await first.survey()).parts).toMatchObject([
+		{ whole: "a model", blocks: 5, from: { [`${url}/`]: bytes.byteLength } },
+	]);
 
 	mode = "gone";
 	const second = createR1fs({
@@ -104,6 +109,7 @@ test("blocks lie in parts of files on the web, are kept, and are then given to p
 	expect(swarm.sources().find(({ name }) => name === giver.id)?.bytes).toBe(bytes.byteLength);
 	await swarm.settle();
 	swarm.close();
+	expect((await second.survey()).parts).toMatchObject([{ from: { [giver.id]: bytes.byteLength } }]);
 	requests = [];
 	const again = second.openBlocks("a model", { origins: [origin()], offline: true });
 	expect(Buffer.compare(await readAll(again), bytes)).toBe(0);
@@ -154,4 +160,30 @@ test("one caller that gives up takes nothing from another, and the last one ends
 	await files.close();
 	slow.closeAllConnections();
 	slow.close();
+});
+
+test("what is read or held, here or in another tab, is not removed; when nobody uses it, it is", async () => {
+	const name = "in-use";
+	const here = createR1fs({ store: await openIndexedBlockStore({ name, budgetBytes: 64 * MiB }) });
+	const elsewhere = createR1fs({ store: await openIndexedBlockStore({ name, budgetBytes: 64 * MiB }) });
+	const about = { name: "A model", size: bytes.byteLength };
+	const reading = here.openBlocks("a model", { origins: [origin()], about });
+	await readAll(reading);
+	await reading.settle();
+	expect(await elsewhere.held()).toEqual(new Set(["a model"]));
+	for (const files of [here, elsewhere])
+		await expect(files.remove("a model")).rejects.toBeInstanceOf(StorageInUseError);
+	const release = here.hold("a model");
+	reading.close();
+	await expect(elsewhere.remove("a model")).rejects.toBeInstanceOf(StorageInUseError);
+	expect((await elsewhere.survey()).parts).toMatchObject([{ about, storedBytes: bytes.byteLength }]);
+	release();
+	while ((await elsewhere.held()).size > 0) await new Promise((resolve) => setTimeout(resolve));
+	const told = Promise.withResolvers<void>();
+	here.addEventListener("change", () => told.resolve());
+	expect(await elsewhere.remove("a model")).toBe(bytes.byteLength);
+	await told.promise;
+	expect((await here.survey()).parts).toEqual([]);
+	expect((await here.usage()).usedBytes).toBe(0);
+	await Promise.all([here.close(), elsewhere.close()]);
 });

@@ -1,5 +1,5 @@
 import type { Prekey } from "@tabmesh/dauth/sealed";
-import type { FileRecord, StorageUsage } from "./blockStore.ts";
+import type { FileRecord, StorageUsage, Survey, WholeDescription } from "./blockStore.ts";
 import type { SourceView } from "./exchange/fetchSession.ts";
 import type { HttpOrigin } from "./exchange/httpSource.ts";
 import type { FileInput } from "./fileInput.ts";
@@ -46,6 +46,11 @@ export interface FetchOptions {
 	onRefused?: (source: string) => void;
 	signal?: AbortSignal;
 	onProgress?: (progress: GetProgress) => void;
+}
+
+export interface OpenBlocksOptions extends Omit<FetchOptions, "onProgress"> {
+	/** For people who look at what is kept. */
+	about?: WholeDescription;
 }
 
 /** One of the blocks that {@link R1fs.openBlocks} reads. */
@@ -113,7 +118,7 @@ export interface FileReading extends AsyncIterable<Uint8Array> {
 }
 
 export interface R1fsEvents {
-	/** Files came or went. */
+	/** What is kept changed, by us or by another tab of this device. */
 	change: Event;
 }
 
@@ -137,17 +142,31 @@ export interface R1fs {
 	 * Reads blocks of something whose hashes are known from elsewhere, a model's chunks by its manifest: raw blocks to
 	 * every other tool.
 	 *
-	 * @param name - what providers know it by
+	 * @param name - what providers know it by; what is kept of it is surveyed and removed by the same
 	 */
-	openBlocks(name: string, options?: Omit<FetchOptions, "onProgress">): BlockReading;
+	openBlocks(name: string, options?: OpenBlocksOptions): BlockReading;
 	/** Lets eviction have a file again. @returns false where it is not kept */
 	unpin(cid: string): Promise<boolean>;
 	/** A file that is kept whole; undefined where it is not. Asks nobody. */
 	stat(cid: string): Promise<FileRecord | undefined>;
 	/** All files that are kept whole, newest first. */
 	list(): Promise<FileRecord[]>;
-	/** Drops a file, and every block that no other kept file has. @returns the bytes that became free */
-	remove(cid: string): Promise<number>;
+	/** What is kept, files and parts, by what it belongs to and by who gave it. */
+	survey(): Promise<Survey>;
+	/**
+	 * Drops a file, or what is kept of something, and every block that nothing else has.
+	 *
+	 * @param name - CID of a file as `list` gives it, or the name that blocks were read by
+	 * @returns the bytes that became free
+	 * @throws StorageInUseError while it is read, or held, in whichever tab
+	 */
+	remove(name: string): Promise<number>;
+	/** Drops blocks that belong to nothing: what was cut off while it was stored. @returns the bytes that became free */
+	removeLoose(): Promise<number>;
+	/** In use, and not removed by anybody on this device, until the returned function is called. */
+	hold(name: string): () => void;
+	/** What is read or held now, in whichever tab. */
+	held(): Promise<ReadonlySet<string>>;
 	usage(): Promise<StorageUsage>;
 	/** What the user allows, from now on. */
 	setBudget(bytes: number): Promise<void>;

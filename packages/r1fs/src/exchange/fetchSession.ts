@@ -16,8 +16,8 @@ export interface FetchSessionInit {
 	origins?: readonly HttpOrigin[];
 	/** Names of sources that gave wrong bytes once; shared by all sessions of a room. */
 	refused: Set<string>;
-	/** Told of every block that was right. */
-	onReceived?: (source: string, bytes: number) => void;
+	/** Told of every block that was right, by its key. */
+	onReceived?: (source: string, bytes: number, key: string) => void;
 	/** Told of a source that gave bytes with a wrong hash. */
 	onRefused?: (source: string) => void;
 	/** Without any new block for this long, what is wanted is given up. */
@@ -405,7 +405,7 @@ export class FetchSession {
 			controller.abort();
 		}
 		this.#pending = this.#pending.filter((waiting) => waiting !== job);
-		this.#init.onReceived?.(source.source.name, bytes.byteLength);
+		this.#init.onReceived?.(source.source.name, bytes.byteLength, job.key);
 		job.resolve(bytes);
 		this.#stopWhenIdle();
 		this.#pump();

@@ -24,6 +24,12 @@ export class FileNotFoundError extends TabmeshError {
 	override readonly code = "FileNotFound";
 }
 
+/** Thrown when what is in use now, by this tab or another one of this device, is to be removed. */
+export class StorageInUseError extends TabmeshError {
+	override name = "StorageInUseError";
+	override readonly code = "StorageInUse";
+}
+
 /** Thrown when an encrypted file or message cannot be opened: another key, changed bytes, or a missing end. */
 export class DecryptionError extends TabmeshError {
 	override name = "DecryptionError";

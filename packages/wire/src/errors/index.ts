@@ -39,6 +39,7 @@ export {
 	FileFormatError,
 	FileNotFoundError,
 	InvalidCidError,
+	StorageInUseError,
 } from "./files.ts";
 export {
 	ConsentRequiredError,
