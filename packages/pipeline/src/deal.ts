@@ -1,42 +1,41 @@
 import type { Member } from "@tabmesh/directory";
 import type { ModelRef } from "@tabmesh/model";
 import type { Span } from "@tabmesh/wire";
-import { type ModelSizes, modelSizes, spanOf } from "./modelSizes.ts";
-
-/** Part of a lender's memory that weights and KV may fill; the rest is scratch space of the run itself. */
-const USABLE_MEMORY = 0.9;
+import { bestChain, cutEvenly, type Neighbours, type Part, type Range } from "./bestChain.ts";
+import type { Objective } from "./holders.ts";
+import { type Lender, lendersOf, USABLE_MEMORY } from "./lenders.ts";
+import { type Links, linksOf } from "./links.ts";
+import { modelSizes, spanOf } from "./modelSizes.ts";
+import { placeSpares } from "./placeSpares.ts";
+import { countHolders, coverage, gapsOf } from "./ranges.ts";
 
 export interface DealOptions {
 	/** Spread the layers over at least so many lenders. @default 1 */
 	minStages?: number;
+	/** The shortest lap of one stream, or the most tokens of many. @default "lap" */
+	objective?: Objective;
+	/** Peers that are not counted on: they have been loading for longer than anybody takes, or refuse what they hold. */
+	doubted?: ReadonlySet<string>;
 }
+
+/**
+ * Why a lender is to hold what it does: it `keeps` what it has, holds the `whole` model, `fills` layers that nobody had,
+ * `moves` to such layers, or is a `spare` of layers that others hold, too.
+ */
+export type DealReason = "keeps" | "whole" | "fills" | "moves" | "spare";
 
 /** Who should hold what of one model. */
 export interface Deal {
 	/** Peer id to the span it should hold. Lenders that are of no use now are absent. */
 	readonly assignments: ReadonlyMap<string, Span>;
+	/** Why each of them should hold it. */
+	readonly reasons: ReadonlyMap<string, DealReason>;
 	/** For each layer, how many lenders are to hold it. */
 	readonly holders: readonly number[];
 	/** Whether the assignments cover every layer. */
 	readonly complete: boolean;
 	/** Bytes of memory that lenders have to add before the whole model fits; 0 when it does. */
 	readonly missingBytes: number;
-}
-
-/** A lender as the deal sees it. */
-interface Lender {
-	readonly peer: string;
-	/** Milliseconds that one decode step through layers `[from, to)` takes it, the head included. */
-	time(from: number, to: number): number;
-	/** Whether it has room for layers `[from, to)`. */
-	fits(from: number, to: number): boolean;
-	/** What it holds or is fetching of this model. */
-	readonly held: Range | undefined;
-}
-
-interface Range {
-	readonly from: number;
-	readonly to: number;
 }
 
 /**
@@ -47,9 +46,10 @@ interface Range {
  * - Without `minStages`, a newcomer that can hold the whole model holds it: one hop is the shortest lap.
  * - A gap is filled by lenders that hold nothing, then by those whose layers others hold too, the latest to join first.
  *   Nobody else moves unless that makes the model whole; then those do who have the fewest layers to load for it.
- * - Stages share the layers so that each takes about the same time, within their memory. With `minStages` the shares of
- *   lenders that are still to come are left for them.
- * - Whoever is left over repeats the span with the fewest holders.
+ * - Where nobody holds anything yet, and in gaps, the shortest lap decides who takes how much (`bestChain`): quick and near
+ *   devices first. With `objective: "throughput"` and with `minStages`, stages share the layers so that each takes about
+ *   the same time; with `minStages` the shares of lenders that are still to come are left for them.
+ * - Whoever is left over is a spare: it repeats the layers with the fewest holders (`placeSpares`).
  *
  * Embedding and head count as part of the first and last layer.
  */
@@ -57,13 +57,24 @@ export function deal(members: readonly Member[], model: ModelRef, options: DealO
 	const sizes = modelSizes(model.manifest);
 	const { layers } = sizes;
 	const minStages = Math.min(Math.max(1, options.minStages ?? 1), layers);
-	const lenders = members
-		.filter((member) => member.lends?.models.includes(model.id))
-		.sort((a, b) => a.joined - b.joined || (a.peer < b.peer ? -1 : 1))
-		.map((member) => lenderOf(member, model.id, sizes));
+	const lenders = lendersOf(members, model, options.doubted);
+	const plan: Plan = {
+		lenders,
+		layers,
+		minStages,
+		objective: options.objective ?? "lap",
+		links: linksOf(members),
+	};
 
-	const dealt = assign(lenders, layers, minStages);
-	repeatWeakest(dealt, lenders, layers);
+	const dealt = assign(plan);
+	const stages = new Set(dealt.keys());
+	if (minStages > 1) repeatWeakest(dealt, lenders, layers);
+	else placeSpares(dealt, lenders, layers);
+	const reasons = new Map(
+		lenders
+			.filter(({ peer }) => dealt.has(peer))
+			.map((lender) => [lender.peer, reasonOf(lender, dealt.get(lender.peer)!, stages, layers)]),
+	);
 
 	const holders = countHolders(dealt.values(), layers);
 	const missingBytes = gapsOf(holders).reduce(
@@ -72,6 +83,7 @@ export function deal(members: readonly Member[], model: ModelRef, options: DealO
 	);
 	return {
 		assignments: new Map([...dealt].map(([peer, { from, to }]) => [peer, spanOf(from, to, layers)])),
+		reasons,
 		holders,
 		complete: missingBytes === 0,
 		missingBytes,
@@ -80,73 +92,50 @@ export function deal(members: readonly Member[], model: ModelRef, options: DealO
 
 type Assignments = Map<string, Range>;
 
-function lenderOf(member: Member, model: string, sizes: ModelSizes): Lender {
-	const lends = member.lends!;
-	// The embedding costs memory but no time: a token looks up one row of it.
-	const decodeBytes = (from: number, to: number, numericsClass?: string): number =>
-		sizes.weightBytes({ ...spanOf(from, to, sizes.layers), embed: false }, numericsClass);
-	const usable = lends.memoryBytes * USABLE_MEMORY;
-	const fits = (from: number, to: number): boolean =>
-		sizes.servingBytes(spanOf(from, to, sizes.layers), lends.numericsClass) <= usable;
-	const time = (from: number, to: number): number =>
-		decodeBytes(from, to, lends.numericsClass) / lends.bytesPerMs;
-	const held = lends.spans
-		.filter((span) => span.model === model && span.to <= sizes.layers && span.to > span.from)
-		// Only what the deal could have given: a first layer without its embedding closes no gap.
-		.filter((span) => span.embed === (span.from === 0) && span.head === (span.to === sizes.layers))
-		// Who moves announces both spans: where it moves to counts, or everybody would send it there again.
-		.sort(
-			(a, b) => Number(a.ready) - Number(b.ready) || b.to - b.from - (a.to - a.from) || a.from - b.from,
-		)[0];
-	return {
-		peer: member.peer,
-		time,
-		fits,
-		// An owner who takes memory back gives layers back.
-		held: held && fits(held.from, held.to) ? { from: held.from, to: held.to } : undefined,
-	};
+/** What the parts of a deal need to know. */
+interface Plan {
+	/** By time of joining. */
+	readonly lenders: readonly Lender[];
+	readonly layers: number;
+	readonly minStages: number;
+	readonly objective: Objective;
+	readonly links: Links;
 }
 
-function countHolders(ranges: Iterable<Range>, layers: number): number[] {
-	const holders = new Array<number>(layers).fill(0);
-	for (const { from, to } of ranges) for (let layer = from; layer < to; layer++) holders[layer]!++;
-	return holders;
+function reasonOf(
+	{ peer, held }: Lender,
+	{ from, to }: Range,
+	stages: ReadonlySet<string>,
+	layers: number,
+): DealReason {
+	if (held) return held.from === from && held.to === to ? "keeps" : "moves";
+	if (from === 0 && to === layers) return "whole";
+	return stages.has(peer) ? "fills" : "spare";
 }
 
-function gapsOf(holders: readonly number[]): Range[] {
-	const gaps: Range[] = [];
-	for (let from = 0; from < holders.length; from++) {
-		if (holders[from]! > 0) continue;
-		let to = from + 1;
-		while (to < holders.length && holders[to] === 0) to++;
-		gaps.push({ from, to });
-		from = to;
-	}
-	return gaps;
-}
-
-function coverage(assignments: Assignments, layers: number): number {
-	return countHolders(assignments.values(), layers).filter((count) => count > 0).length;
-}
-
-function assign(lenders: readonly Lender[], layers: number, minStages: number): Assignments {
+function assign(plan: Plan): Assignments {
+	const { lenders, layers, minStages } = plan;
 	const kept: Assignments = new Map();
-	for (const { peer, held, fits } of lenders) {
-		if (held) kept.set(peer, held);
-		else if (minStages === 1 && fits(0, layers)) kept.set(peer, { from: 0, to: layers });
+	for (const { peer, held } of lenders) if (held) kept.set(peer, held);
+	if (kept.size === 0 && minStages === 1) {
+		const chain = shareAmongFewest({ from: 0, to: layers }, lenders, plan, { before: [], after: [] });
+		for (const [{ peer }, range] of chain) kept.set(peer, range);
 	}
-	const filled = fillGaps(kept, lenders, layers, minStages);
-	const isWhole = (assignments: Assignments): boolean => coverage(assignments, layers) === layers;
+	for (const { peer, fits } of lenders) {
+		if (minStages === 1 && !kept.has(peer) && fits(0, layers)) kept.set(peer, { from: 0, to: layers });
+	}
+	const filled = fillGaps(kept, plan);
+	const isWhole = (assignments: Assignments): boolean => coverage(assignments.values(), layers) === layers;
 	if (isWhole(filled)) return filled;
-	const bySpares = fillBySpares(kept, lenders, layers, minStages);
+	const bySpares = fillBySpares(kept, plan);
 	const candidates = [bySpares];
 	// Who is held together by fewer lenders than are asked for serves nobody.
 	if (lenders.length >= minStages) {
 		candidates.push(
 			moveOne(filled, lenders, layers),
 			stretchNeighbours(bySpares, lenders, layers),
-			dealAnew(bySpares, byPlace(filled, lenders, layers), layers, minStages),
-			dealAnew(bySpares, lenders, layers, minStages),
+			dealAnew(bySpares, { ...plan, lenders: byPlace(filled, lenders, layers) }),
+			dealAnew(bySpares, plan),
 		);
 	}
 	const cost = (candidate: Assignments): number =>
@@ -166,23 +155,25 @@ function layersToLoad(assignments: Assignments, lenders: readonly Lender[]): num
 }
 
 /** Fills gaps by lenders that hold nothing, then by those whose layers others hold too, as few of them as will do. */
-function fillBySpares(
-	kept: Assignments,
-	lenders: readonly Lender[],
-	layers: number,
-	minStages: number,
-): Assignments {
+function fillBySpares(kept: Assignments, plan: Plan): Assignments {
+	const { lenders, layers } = plan;
 	const base = new Map(kept);
-	let best = fillGaps(base, lenders, layers, minStages);
+	const holders = countHolders(base.values(), layers);
+	let best = fillGaps(base, plan);
+	let covered = coverage(best.values(), layers);
 	for (const { peer } of lenders.toReversed()) {
-		if (coverage(best, layers) === layers) break;
+		if (covered === layers) break;
 		const range = base.get(peer);
-		if (!range) continue;
+		if (!range || holders.slice(range.from, range.to).some((count) => count < 2)) continue;
 		base.delete(peer);
-		const isSpare = coverage(base, layers) === coverage(kept, layers);
-		const candidate = isSpare ? fillGaps(base, lenders, layers, minStages) : best;
-		if (coverage(candidate, layers) > coverage(best, layers)) best = candidate;
-		else base.set(peer, range);
+		const candidate = fillGaps(base, plan);
+		const reached = coverage(candidate.values(), layers);
+		if (reached > covered) {
+			[best, covered] = [candidate, reached];
+			for (let layer = range.from; layer < range.to; layer++) holders[layer]!--;
+		} else {
+			base.set(peer, range);
+		}
 	}
 	// A spare may have given way to a larger one.
 	for (const [peer, range] of kept) if (!best.has(peer)) best.set(peer, range);
@@ -268,29 +259,21 @@ function byPlace(assignments: Assignments, lenders: readonly Lender[], layers: n
 }
 
 /** All layers over `lenders` in their order, as if nobody held anything; whose move is not needed for it stays. */
-function dealAnew(
-	kept: Assignments,
-	lenders: readonly Lender[],
-	layers: number,
-	minStages: number,
-): Assignments {
-	const anew = fillGaps(new Map(), lenders, layers, minStages);
+function dealAnew(kept: Assignments, plan: Plan): Assignments {
+	const { lenders, layers } = plan;
+	const anew = fillGaps(new Map(), plan);
 	for (const { peer } of lenders) {
 		const range = kept.get(peer);
 		if (!range) continue;
 		const staying = new Map(anew).set(peer, range);
-		if (coverage(staying, layers) >= coverage(anew, layers)) anew.set(peer, range);
+		if (coverage(staying.values(), layers) >= coverage(anew.values(), layers)) anew.set(peer, range);
 	}
 	return anew;
 }
 
 /** Gives every gap that `assignments` leave to lenders that have nothing. */
-function fillGaps(
-	assignments: Assignments,
-	lenders: readonly Lender[],
-	layers: number,
-	minStages: number,
-): Assignments {
+function fillGaps(assignments: Assignments, plan: Plan): Assignments {
+	const { lenders, layers, minStages } = plan;
 	const filled = new Map(assignments);
 	const free = lenders.filter((lender) => !filled.has(lender.peer));
 	const gaps = gapsOf(countHolders(filled.values(), layers));
@@ -304,13 +287,24 @@ function fillGaps(
 		missingAhead -= length;
 		const wanted = Math.min(length, Math.max(1, share));
 		stages -= wanted;
-		const parts = minStages > 1 ? shareAmongAtLeast(gap, free, wanted) : shareAmongFewest(gap, free);
+		const neighbours = {
+			before: holdersAt(filled, gap.from > 0 ? gap.from - 1 : layers - 1),
+			after: holdersAt(filled, gap.to % layers),
+		};
+		const parts =
+			minStages > 1
+				? shareAmongAtLeast(gap, free, wanted, plan)
+				: shareAmongFewest(gap, free, plan, filled.size > 0 ? neighbours : undefined);
 		for (const [lender, range] of parts) {
 			filled.set(lender.peer, range);
 			free.splice(free.indexOf(lender), 1);
 		}
 	}
 	return filled;
+}
+
+function holdersAt(assignments: Assignments, layer: number): string[] {
+	return [...assignments].filter(([, { from, to }]) => from <= layer && layer < to).map(([peer]) => peer);
 }
 
 /** Ranges that are needed to cover what all of them cover: greedily, the furthest-reaching one each time. */
@@ -333,19 +327,37 @@ function fewestStages(ranges: readonly Range[]): number {
 	return count;
 }
 
-/** A gap over the fewest lenders that can hold it together, or, where all of them cannot, as much of it as they can. */
-function shareAmongFewest(gap: Range, free: readonly Lender[]): [Lender, Range][] {
-	const capacity = new Map(free.map((lender) => [lender, reach(lender, gap.from, gap.to) - gap.from]));
-	const largestFirst = free.toSorted((a, b) => capacity.get(b)! - capacity.get(a)!);
-	for (let count = 1; count <= Math.min(free.length, gap.to - gap.from); count++) {
+/**
+ * A gap over the lenders that make the shortest lap with their `neighbours`; without those, over the fewest that can hold
+ * it together, in the order in which they are given. Where all of them cannot, as much of it as they can.
+ */
+function shareAmongFewest(
+	gap: Range,
+	free: readonly Lender[],
+	{ objective, links }: Plan,
+	neighbours?: Neighbours,
+): Part<Lender>[] {
+	const length = gap.to - gap.from;
+	const room = new Map(free.map((lender) => [lender, roomIn(lender, gap)]));
+	const inAll = [...room.values()].reduce((sum, count) => sum + count, 0);
+	if (inAll >= length && neighbours && objective === "lap") {
+		const parts = bestChain(gap, free, links, neighbours);
+		if (parts) return parts;
+	}
+	const largestFirst = free.toSorted((a, b) => room.get(b)! - room.get(a)!);
+	let sum = 0;
+	for (let count = 1; inAll >= length && count <= Math.min(free.length, length); count++) {
+		sum += room.get(largestFirst[count - 1]!)!;
+		if (sum < length) continue;
 		const chosen = new Set(largestFirst.slice(0, count));
-		const parts = balance(
+		const parts = cutEvenly(
 			gap,
 			free.filter((lender) => chosen.has(lender)),
+			slowestCost,
 		);
 		if (parts) return parts;
 	}
-	const parts: [Lender, Range][] = [];
+	const parts: Part<Lender>[] = [];
 	let from = gap.from;
 	for (const lender of free) {
 		const to = reach(lender, from, gap.to);
@@ -355,8 +367,26 @@ function shareAmongFewest(gap: Range, free: readonly Lender[]): [Lender, Range][
 	return parts;
 }
 
+/** The slowest part weighs most, and the others still count. */
+function slowestCost(ms: number): number {
+	return ms ** 4;
+}
+
+/** The most layers of a gap that a lender could hold: at its beginning, at its end or between, where no embedding or head is. */
+function roomIn(lender: Lender, { from, to }: Range): number {
+	const between = Math.min(from + 1, to - 1);
+	let atEnd = to;
+	while (atEnd > from && lender.fits(atEnd - 1, to)) atEnd--;
+	return Math.max(reach(lender, from, to) - from, reach(lender, between, to) - between, to - atEnd);
+}
+
 /** A gap over `stages` lenders or more, by join time. Where too few are here, the shares of those to come stay open. */
-function shareAmongAtLeast(gap: Range, free: readonly Lender[], stages: number): [Lender, Range][] {
+function shareAmongAtLeast(
+	gap: Range,
+	free: readonly Lender[],
+	stages: number,
+	plan: Plan,
+): readonly Part<Lender>[] {
 	const layersOfGap = Array.from({ length: gap.to - gap.from }, (_, i) => gap.from + i);
 	const able = free.filter((lender) => layersOfGap.some((layer) => lender.fits(layer, layer + 1)));
 	if (able.length === 0) return [];
@@ -369,11 +399,13 @@ function shareAmongAtLeast(gap: Range, free: readonly Lender[], stages: number):
 			time: meanTime,
 			fits: () => true,
 			held: undefined,
+			ready: false,
+			joined: 0,
 		}));
-		const parts = balance(gap, [...present, ...awaited]);
+		const parts = cutEvenly(gap, [...present, ...awaited], slowestCost);
 		if (parts) return parts.filter(([lender]) => lender.peer !== "");
 	}
-	return shareAmongFewest(gap, able);
+	return shareAmongFewest(gap, able, plan);
 }
 
 /** The furthest layer up to which `lender` can hold a range that begins at `from`. */
@@ -381,46 +413,6 @@ function reach(lender: Lender, from: number, to: number): number {
 	let end = from;
 	while (end < to && lender.fits(from, end + 1)) end++;
 	return end;
-}
-
-/**
- * Cuts a gap into one part for each lender, in their order, so that all take about the same time; undefined when their
- * memory does not allow it.
- */
-function balance(gap: Range, lenders: readonly Lender[]): [Lender, Range][] | undefined {
-	const length = gap.to - gap.from;
-	if (lenders.length === 0 || lenders.length > length) return undefined;
-	// costs[i]: the least sum of the parts' times to the fourth power when the lenders so far hold the first i layers.
-	// The power makes the slowest part weigh most, and the others still count.
-	let costs = new Array<number>(length + 1).fill(Number.POSITIVE_INFINITY);
-	costs[0] = 0;
-	const cuts: number[][] = [];
-	for (const lender of lenders) {
-		const next = new Array<number>(length + 1).fill(Number.POSITIVE_INFINITY);
-		const cut = new Array<number>(length + 1).fill(-1);
-		for (let start = 0; start < length; start++) {
-			if (costs[start] === Number.POSITIVE_INFINITY) continue;
-			for (let end = start + 1; end <= length; end++) {
-				if (!lender.fits(gap.from + start, gap.from + end)) break;
-				const cost = costs[start]! + lender.time(gap.from + start, gap.from + end) ** 4;
-				if (cost < next[end]!) {
-					next[end] = cost;
-					cut[end] = start;
-				}
-			}
-		}
-		cuts.push(cut);
-		costs = next;
-	}
-	if (costs[length] === Number.POSITIVE_INFINITY) return undefined;
-	const parts: [Lender, Range][] = [];
-	let end = length;
-	for (let i = lenders.length - 1; i >= 0; i--) {
-		const start = cuts[i]![end]!;
-		parts.unshift([lenders[i]!, { from: gap.from + start, to: gap.from + end }]);
-		end = start;
-	}
-	return parts;
 }
 
 /** Gives each lender that has nothing the span with the fewest holders that fits it, or the part of it that does. */

@@ -22,8 +22,18 @@ export interface ModelSizes {
 	servingBytes(span: Span, numericsClass?: string): number;
 }
 
+const known = new WeakMap<Manifest, ModelSizes>();
+
 /** Sizes of a model by its manifest. Embedding and head count in full even where they are one matrix: an engine keeps both layouts. */
 export function modelSizes(manifest: Manifest): ModelSizes {
+	const cached = known.get(manifest);
+	if (cached) return cached;
+	const sizes = sizesOf(manifest);
+	known.set(manifest, sizes);
+	return sizes;
+}
+
+function sizesOf(manifest: Manifest): ModelSizes {
 	const { layers, keyValueHeads, headSize, contextLength } = manifest.config;
 	const elements = new Map(
 		manifest.tensors.map((tensor) => [

@@ -1,0 +1,60 @@
+import type { Member } from "@tabmesh/directory";
+import type { ModelRef } from "@tabmesh/model";
+import type { Device, Range } from "./bestChain.ts";
+import { FASTEST_BYTES_PER_MS } from "./holders.ts";
+import { modelSizes, spanOf } from "./modelSizes.ts";
+
+/** Part of a lender's memory that weights and KV may fill; the rest is scratch space of the run itself. */
+export const USABLE_MEMORY = 0.9;
+
+/** A lender as the deal sees it. */
+export interface Lender extends Device {
+	/** What it holds or is fetching of this model. */
+	readonly held: Range | undefined;
+	/** Whether it serves what it holds. */
+	readonly ready: boolean;
+	readonly joined: number;
+}
+
+/** Who lends for `model`, the first to join first. Whoever is in `doubted` counts as if it were not here. */
+export function lendersOf(
+	members: readonly Member[],
+	model: ModelRef,
+	doubted?: ReadonlySet<string>,
+): Lender[] {
+	return members
+		.filter((member) => member.lends?.models.includes(model.id) && !doubted?.has(member.peer))
+		.sort(byJoining)
+		.map((member) => lenderOf(member, model));
+}
+
+/** The first to join first, so that everybody deals in the same order. */
+export function byJoining(a: Member, b: Member): number {
+	return a.joined - b.joined || (a.peer < b.peer ? -1 : 1);
+}
+
+function lenderOf(member: Member, model: ModelRef): Lender {
+	const lends = member.lends!;
+	const sizes = modelSizes(model.manifest);
+	const usable = lends.memoryBytes * USABLE_MEMORY;
+	const fits = (from: number, to: number): boolean =>
+		sizes.servingBytes(spanOf(from, to, sizes.layers), lends.numericsClass) <= usable;
+	const bytesPerMs = Math.min(lends.bytesPerMs, FASTEST_BYTES_PER_MS);
+	const held = lends.spans
+		.filter((span) => span.model === model.id && span.to <= sizes.layers && span.to > span.from)
+		// Only what the deal could have given: a first layer without its embedding closes no gap.
+		.filter((span) => span.embed === (span.from === 0) && span.head === (span.to === sizes.layers))
+		// Who moves announces both spans: where it moves to counts, or everybody would send it there again.
+		.sort(
+			(a, b) => Number(a.ready) - Number(b.ready) || b.to - b.from - (a.to - a.from) || a.from - b.from,
+		)[0];
+	return {
+		peer: member.peer,
+		joined: member.joined,
+		time: (from, to) => sizes.decodeBytes(from, to, lends.numericsClass) / bytesPerMs,
+		fits,
+		// An owner who takes memory back gives layers back.
+		held: held && fits(held.from, held.to) ? { from: held.from, to: held.to } : undefined,
+		ready: held?.ready ?? false,
+	};
+}
