@@ -96,11 +96,11 @@ export function stackGroupedRows(
 		if (type === "BLOB") throw new ModelFileError("A file is no tensor.");
 		const [count, columns] = shape as [number, number];
 		const headSize = turned[index];
-		const first = start;
 		fillGroups(
 			stacked,
+			start,
 			{ type, bytes, rows: count, columns },
-			(row) => first + (headSize === undefined ? row : turnedRow(row, headSize)),
+			headSize === undefined ? undefined : (row) => interleavedRow(row, headSize),
 		);
 		start += count;
 	}
@@ -129,6 +129,13 @@ function turnedRow(row: number, headSize: number): number {
 	const within = row % headSize;
 	const pair = within >>> 1;
 	return row - within + (within % 2 === 0 ? pair : headSize / 2 + pair);
+}
+
+/** Where a row in half rotary order lies in interleaved order: what {@link turnedRow} turns back. */
+function interleavedRow(row: number, headSize: number): number {
+	const within = row % headSize;
+	const half = headSize / 2;
+	return row - within + (within < half ? 2 * within : 2 * (within - half) + 1);
 }
 
 /** Cosines of the rotary angles, `[contextLength, headSize / 2]`. */
