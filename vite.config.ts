@@ -11,6 +11,7 @@ const pages = {
 	home: at("apps/home/index.html"),
 	lend: at("apps/lend/index.html"),
 	chat: at("apps/chat/index.html"),
+	storage: at("apps/storage/index.html"),
 };
 
 /**
@@ -30,7 +31,7 @@ function homeAtRoot(): Plugin {
 			server.middlewares.use((request, _response, next) => {
 				const { pathname } = new URL(request.url ?? "/", "http://localhost");
 				if (pathname === "/") request.url = "/home/";
-				else if (pathname === "/lend" || pathname === "/chat") request.url = `${pathname}/`;
+				else if (["/lend", "/chat", "/storage"].includes(pathname)) request.url = `${pathname}/`;
 				next();
 			});
 		},
@@ -105,8 +106,8 @@ function precompress(): Plugin {
 }
 
 /**
- * Builds every page and the workers behind them into `dist/`: `index.html`, `lend/index.html`, `chat/index.html` and
- * hashed, immutable `assets/`.
+ * Builds every page and the workers behind them into `dist/`: `index.html`, `lend/index.html`, `chat/index.html`,
+ * `storage/index.html` and hashed, immutable `assets/`.
  */
 export default defineConfig({
 	root: at("apps"),

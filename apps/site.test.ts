@@ -57,7 +57,7 @@ describe("the built site, as a relay without models serves it", () => {
 		};
 	}
 
-	it.each(["/", "/lend", "/chat"])(
+	it.each(["/", "/lend", "/chat", "/storage"])(
 		"%s works under the site's own policy, isolated, named, and readable to everybody",
 		async (path) => {
 			const { page, complaints } = await visit(path);

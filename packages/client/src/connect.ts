@@ -14,7 +14,9 @@ import { TypedEventEmitter } from "main-event";
 import { DeviceLender } from "./deviceLender.ts";
 import { layerHolders } from "./layerHolders.ts";
 import { modelView } from "./modelView.ts";
+import type { DeviceStorage } from "./deviceStorage.ts";
 import { fetchNetworkModel, type NetworkModel } from "./networkModel.ts";
+import { R1fsStorage } from "./r1fsStorage.ts";
 import { readSite } from "./readSite.ts";
 import type {
 	ConnectOptions,
@@ -100,6 +102,7 @@ interface Parts {
 }
 
 class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabmesh {
+	readonly storage: DeviceStorage = new R1fsStorage(() => this.#openFiles());
 	readonly #parts: Parts;
 	readonly #known: NetworkModel[] = [];
 	readonly #sources = new Map<string, ShardSource>();
@@ -186,6 +189,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 				kind: "document" in globalThis ? "page" : "node",
 				model: (name) => this.#model(name),
 				source: (model) => this.#source(model),
+				hold: async (model) => (await this.#openFiles()).hold(model.id),
 				keepForAskers: (model) => this.#keepForAskers(model),
 			},
 			options,

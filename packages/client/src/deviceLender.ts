@@ -26,6 +26,8 @@ export interface LenderNetwork {
 	readonly kind: "page" | "node";
 	model(nameOrId: string | undefined): Promise<NetworkModel>;
 	source(model: NetworkModel): ShardSource;
+	/** Lets nobody on this device free what is kept of a model, until the returned function is called. */
+	hold(model: NetworkModel): Promise<() => void>;
 	/** Keeps what of a model only askers need, so that they can have it from here. */
 	keepForAskers(model: NetworkModel): Promise<void>;
 }
@@ -133,6 +135,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			const { memoryBytes, backend, threads } = this.#options;
 			// Opened now: the store is ready when the engine is.
 			const source = this.#network.source(model);
+			this.#holdUntilTheEnd(model);
 			const engine = await createEngine({
 				memoryBytes,
 				weights: weightChoice(model.formats, model.loadedBytes <= memoryBytes),
@@ -160,6 +163,17 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		} catch (error) {
 			if (!this.#over()) await this.#end("failed", error);
 		}
+	}
+
+	/** Whoever announces layers gives their blocks to others: they stay as long as we lend. */
+	#holdUntilTheEnd(model: NetworkModel): void {
+		this.#network.hold(model).then(
+			(release) => {
+				if (this.#over()) release();
+				else this.#ended.signal.addEventListener("abort", release, { once: true });
+			},
+			() => {},
+		);
 	}
 
 	#othersChoose(model: NetworkModel): boolean {

@@ -5,4 +5,6 @@
  * This room never renders, and never lends before it is told to by a person's click.
  */
 export { connect } from "./connect.ts";
+export type * from "./deviceStorage.ts";
+export { type OpenedStorage, type OpenStorageOptions, openStorage } from "./openStorage.ts";
 export type * from "./tabmesh.ts";

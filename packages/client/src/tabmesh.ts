@@ -1,6 +1,7 @@
 import type { Directory, Member } from "@tabmesh/directory";
 import type { Backend } from "@tabmesh/model";
 import type { ConnectionView } from "@tabmesh/transport";
+import type { DeviceStorage } from "./deviceStorage.ts";
 import type { FinishReason, Sampling, Span, TabmeshError } from "@tabmesh/wire";
 
 /** How to reach a network. */
@@ -172,6 +173,8 @@ export interface Tabmesh {
 	readonly connections: readonly ConnectionView[];
 	/** Models of the network with their coverage, fresh at every `swarm` event. The first is the default. */
 	readonly models: readonly ModelView[];
+	/** What this device keeps. Opened when it is first asked something. */
+	readonly storage: DeviceStorage;
 	/**
 	 * Starts an answer.
 	 *

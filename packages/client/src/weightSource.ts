@@ -30,6 +30,7 @@ const patienceMs = 20_000;
 export function weightSource(model: NetworkModel, { files, onNotice }: WeightSourceOptions): ShardSource {
 	const places = tensorPlaces(model);
 	const origins = model.origins.map((origin) => webOrigin(model, origin, places, onNotice));
+	const about = { name: model.name, size: sizeOf(model) };
 	const refused = new Set<string>();
 	const onRefused = (source: string): void => {
 		refused.add(source);
@@ -45,7 +46,7 @@ export function weightSource(model: NetworkModel, { files, onNotice }: WeightSou
 			const { openBlocks } = await files;
 			signal?.throwIfAborted();
 			readers++;
-			reading ??= openBlocks(model.id, { origins, patienceMs, onRefused });
+			reading ??= openBlocks(model.id, { origins, patienceMs, onRefused, about });
 			const blocks = reading;
 			// One chunk that cannot be had ends the others.
 			const failure = new AbortController();
@@ -81,6 +82,10 @@ export function weightSource(model: NetworkModel, { files, onNotice }: WeightSou
 			}
 		},
 	};
+}
+
+function sizeOf({ manifest }: ModelRef): number {
+	return manifest.tensors.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** Where each tensor begins when all of them lie one behind the other, as the manifest lists them. */

@@ -1,4 +1,5 @@
 import type {
+	DeviceStorage,
 	GenerateOptions,
 	Generation,
 	GenerationSummary,
@@ -7,6 +8,7 @@ import type {
 	LendOptions,
 	ModelView,
 	StageView,
+	StorageView,
 	Tabmesh,
 } from "@tabmesh/client";
 import type { Directory, Member } from "@tabmesh/directory";
@@ -25,6 +27,71 @@ export interface Script {
 	readonly lender?: Partial<LenderView>;
 	readonly answer?: readonly Step[];
 	readonly notice?: TabmeshError;
+	/** What the device keeps; an error is what looking at it fails with; without it looking never ends. */
+	readonly storage?: StorageView | Error;
+	/** What freeing is refused with. */
+	readonly refuse?: Error;
+}
+
+/** Storage that says what it is told to, and frees what it is asked to. */
+class ScriptedStorage extends EventTarget implements DeviceStorage {
+	readonly #script: Script;
+	readonly #calls: { method: string; options?: unknown }[];
+	#view: StorageView | undefined;
+
+	constructor(script: Script, calls: { method: string; options?: unknown }[]) {
+		super();
+		this.#script = script;
+		this.#calls = calls;
+		if (script.storage && !(script.storage instanceof Error)) this.#view = script.storage;
+	}
+
+	async view(): Promise<StorageView> {
+		if (this.#script.storage instanceof Error) throw this.#script.storage;
+		return this.#view ?? new Promise(() => {});
+	}
+
+	async setBudget(budgetBytes: number): Promise<void> {
+		this.#become("setBudget", budgetBytes, (view) => ({ ...view, budgetBytes }));
+	}
+
+	async persist(): Promise<boolean> {
+		this.#become("persist", undefined, (view) => ({ ...view, persisted: true }));
+		return true;
+	}
+
+	async free(id: string): Promise<number> {
+		if (this.#script.refuse) throw this.#script.refuse;
+		return this.#freeWhere("free", id, (thing) => thing.id === id);
+	}
+
+	async freeUnused(): Promise<number> {
+		return this.#freeWhere("freeUnused", undefined, ({ pinned, inUse }) => !pinned && !inUse);
+	}
+
+	#freeWhere(
+		method: string,
+		options: unknown,
+		goes: (thing: StorageView["kept"][number]) => boolean,
+	): number {
+		let freed = 0;
+		this.#become(method, options, (view) => {
+			freed = view.kept.filter(goes).reduce((sum, { bytes }) => sum + bytes, 0);
+			return {
+				...view,
+				kept: view.kept.filter((thing) => !goes(thing)),
+				usedBytes: view.usedBytes - freed,
+				...(method === "free" ? {} : { looseBytes: 0 }),
+			};
+		});
+		return freed;
+	}
+
+	#become(method: string, options: unknown, change: (view: StorageView) => StorageView): void {
+		this.#calls.push(options === undefined ? { method } : { method, options });
+		if (this.#view) this.#view = change(this.#view);
+		this.dispatchEvent(new Event("change"));
+	}
 }
 
 /** A lender that is whatever it is told to be, and obeys its three buttons. */
@@ -59,6 +126,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 	readonly peer = "12D3KooWQ2xTtW6zsSxzKDPGAYRfkkGx4jzDqUrJM5vXhVuaThis";
 	readonly room = "public";
 	readonly connections = [];
+	readonly storage: DeviceStorage;
 	models: readonly ModelView[];
 	members: readonly Member[];
 	/** Everything that was asked of it, for tests. */
@@ -73,6 +141,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		this.#script = script;
 		this.models = script.models;
 		this.members = script.members;
+		this.storage = new ScriptedStorage(script, this.calls);
 	}
 
 	override addEventListener(

@@ -1,23 +1,24 @@
-import type { LenderView, ModelView, StageView } from "@tabmesh/client";
+import type { KeptThing, LenderView, ModelView, StageView, StorageView } from "@tabmesh/client";
 import type { Member } from "@tabmesh/directory";
 import {
 	EngineUnavailableError,
 	PeerUnreachableError,
 	StageLostError,
+	StorageInUseError,
 	StorageQuotaError,
 } from "@tabmesh/wire";
 import type { Script, Step } from "./scripted.ts";
 
 /** One picture of the gallery: which element, on which network, and what a person did to get there. */
 export interface GalleryState {
-	readonly element: "tabmesh-lend" | "tabmesh-chat";
+	readonly element: "tabmesh-lend" | "tabmesh-chat" | "tabmesh-storage";
 	readonly script: Script;
 	/** `hang` and `fail` never give a network. @default "open" */
 	readonly connect?: "open" | "hang" | "fail";
 	/** Prompts typed and sent one after the other, or true for a pressed Join. */
 	readonly act?: true | readonly string[];
-	/** Presses the button with this text last. */
-	readonly press?: string;
+	/** Presses the buttons with these texts last, one after the other. */
+	readonly press?: string | readonly string[];
 }
 
 const peers = ["3fKx9Qm3xT", "Zr8Lw2Vb7a", "N5tYc4Hd1k", "uP6Gj9Es2w"].map(
@@ -151,6 +152,70 @@ const lost = new StageLostError("The peer that held layers 3–4 left in the mid
 	metaMessages: ["Ask again: the others are still here."],
 });
 
+const web = "https://mesh.example.org/models/bafyreistories15m/";
+const minutes = (count: number) => Date.now() - count * 60_000;
+const stories: KeptThing = {
+	id: "bafyreistories15m",
+	kind: "model",
+	name: "stories15m",
+	bytes: 41_284_608,
+	wholeBytes: 60_816_028,
+	blocks: 40,
+	pinned: false,
+	inUse: false,
+	usedAt: minutes(12),
+	from: [
+		{ kind: "peer", name: peers[0]!, bytes: 23_068_672 },
+		{ kind: "peer", name: peers[2]!, bytes: 10_485_760 },
+		{ kind: "web", name: web, bytes: 7_730_176 },
+	],
+};
+const llama: KeptThing = {
+	...stories,
+	id: "bafyreitinyllama",
+	name: "TinyLlama-1.1B-Chat",
+	bytes: 322_591_712,
+	wholeBytes: 322_591_712,
+	blocks: 319,
+	inUse: true,
+	usedAt: minutes(0),
+	from: [
+		{ kind: "peer", name: peers[1]!, bytes: 118_489_088 },
+		{ kind: "web", name: web, bytes: 84_934_656 },
+		...peers.slice(2).map((name, i) => ({ kind: "peer" as const, name, bytes: 50_331_648 - i * 9e6 })),
+		{ kind: "unknown", name: "", bytes: 27_504_672 },
+	],
+};
+const report: KeptThing = {
+	...stories,
+	id: "bafybeigmix7t42i6jacydtquhet7srwvgpizfg7gjbq7627d35mjomtu64",
+	kind: "file",
+	name: "Field notes.pdf",
+	bytes: 4_194_304,
+	wholeBytes: 4_194_304,
+	blocks: 5,
+	pinned: true,
+	usedAt: minutes(60 * 26),
+	from: [{ kind: "device", name: "", bytes: 4_194_304 }],
+};
+const room: Omit<StorageView, "kept"> = {
+	looseBytes: 0,
+	usedBytes: 368_070_624,
+	pinnedBytes: 4_194_304,
+	budgetBytes: 2_147_483_648,
+	quotaBytes: 9.8e9,
+	originBytes: 371_200_000,
+	persisted: false,
+	memoryBytes: 0,
+	degraded: undefined,
+};
+const keeps = (storage: Script["storage"], rest: Partial<Script> = {}): GalleryState => ({
+	element: "tabmesh-storage",
+	script: { ...open, ...(storage ? { storage } : {}), ...rest },
+});
+const several: StorageView = { ...room, kept: [llama, stories, report] };
+const nothing: StorageView = { ...room, kept: [], usedBytes: 0, pinnedBytes: 0, originBytes: 2.1e6 };
+
 /** Every state that a person can meet, by name. */
 export const states: Record<string, GalleryState> = {
 	"lend-before": { element: "tabmesh-lend", script: open },
@@ -232,6 +297,68 @@ export const states: Record<string, GalleryState> = {
 		{ models: [tinyLlama, full], members: lenders(4) },
 		["Explain tides to a child.", "And why are there two of them each day?"],
 	),
+	"storage-looking": keeps(undefined),
+	"storage-unreadable": keeps(
+		new StorageQuotaError("What this browser keeps for this page cannot be read.", {
+			metaMessages: ["Close other tabs of this page and try again."],
+		}),
+	),
+	"storage-empty": keeps(nothing),
+	"storage-kept": keeps(several),
+	"storage-freeing": { ...keeps({ ...several, kept: [report, stories] }), press: "Free" },
+	"storage-freeing-unused": { ...keeps({ ...several, looseBytes: 3e6 }), press: "Free everything unused" },
+	"storage-refused": {
+		...keeps(
+			{ ...several, kept: [stories] },
+			{
+				refuse: new StorageInUseError("This is in use on this device right now, so it stays.", {
+					metaMessages: ["Leave, or close the tab that lends it, and free it then."],
+				}),
+			},
+		),
+		press: ["Free", "Free 41 MB"],
+	},
+	"storage-full": keeps({
+		...several,
+		memoryBytes: 58_720_256,
+		quotaBytes: 372_000_000,
+		degraded: {
+			reason: "quota",
+			message:
+				"The browser refuses 1048576 more bytes: it gives this site 372000000 bytes, 371200000 are taken. Up to 268435456 bytes stay in memory until the page or program ends.",
+			since: minutes(3),
+		},
+	}),
+	"storage-denied": keeps({
+		...nothing,
+		quotaBytes: undefined,
+		originBytes: undefined,
+		degraded: {
+			reason: "denied",
+			message:
+				"Nothing can be kept on this device (SecurityError: denied): up to 268435456 bytes stay in memory until the page or program ends.",
+			since: minutes(3),
+		},
+	}),
+	"storage-many": keeps({
+		...room,
+		persisted: true,
+		looseBytes: 3_145_728,
+		kept: [
+			{
+				...llama,
+				inUse: false,
+				name: "W".repeat(120),
+				from: Array.from({ length: 24 }, (_, i) => ({
+					kind: "peer" as const,
+					name: `${peers[i % 4]!.slice(0, -5)}${10_000 + i}`,
+					bytes: 13_441_321,
+				})),
+			},
+			{ ...stories, name: "<img src=x onerror=window.pwned=1>\u202Eright to left" },
+			{ ...report, name: undefined as never, pinned: false, wholeBytes: undefined as never },
+		],
+	}),
 	"chat-hostile": chat([
 		{ stages: three },
 		{ text: ' <img src=x onerror="window.pwned=1"><script>window.pwned=2</script>' },

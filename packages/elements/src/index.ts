@@ -1,7 +1,7 @@
 /**
  * The faces of the network: Lit elements that Tabmesh's own pages show and that dapps embed.
  *
- * `<tabmesh-lend>` and `<tabmesh-chat>` are whole panels; the ring, dial, bars and notices that they are made of can be
+ * `<tabmesh-lend>`, `<tabmesh-chat>` and `<tabmesh-storage>` are whole panels; the ring, dial, bars and notices that they are made of can be
  * used alone. Each is handed a `Tabmesh`, or a function that opens one, and draws what it sees.
  *
  * This room never opens a network by itself, never computes, never lends without a click, and never turns a model's
@@ -16,4 +16,6 @@ export { TabmeshLend } from "./lend.ts";
 export { TabmeshNotice } from "./notice.ts";
 export { TabmeshProgress } from "./progress.ts";
 export { TabmeshRing } from "./ring.ts";
+export { TabmeshSources } from "./sources.ts";
+export { TabmeshStorage } from "./storage.ts";
 export { TabmeshSwarm } from "./swarm.ts";

@@ -1,0 +1,9 @@
+import "@tabmesh/elements/storage";
+
+const element = document.querySelector("tabmesh-storage")!;
+
+// The panel is drawn before the code that reads the store arrives; nothing of the network comes with it.
+element.openStorage = async () => {
+	const { openStorage } = await import("@tabmesh/client/storage");
+	return openStorage();
+};
