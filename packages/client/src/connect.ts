@@ -1,4 +1,10 @@
-import { createEnvelopeSigner, type EnvelopeSigner, openIdentity, type PeerIdentity } from "@tabmesh/dauth";
+import {
+	admitToRoom,
+	createEnvelopeSigner,
+	type EnvelopeSigner,
+	openIdentity,
+	type PeerIdentity,
+} from "@tabmesh/dauth";
 import { createDirectory, type Directory, type Member } from "@tabmesh/directory";
 import type { ShardSource } from "@tabmesh/model";
 import { createR1fs, openBlockStore, type R1fs } from "@tabmesh/r1fs";
@@ -12,6 +18,7 @@ import {
 } from "@tabmesh/wire";
 import { TypedEventEmitter } from "main-event";
 import { DeviceLender } from "./deviceLender.ts";
+import { type EnteredRoom, enterRoom } from "./enterRoom.ts";
 import { layerHolders } from "./layerHolders.ts";
 import { modelView } from "./modelView.ts";
 import type { DeviceStorage } from "./deviceStorage.ts";
@@ -37,7 +44,8 @@ const agent = "tabmesh/0.1.0";
 /**
  * Reaches the network behind a relay's site. Looking and asking cost this device nothing but a connection.
  *
- * @throws PeerUnreachableError, MalformedMessageError, InsecureOriginError, KeyStorageError
+ * @throws PeerUnreachableError, MalformedMessageError, InsecureOriginError, KeyStorageError; CapabilityError where the
+ * room is private and the invitation is missing, over, or not for it
  *
  * @example
  * ```ts
@@ -69,6 +77,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
 	const identity = await opening;
 	let peer: Peer | undefined;
 	try {
+		const entry = await enterRoom({ ...options, siteRoom: site.room, identity });
 		peer = await createPeer({
 			identity,
 			relays: site.relays,
@@ -77,9 +86,19 @@ export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
 			...(options.signal ? { signal: options.signal } : {}),
 		});
 		const signer = createEnvelopeSigner(identity);
-		const directory = await createDirectory({ peer, identity, room: site.room });
+		const directory = await createDirectory({ peer, identity, ...entry });
 		const cache = options.cacheDir;
-		return new ConnectedTabmesh({ site, models, closing, identity, peer, signer, directory, cache });
+		return new ConnectedTabmesh({
+			...entry,
+			site,
+			models,
+			closing,
+			identity,
+			peer,
+			signer,
+			directory,
+			cache,
+		});
 	} catch (error) {
 		closing.abort();
 		await peer?.stop();
@@ -88,7 +107,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
 	}
 }
 
-interface Parts {
+interface Parts extends EnteredRoom {
 	readonly site: Site;
 	/** In the site's order. */
 	readonly models: readonly Promise<NetworkModel>[];
@@ -137,7 +156,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	}
 
 	get room(): string {
-		return this.#parts.site.room;
+		return this.#parts.room;
 	}
 
 	get directory(): Directory {
@@ -158,13 +177,14 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	}
 
 	generate(options: GenerateOptions): Generation {
-		const { peer, signer, directory, site } = this.#parts;
+		const { capability, peer, signer, directory, room, site } = this.#parts;
 		return new TextGeneration(
 			{
 				peer,
 				signer,
 				directory,
-				room: site.room,
+				room,
+				...(capability === undefined ? {} : { capability }),
 				minStages: site.minStages,
 				model: (name) => this.#model(name),
 				source: (model) => this.#source(model),
@@ -179,12 +199,13 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 				metaMessages: ["Leave first, or open another tab."],
 			});
 		}
-		const { peer, directory, site } = this.#parts;
+		const { capability, peer, directory, identity, room, site } = this.#parts;
 		this.#lender = new DeviceLender(
 			{
 				peer,
 				directory,
-				room: site.room,
+				room,
+				admit: () => admitToRoom({ room, capability, peer: identity.peer, action: "lend" }),
 				minStages: site.minStages,
 				kind: "document" in globalThis ? "page" : "node",
 				model: (name) => this.#model(name),
@@ -239,7 +260,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 				peer,
 				providers: layerHolders(directory, peer.id),
 				// Who only asks gives nothing away.
-				maySend: () => this.#lends(),
+				maySend: (to) => this.#lends() && (directory.allows(to, "lend") || directory.allows(to, "ask")),
 			}),
 		);
 		return this.#files;

@@ -22,6 +22,8 @@ export interface LenderNetwork {
 	readonly peer: Peer;
 	readonly directory: Directory;
 	readonly room: string;
+	/** Rejects where this peer may not lend in the room. */
+	admit(): Promise<void>;
 	readonly minStages: number;
 	readonly kind: "page" | "node";
 	model(nameOrId: string | undefined): Promise<NetworkModel>;
@@ -129,6 +131,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 				this.#network.model(this.#options.model),
 				// Who only asks never loads an engine.
 				import("@tabmesh/inference"),
+				this.#network.admit(),
 			]);
 			this.#model = model;
 			this.#showSwarm();

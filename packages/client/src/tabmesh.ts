@@ -8,6 +8,10 @@ import type { FinishReason, Sampling, Span, TabmeshError } from "@tabmesh/wire";
 export interface ConnectOptions {
 	/** Address of a relay's site. In a page the page's own origin is the default. */
 	relay?: string;
+	/** Which of the relay's rooms to enter. @default the capability's, else the one that the site names */
+	room?: string;
+	/** In a private room: an invitation to it, as a link brings it (`mintCapability`). Its owner needs none. */
+	capability?: string;
 	/** Node: where the peer key is kept; without it every connection is a new peer. Pages keep theirs in a key slot. */
 	keyFile?: string;
 	/** Node: folder in which weights are kept between starts; without it nothing is kept. Pages keep theirs in IndexedDB. */

@@ -14,6 +14,8 @@ export interface GenerationNetwork {
 	readonly signer: EnvelopeSigner;
 	readonly directory: Directory;
 	readonly room: string;
+	/** In a private room: what shows that we may ask there. */
+	readonly capability?: string;
 	readonly minStages: number;
 	model(nameOrId: string | undefined): Promise<NetworkModel>;
 	source(model: NetworkModel): ShardSource;
@@ -101,11 +103,13 @@ export class TextGeneration implements Generation {
 			? AbortSignal.any([options.signal, this.#cancelled.signal])
 			: this.#cancelled.signal;
 		const { eos } = model.manifest.tokenizer;
+		const { capability } = this.#network;
 		const answer = generate({
 			peer: this.#network.peer,
 			signer: this.#network.signer,
 			directory: this.#network.directory,
 			room: this.#network.room,
+			...(capability === undefined ? {} : { capability }),
 			model,
 			promptTokens,
 			sampling,

@@ -289,6 +289,10 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 		});
 	}
 
+	allows(peer: string, action: string): boolean {
+		return this.#membership.allows(peer, action, this.#now());
+	}
+
 	get peers(): readonly string[] {
 		return this.#loop.present;
 	}

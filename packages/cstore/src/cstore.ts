@@ -124,6 +124,11 @@ export interface Cstore {
 	repair(peer: string, options?: { signal?: AbortSignal }): Promise<RepairReport>;
 	/** What is kept, sorted by stamp: for comparing stores, and for showing what takes the room. */
 	records(): readonly RecordView[];
+	/**
+	 * Whether a peer may do this in the room now: everybody in a public one; in a private one its owner, and whose
+	 * capability was seen here and grants it.
+	 */
+	allows(peer: string, action: string): boolean;
 	/** Peers heard in this room lately. */
 	readonly peers: readonly string[];
 	/** Records kept. */

@@ -52,6 +52,12 @@ export class Membership {
 		);
 	}
 
+	/** Whether `peer` may do this in the room now, as far as it has shown here what it may. */
+	allows(peer: string, action: string, now: number): boolean {
+		if (this.#owner === undefined || peer === this.#owner) return true;
+		return this.admits(peer, now) && this.#members.get(peer)!.capability.actions.includes(action);
+	}
+
 	/**
 	 * Takes notice of what `peer` shows.
 	 *

@@ -6,6 +6,7 @@
  * This room never opens a connection, and never lets a private key out: it signs and opens, nothing else.
  */
 export { type OpenIdentityOptions, openIdentity } from "#openIdentity";
+export { admitToRoom, type RoomEntry } from "./capability/admitToRoom.ts";
 export { attenuateCapability } from "./capability/attenuateCapability.ts";
 export type { Capability, CapabilityNarrowing } from "./capability/capability.ts";
 export { type CapabilityGrant, mintCapability } from "./capability/mintCapability.ts";

@@ -96,6 +96,10 @@ class RoomDirectory extends TypedEventEmitter<DirectoryEvents> implements Direct
 		return this.#shown.get(peer);
 	}
 
+	allows(peer: string, action: string): boolean {
+		return this.#cstore.allows(peer, action);
+	}
+
 	async announce(announcement: Announcement): Promise<void> {
 		this.#own = announcement;
 		this.#show({ ...announcement, peer: this.#init.peer.id, announced: this.#now() });
@@ -158,8 +162,14 @@ class RoomDirectory extends TypedEventEmitter<DirectoryEvents> implements Direct
 	#look(peer: string): void {
 		const entry = this.#present.has(peer) ? this.#cstore.entry(keyOf(peer)) : undefined;
 		const announcement = entry && this.#read(entry);
-		if (announcement) this.#show({ ...announcement, peer, announced: entry.time });
-		else this.#forget(peer);
+		if (!announcement) {
+			this.#forget(peer);
+			return;
+		}
+		const { lends, ...rest } = announcement;
+		// Who is a member and no more may be here, and lends nothing.
+		const lending = lends && this.allows(peer, "lend") ? { lends } : {};
+		this.#show({ ...rest, ...lending, peer, announced: entry.time });
 	}
 
 	/** What an entry announces in this room; undefined where it is no announcement for it. */

@@ -17,6 +17,8 @@ export interface Directory {
 	/** Everybody in the room who announced itself and was heard lately, ourselves included, sorted by peer id. */
 	readonly members: readonly Member[];
 	member(peer: string): Member | undefined;
+	/** Whether a peer may do this in the room: everybody in a public one, in a private one whose capability grants it. */
+	allows(peer: string, action: string): boolean;
 	/** Replaces what we announce about ourselves; spread at once where it is news, and kept up until `leave`. */
 	announce(announcement: Announcement): Promise<void>;
 	/** Takes the announcement back: everybody hears of it at once. */

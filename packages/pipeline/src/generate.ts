@@ -59,6 +59,8 @@ export interface GenerateInit {
 	/** Who is there; read anew for every plan. */
 	directory: Pick<Directory, "members" | "addEventListener" | "removeEventListener">;
 	room: string;
+	/** In a private room: what shows that we may ask there, without its secret. The owner needs none. */
+	capability?: string;
 	model: ModelRef;
 	promptTokens: readonly number[];
 	/** @default greedy */
@@ -435,7 +437,7 @@ class Attempt implements StageListener {
 	}
 
 	async #generate(): Promise<FinishReason> {
-		const { model, peer, room, signer } = this.#init;
+		const { capability, model, peer, room, signer } = this.#init;
 		const { promptTokens, sampling, maxTokens, stopTokens, maxPositions } = this.#request;
 		this.#changed();
 		const route: Route = {
@@ -445,6 +447,7 @@ class Attempt implements StageListener {
 			model: model.id,
 			hops: this.#links.map((link) => link.hop),
 			expires: Date.now() + ROUTE_LIFETIME_MS,
+			...(capability === undefined ? {} : { capability }),
 		};
 		const sealed = (await sealRoute(signer, route)) as Uint8Array<ArrayBuffer>;
 		const generation = {

@@ -1,5 +1,5 @@
 import type { EnvelopeSigner } from "@tabmesh/dauth";
-import { createEnvelopeVerifier } from "@tabmesh/dauth";
+import { admitToRoom, createEnvelopeVerifier } from "@tabmesh/dauth";
 import {
 	decodeCbor,
 	EnvelopeTimeError,
@@ -36,10 +36,10 @@ export interface OpenedRoute {
 
 /**
  * Checks a signed route: schema, signature, age, that its author brought it himself, that it has not expired, that it is
- * of our room, and that we are on it.
+ * of our room, that its author may ask there, and that we are on it.
  *
  * @throws MalformedMessageError, MessageTooLargeError, InvalidSignatureError, EnvelopeTimeError, RouteViolationError,
- * RouteRefusedError
+ * RouteRefusedError, CapabilityError
  */
 export async function openRoute(envelope: Uint8Array, options: OpenRouteOptions): Promise<OpenedRoute> {
 	const now = options.now ?? Date.now;
@@ -58,6 +58,13 @@ export async function openRoute(envelope: Uint8Array, options: OpenRouteOptions)
 	if (route.room !== options.room) {
 		throw new RouteRefusedError("This peer serves another room.", { details: { room: options.room } });
 	}
+	await admitToRoom({
+		room: route.room,
+		peer: author,
+		action: "ask",
+		capability: route.capability,
+		now: now(),
+	});
 	const place = route.hops.findIndex((hop) => hop.peer === options.self);
 	if (place < 0) throw new RouteRefusedError("This peer is not on the route that it was sent.");
 	if (!route.hops[0]!.span.embed || !route.hops.at(-1)!.span.head) {

@@ -16,6 +16,12 @@ const actionsSchema = v.pipe(
 	v.check((actions) => actions.every((action, i) => i === 0 || actions[i - 1]! < action), "sorted actions"),
 );
 
+/** A capability as a word: base64url of its CBOR. What it holds is looked at where it is verified. */
+export const capabilityTokenSchema = v.pipe(
+	v.string(),
+	v.maxLength(Math.ceil((limits.capabilityBytes * 4) / 3)),
+);
+
 /**
  * One link of a capability's chain: `[actions, not before, expires, next key, signature]`. A null says "as before".
  * The signature (Ed25519) is by the next key of the link before, the first one by the room owner's key.

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { limits } from "../limits.ts";
+import { capabilityTokenSchema } from "./capability.ts";
 import { countSchema, roomIdSchema } from "./common.ts";
 
 // `v.instance(Uint8Array)` would infer arrays that own their buffer, which what is built from views is not.
@@ -107,7 +108,7 @@ export const cstoreRequestSchema = v.variant("type", [
 		room: roomIdSchema,
 		part: v.optional(cstorePartSchema),
 		/** In a private room: what shows that the asker is a member. */
-		capability: v.optional(v.pipe(v.string(), v.maxLength(Math.ceil((limits.capabilityBytes * 4) / 3)))),
+		capability: v.optional(capabilityTokenSchema),
 	}),
 	/** Compares what both keep; answered by `ranges`. */
 	v.strictObject({ type: v.literal("compare"), ranges: rangesSchema }),

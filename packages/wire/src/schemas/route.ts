@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { limits } from "../limits.ts";
+import { capabilityTokenSchema } from "./capability.ts";
 import {
 	cidSchema,
 	countSchema,
@@ -28,6 +29,8 @@ export const routeSchema = v.pipe(
 		/** In the order of the layers; the last one sends sampled tokens to the first. */
 		hops: v.pipe(v.array(hopSchema), v.minLength(1), v.maxLength(limits.routeHops)),
 		expires: timeSchema,
+		/** In a private room: what shows that the asker may ask there. */
+		capability: v.optional(capabilityTokenSchema),
 	}),
 	v.check(({ hops }) => {
 		for (let i = 1; i < hops.length; i++) {
