@@ -49,6 +49,9 @@ const touchEveryMs = 5_000;
 // A sweep frees this share of the budget beyond what is needed, or every later block would sweep again.
 const sweepShare = 0.02;
 
+/** What a buffer may hold beside its block, a header of the network: copying a block costs more than keeping that. */
+const sparedBytes = 64;
+
 /** Blocks in one transaction: each has a price of its own, some milliseconds; 16 MiB are what the browser copies at once. */
 const writesTogether = 16;
 
@@ -146,8 +149,9 @@ class IndexedBlockStore implements BlockStore {
 	}
 
 	put(cid: CID, bytes: Uint8Array, options: PutOptions = {}): Promise<void> {
-		// An array of its own: storing a view clones the whole buffer behind it.
-		const own = bytes.byteLength === bytes.buffer.byteLength ? bytes : new Uint8Array(bytes);
+		// Storing a view clones the whole buffer behind it: an array of its own, unless that is hardly more.
+		const spare = bytes.buffer.byteLength - bytes.byteLength;
+		const own = spare <= sparedBytes ? bytes : new Uint8Array(bytes);
 		const { promise, resolve, reject } = Promise.withResolvers<void>();
 		this.#writes.push({
 			key: blockKey(cid),

@@ -54,7 +54,8 @@ export interface MessageStreamInit {
 }
 
 interface WaitingSend {
-	message: Uint8Array;
+	parts: readonly Uint8Array[];
+	bytes: number;
 	sent: () => void;
 	failed: (error: unknown) => void;
 }
@@ -136,26 +137,33 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		});
 		// Last: from here on bytes come in.
 		init.stream.addEventListener("message", (event) => this.#onBytes(event.data as Bytes));
-		this.#lane = DataChannelLane.over(init.stream, (bytes) => this.#onBytes(bytes));
+		this.#lane = DataChannelLane.over(
+			init.stream,
+			(bytes) => this.#onBytes(bytes),
+			() => this.#settleDrains(),
+		);
 		if (init.stream.status !== "open") this.#broken().catch(() => {});
 	}
 
-	send(message: Uint8Array, options?: { signal?: AbortSignal }): Promise<void> {
+	send(message: Uint8Array | readonly Uint8Array[], options?: { signal?: AbortSignal }): Promise<void> {
+		const parts = message instanceof Uint8Array ? [message] : message;
+		let bytes = 0;
+		for (const part of parts) bytes += part.byteLength;
 		if (this.#failure) return Promise.reject(this.#failure);
 		if (this.#ending) return Promise.reject(new StreamResetError("This side of the stream was closed."));
-		if (message.byteLength > this.#rules.maxMessageBytes) {
+		if (bytes > this.#rules.maxMessageBytes) {
 			return Promise.reject(
 				new MessageTooLargeError(
-					`A message of ${message.byteLength} bytes is longer than the ${this.#rules.maxMessageBytes} that ${this.protocol} allows.`,
-					{ details: { bytes: message.byteLength, maxBytes: this.#rules.maxMessageBytes } },
+					`A message of ${bytes} bytes is longer than the ${this.#rules.maxMessageBytes} that ${this.protocol} allows.`,
+					{ details: { bytes, maxBytes: this.#rules.maxMessageBytes } },
 				),
 			);
 		}
 		if (options?.signal?.aborted) return Promise.reject(options.signal.reason);
-		if (this.#sends.length === 0 && this.#credit >= message.byteLength + messageOverhead) {
-			return this.#transmit(message);
+		if (this.#sends.length === 0 && this.#credit >= bytes + messageOverhead) {
+			return this.#transmit(parts, bytes);
 		}
-		return this.#wait(message, options?.signal);
+		return this.#wait(parts, bytes, options?.signal);
 	}
 
 	close(): Promise<void> {
@@ -258,9 +266,9 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		if (bytes === 0 || this.#credit > this.#window) {
 			throw new ProtocolViolationError("A peer granted more credit than was used.");
 		}
-		while (this.#sends.length > 0 && this.#credit >= this.#sends[0]!.message.byteLength + messageOverhead) {
-			const { message, sent, failed } = this.#sends.shift()!;
-			this.#transmit(message).then(sent, failed);
+		while (this.#sends.length > 0 && this.#credit >= this.#sends[0]!.bytes + messageOverhead) {
+			const { parts, bytes, sent, failed } = this.#sends.shift()!;
+			this.#transmit(parts, bytes).then(sent, failed);
 		}
 	}
 
@@ -294,40 +302,41 @@ export class CreditedStream implements MessageStream, FrameHandler {
 
 	// What goes out
 
-	#transmit(message: Uint8Array): Promise<void> {
-		this.#credit -= message.byteLength + messageOverhead;
-		const stream = this.#stream;
+	#transmit(parts: readonly Uint8Array[], bytes: number): Promise<void> {
+		this.#credit -= bytes + messageOverhead;
+		const header = encodeFrame(frameKind.message, bytes);
+		const frame = [header, ...parts];
 		try {
-			if (message.byteLength + 5 <= this.#piece) {
-				this.#put(encodeFrame(frameKind.message, message.byteLength, message));
-			} else {
-				const head = message.subarray(0, this.#piece - 5);
-				this.#put(encodeFrame(frameKind.message, message.byteLength, head));
-				for (let at = head.byteLength; at < message.byteLength; at += this.#piece) {
-					this.#put(message.subarray(at, at + this.#piece));
-				}
-			}
+			if (header.byteLength + bytes <= this.#piece) this.#put(frame);
+			else for (const piece of pieces(frame, this.#piece)) this.#put(piece);
 		} catch (cause) {
 			return this.#broken(cause as Error);
 		}
-		return stream.writeBufferLength === 0 ? settled : this.#drained();
+		return this.#idle ? settled : this.#drained();
 	}
 
-	/** Until libp2p has handed everything to the transport. Its own `onDrain` promise stays resolved after the first time. */
+	/** Whether everything was handed to the transport. */
+	get #idle(): boolean {
+		return this.#stream.writeBufferLength === 0 && !this.#lane?.busy;
+	}
+
+	/** Until everything is handed to the transport. libp2p's own `onDrain` promise stays resolved after the first time. */
 	#drained(): Promise<void> {
 		return new Promise((resolve, reject) => {
 			this.#drains.push({ resolve, reject });
 			if (this.#drains.length > 1) return;
-			const idle = (): void => {
-				for (const { resolve } of this.#drains.splice(0)) resolve();
-			};
-			this.#stream.addEventListener("idle", idle, { once: true });
+			this.#stream.addEventListener("idle", () => this.#settleDrains(), { once: true });
 		});
 	}
 
-	#wait(message: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
+	#settleDrains(): void {
+		if (!this.#idle) return;
+		for (const { resolve } of this.#drains.splice(0)) resolve();
+	}
+
+	#wait(parts: readonly Uint8Array[], bytes: number, signal: AbortSignal | undefined): Promise<void> {
 		return new Promise((resolve, reject) => {
-			const waiting: WaitingSend = { message, sent: resolve, failed: reject };
+			const waiting: WaitingSend = { parts, bytes, sent: resolve, failed: reject };
 			if (signal) {
 				const cancel = (): void => {
 					const place = this.#sends.indexOf(waiting);
@@ -350,13 +359,13 @@ export class CreditedStream implements MessageStream, FrameHandler {
 	}
 
 	/** At most one piece. */
-	#put(bytes: Uint8Array): void {
-		if (!this.#lane?.send(bytes)) this.#stream.send(bytes);
+	#put(parts: readonly Uint8Array[]): void {
+		if (!this.#lane?.send(parts)) this.#stream.send(joined(parts));
 	}
 
 	#write(frame: Uint8Array): void {
 		try {
-			this.#put(frame);
+			this.#put([frame]);
 		} catch (cause) {
 			this.#broken(cause as Error).catch(() => {});
 		}
@@ -374,7 +383,7 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		try {
 			const body = encodeCbor(toWireError(error));
 			if (body.byteLength <= longestErrorBytes) {
-				this.#put(encodeFrame(frameKind.error, body.byteLength, body));
+				this.#put([encodeFrame(frameKind.error, body.byteLength, body)]);
 			}
 		} catch {
 			// The transport is gone already; the reset says enough.
@@ -385,8 +394,10 @@ export class CreditedStream implements MessageStream, FrameHandler {
 
 	#finishIfBothEnded(): void {
 		if (!this.#ended || !this.#remoteEnded) return;
+		// libp2p's own goodbye would overtake what waits in the lane.
+		const handedOver = this.#idle ? settled : this.#drained();
 		this.#resolveClosed(undefined);
-		this.#stream.close().catch((error) => this.#stream.abort(error));
+		handedOver.then(() => this.#stream.close()).catch((error) => this.#stream.abort(error));
 	}
 
 	/** The transport is gone; what came before that, an error of the far side perhaps, is taken in first. */
@@ -413,4 +424,34 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		for (const { reject } of this.#reads.splice(0)) reject(error);
 		this.#resolveClosed(error);
 	}
+}
+
+/** Cuts bytes that are given in parts into pieces of this length, without copying them. */
+function* pieces(parts: readonly Uint8Array[], length: number): Generator<Uint8Array[]> {
+	let piece: Uint8Array[] = [];
+	let room = length;
+	for (const part of parts) {
+		for (let at = 0; at < part.byteLength; ) {
+			const cut = part.subarray(at, at + room);
+			piece.push(cut);
+			at += cut.byteLength;
+			room -= cut.byteLength;
+			if (room > 0) continue;
+			yield piece;
+			piece = [];
+			room = length;
+		}
+	}
+	if (piece.length > 0) yield piece;
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+	if (parts.length === 1) return parts[0]!;
+	const whole = new Uint8Array(parts.reduce((bytes, part) => bytes + part.byteLength, 0));
+	let at = 0;
+	for (const part of parts) {
+		whole.set(part, at);
+		at += part.byteLength;
+	}
+	return whole;
 }

@@ -39,11 +39,12 @@ export interface MessageStream extends AsyncIterable<Uint8Array> {
 	readonly remote: string;
 	readonly protocol: string;
 	/**
-	 * Resolves when the message has left for the transport; messages arrive whole and in order.
+	 * Resolves when the message has left for the transport; messages arrive whole and in order. One that is given in parts
+	 * arrives as if they were one array, and need not be put together for it.
 	 *
 	 * @throws StreamResetError when the stream is gone, MessageTooLargeError beyond the protocol's limit
 	 */
-	send(message: Uint8Array, options?: { signal?: AbortSignal }): Promise<void>;
+	send(message: Uint8Array | readonly Uint8Array[], options?: { signal?: AbortSignal }): Promise<void>;
 	/** Ends our side in order; the other side's iteration ends after the last message. */
 	close(): Promise<void>;
 	/** Ends both sides at once. The other side sees a StreamResetError, or `error` where it is a TabmeshError. */

@@ -75,12 +75,12 @@ export type Answer = { number: number; block: Uint8Array } | { number: number; b
 const kinds = { block: 0, missing: 1 } as const;
 const headerBytes = 5;
 
-export function encodeAnswer({ number, block }: Answer): Uint8Array<ArrayBuffer> {
-	const message = new Uint8Array(headerBytes + (block?.byteLength ?? 0));
-	message[0] = block ? kinds.block : kinds.missing;
-	new DataView(message.buffer).setUint32(1, number);
-	if (block) message.set(block, headerBytes);
-	return message;
+/** In parts: a block is not copied for its header. */
+export function encodeAnswer({ number, block }: Answer): Uint8Array[] {
+	const header = new Uint8Array(headerBytes);
+	header[0] = block ? kinds.block : kinds.missing;
+	new DataView(header.buffer).setUint32(1, number);
+	return block ? [header, block] : [header];
 }
 
 /** The block is a view of `bytes`. @throws MalformedMessageError */

@@ -118,7 +118,7 @@ export function serveBlocks(init: ServeBlocksInit): () => void {
 	return peer.serve(blockProtocol, serve);
 }
 
-async function send(stream: MessageStream, message: Uint8Array): Promise<void> {
+async function send(stream: MessageStream, message: readonly Uint8Array[]): Promise<void> {
 	const timeout = AbortSignal.timeout(sendTimeoutMs);
 	try {
 		await stream.send(message, { signal: timeout });
