@@ -10,8 +10,8 @@ export interface GroupedWeights {
 	readonly scales: readonly Float32Array<ArrayBuffer>[];
 }
 
-/** Rows that are numbers at one time: those of most models stay in a processor's second cache. */
-const rowsAtOnce = 32;
+/** Rows that are turned at one time: what is written of them beside each other fills a cache line. */
+const rowsAtOnce = 64;
 
 /**
  * Room for the groups of a matrix, filled by {@link fillGroups}.
@@ -54,30 +54,30 @@ export function fillGroups(
 		});
 	}
 	const group = columns / target.values.length;
-	const numbers = new Float32Array(Math.min(rowsAtOnce, rows) * columns);
-	// The rows of one group, not turned yet: small enough for a processor's first cache.
-	const tile = new Uint8Array(rowsAtOnce * group);
+	const width = target.scales[0]!.length;
+	const matrices = target.values.map((values) => new Uint32Array(values.buffer, 0, values.length >>> 2));
+	const numbers = new Float32Array(columns);
+	// Group by group, within it row by row: not turned yet.
+	const bytes8 = new Uint8Array(rowsAtOnce * columns);
+	const bytes32 = new Uint32Array(bytes8.buffer);
 	for (let done = 0; done < rows; done += rowsAtOnce) {
 		const count = Math.min(rowsAtOnce, rows - done);
-		if (rowOf) {
-			for (let row = 0; row < count; row++) {
-				const from = rowOf(done + row) * rowBytes;
-				const line = numbers.subarray(row * columns, (row + 1) * columns);
-				dequantise(type, bytes.subarray(from, from + rowBytes), line);
+		for (let row = 0; row < count; row++) {
+			const from = (rowOf ? rowOf(done + row) : done + row) * rowBytes;
+			dequantise(type, bytes.subarray(from, from + rowBytes), numbers);
+			for (let index = 0; index < matrices.length; index++) {
+				const scale = largest(numbers, index * group, group) / 127;
+				target.scales[index]![first + done + row] = scale;
+				const factor = scale === 0 ? 0 : 1 / scale;
+				round(numbers, index * group, group, factor, bytes8, (index * rowsAtOnce + row) * group);
 			}
-		} else {
-			const part = bytes.subarray(done * rowBytes, (done + count) * rowBytes);
-			dequantise(type, part, numbers.subarray(0, count * columns));
 		}
-		for (const [index, values] of target.values.entries()) {
-			const scales = target.scales[index]!;
-			for (let row = 0; row < count; row++) {
-				const from = row * columns + index * group;
-				const scale = largest(numbers, from, group) / 127;
-				scales[first + done + row] = scale;
-				round(numbers, from, scale === 0 ? 0 : 1 / scale, tile.subarray(row * group, (row + 1) * group));
-			}
-			turn(tile, [count, group], values, scales.length, first + done);
+		const at = first + done;
+		const words = count % 4 === 0 && group % 4 === 0 && width % 4 === 0 && at % 4 === 0;
+		for (let index = 0; index < matrices.length; index++) {
+			const from = index * rowsAtOnce * group;
+			if (words) turnWords(bytes32, from / 4, count, group / 4, matrices[index]!, width / 4, at / 4);
+			else turnBytes(bytes8, from, count, group, target.values[index]!, width, at);
 		}
 	}
 }
@@ -91,51 +91,54 @@ function largest(values: Float32Array, from: number, count: number): number {
 	return most;
 }
 
-/** Rounds as many values as `out` holds, times `factor`, to bytes in two's complement. */
-function round(values: Float32Array, from: number, factor: number, out: Uint8Array): void {
+/** Rounds values times `factor` to bytes in two's complement. */
+function round(
+	values: Float32Array,
+	from: number,
+	count: number,
+	factor: number,
+	out: Uint8Array,
+	to: number,
+): void {
 	// Above zero truncation rounds down: with the half added, to nearest.
-	for (let i = 0; i < out.length; i++) out[i] = ((values[from + i]! * factor + 128.5) | 0) - 128;
+	for (let i = 0; i < count; i++) out[to + i] = ((values[from + i]! * factor + 128.5) | 0) - 128;
 }
 
-/** Writes `[rows, columns]` of `tile` as columns `[at, at + rows)` of a matrix that has `width` of them. */
-function turn(
-	tile: Uint8Array<ArrayBuffer>,
-	[rows, columns]: readonly [number, number],
-	matrix: Uint8Array<ArrayBuffer>,
+/** Writes `rows` rows, which begin at `from`, as columns `[at, at + rows)` of a matrix that has `width` of them. */
+function turnBytes(
+	source: Uint8Array,
+	from: number,
+	rows: number,
+	columns: number,
+	matrix: Uint8Array,
 	width: number,
 	at: number,
 ): void {
-	if (rows % 4 === 0 && columns % 4 === 0 && width % 4 === 0 && at % 4 === 0) {
-		turnWords(
-			new Uint32Array(tile.buffer),
-			[rows, columns / 4],
-			new Uint32Array(matrix.buffer),
-			width / 4,
-			at / 4,
-		);
-		return;
-	}
 	for (let column = 0; column < columns; column++) {
-		for (let row = 0; row < rows; row++) matrix[column * width + at + row] = tile[row * columns + column]!;
+		for (let row = 0; row < rows; row++) {
+			matrix[column * width + at + row] = source[from + row * columns + column]!;
+		}
 	}
 }
 
-/** {@link turn} by squares of four rows of four bytes; columns, `width` and `at` count words. */
+/** {@link turnBytes} by squares of four rows of four bytes; all but `rows` counts words. */
 function turnWords(
-	tile: Uint32Array,
-	[rows, columns]: readonly [number, number],
+	source: Uint32Array,
+	from: number,
+	rows: number,
+	columns: number,
 	matrix: Uint32Array,
 	width: number,
 	at: number,
 ): void {
 	for (let column = 0; column < columns; column++) {
 		for (let row = 0; row < rows; row += 4) {
-			const from = row * columns + column;
-			const a = tile[from]!;
-			const b = tile[from + columns]!;
-			const c = tile[from + 2 * columns]!;
-			const d = tile[from + 3 * columns]!;
-			const to = 4 * column * width + at + row / 4;
+			const square = from + row * columns + column;
+			const a = source[square]!;
+			const b = source[square + columns]!;
+			const c = source[square + 2 * columns]!;
+			const d = source[square + 3 * columns]!;
+			const to = 4 * column * width + at + (row >>> 2);
 			matrix[to] = (a & 0xff) | ((b & 0xff) << 8) | ((c & 0xff) << 16) | (d << 24);
 			matrix[to + width] = ((a >>> 8) & 0xff) | (b & 0xff00) | ((c & 0xff00) << 8) | ((d & 0xff00) << 16);
 			matrix[to + 2 * width] =
