@@ -1,5 +1,5 @@
 import type { Directory } from "@tabmesh/directory";
-import type { Engine, EngineHandle, LoadProgress, ShardSource } from "@tabmesh/model";
+import type { Engine, EngineHandle, LoadProgress, ShardSource, WeightFormat } from "@tabmesh/model";
 import { deal, type StageServer, serveStages } from "@tabmesh/pipeline";
 import type { Peer } from "@tabmesh/transport";
 import {
@@ -8,14 +8,16 @@ import {
 	protocolVersion,
 	type Span,
 	TabmeshError,
+	WeightFormatError,
 } from "@tabmesh/wire";
 import { TypedEventEmitter } from "main-event";
 import { isMaterialChange } from "./materialChange.ts";
 import { modelView } from "./modelView.ts";
 import type { NetworkModel } from "./networkModel.ts";
 import { type ReadingAhead, readingAhead } from "./readingAhead.ts";
+import { sparingFormat } from "./sparingFormat.ts";
 import type { Lender, LenderView, LendOptions } from "./tabmesh.ts";
-import { weightChoice } from "./weightChoice.ts";
+import { bitsPerWeight, weightChoice } from "./weightChoice.ts";
 
 /** What of the network a lender needs. */
 export interface LenderNetwork {
@@ -38,6 +40,12 @@ export interface LenderNetwork {
 const settleMs = 250;
 /** A lender whose layers nobody else holds moves only when that stands for so long: whoever seems gone may be back the next moment. */
 const confirmMs = 3_000;
+/**
+ * Another weight format is loaded when the swarm wanted it for so long: whoever it lacks memory of may be about to join. Lenders wait one
+ * after the other, since one of them often is enough.
+ */
+const formatMs = 15_000;
+const formatStepMs = 2_000;
 /** Figures that only inform (streams, speed, free memory) are spread this often at most; what routes need goes at once. */
 const figuresEveryMs = 10_000;
 /** Memory comes free when the streams on the old span end; this catches what comes free without an event. */
@@ -67,6 +75,13 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	#loading: AbortController | undefined;
 	/** Where the deal would have us go while we serve elsewhere, and since when. */
 	#doubt: { readonly target: Span; readonly since: number } | undefined;
+	/** What may run here, best first; what would run best; and what does run. */
+	#formats: readonly [WeightFormat, ...WeightFormat[]] = ["f32"];
+	#best: WeightFormat = "f32";
+	#weights: WeightFormat = "f32";
+	/** The format in which we would serve the swarm better, and since when. */
+	#wish: { readonly weights: WeightFormat; readonly since: number } | undefined;
+	#wishing: ReturnType<typeof setTimeout> | undefined;
 	#heldBytes = 0;
 	#usedBytes = 0;
 	#settle: ReturnType<typeof setTimeout> | undefined;
@@ -85,6 +100,8 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			span: undefined,
 			backend: undefined,
 			threads: options.threads ?? 1,
+			bitsPerWeight: undefined,
+			sparing: false,
 			loading: undefined,
 			memoryBytes: options.memoryBytes,
 			usedBytes: 0,
@@ -127,7 +144,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 
 	async #start(): Promise<void> {
 		try {
-			const [model, { createEngine }] = await Promise.all([
+			const [model] = await Promise.all([
 				this.#network.model(this.#options.model),
 				// Who only asks never loads an engine.
 				import("@tabmesh/inference"),
@@ -135,30 +152,12 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			]);
 			this.#model = model;
 			this.#showSwarm();
-			const { memoryBytes, backend, threads } = this.#options;
 			// Opened now: the store is ready when the engine is.
-			const source = this.#network.source(model);
+			this.#source = readingAhead(this.#network.source(model));
 			this.#holdUntilTheEnd(model);
-			const engine = await createEngine({
-				memoryBytes,
-				weights: weightChoice(model.formats, model.loadedBytes <= memoryBytes),
-				...(backend === undefined ? {} : { backend }),
-				...(threads === undefined ? {} : { threads }),
-			});
-			if (this.#over()) return await engine.close();
-			this.#engine = engine;
-			this.#source = readingAhead(source);
-			engine.addEventListener("devicelost", this.#onDeviceLost);
-			this.#server = serveStages({
-				peer: this.#network.peer,
-				engine,
-				source: this.#source,
-				room: this.#network.room,
-				models: (id) => (id === model.id ? model : undefined),
-			});
-			this.#server.addEventListener("change", this.#onServing);
+			await this.#openEngine(model);
+			if (this.#over()) return;
 			this.#network.directory.addEventListener("change", this.#onSwarm);
-			this.#show({ phase: "waiting", backend: engine.info.backend, threads: engine.info.threads });
 			await this.#announce();
 			// Where others are about to choose as well, hearing them first saves both from loading the same.
 			if (this.#othersChoose(model)) this.#reconsiderSoon();
@@ -177,6 +176,118 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			},
 			() => {},
 		);
+	}
+
+	/**
+	 * Starts the engine and serves with it.
+	 *
+	 * @param weights - a format of those that may run here; without it, the best of them
+	 * @throws EngineUnavailableError, WeightFormatError when it runs in no format
+	 */
+	async #openEngine(model: NetworkModel, weights?: WeightFormat): Promise<void> {
+		const { createEngine } = await import("@tabmesh/inference");
+		const { memoryBytes, backend, threads, heapBytes } = this.#options;
+		let offered = model.formats;
+		for (;;) {
+			const choice = weightChoice(offered, model.loadedBytes <= memoryBytes);
+			const best = { cpu: choice.cpu[0], webgpu: choice.webgpu[0], wasm: choice.wasm[0] };
+			let engine: Engine;
+			try {
+				engine = await createEngine({
+					memoryBytes,
+					weights: weights ?? best,
+					...(backend === undefined ? {} : { backend }),
+					...(threads === undefined ? {} : { threads }),
+					...(heapBytes === undefined ? {} : { heapBytes }),
+				});
+			} catch (error) {
+				const refused = error instanceof WeightFormatError ? error.details.weights : undefined;
+				if (!offered.some((format) => format === refused)) throw error;
+				offered = offered.filter((format) => format !== refused);
+				continue;
+			}
+			if (this.#over()) return await engine.close();
+			const { backend: here, threads: used } = engine.info;
+			if (!weights) {
+				this.#formats = choice[here];
+				this.#best = best[here];
+			}
+			this.#weights = weights ?? best[here];
+			this.#serve(model, engine);
+			this.#show({
+				phase: "waiting",
+				span: undefined,
+				loading: undefined,
+				backend: here,
+				threads: used,
+				bitsPerWeight: bitsPerWeight[this.#weights],
+				sparing: this.#weights !== this.#best,
+			});
+			return;
+		}
+	}
+
+	#serve(model: NetworkModel, engine: Engine): void {
+		this.#engine = engine;
+		engine.addEventListener("devicelost", this.#onDeviceLost);
+		this.#server = serveStages({
+			peer: this.#network.peer,
+			engine,
+			source: this.#source!,
+			room: this.#network.room,
+			models: (id) => (id === model.id ? model : undefined),
+		});
+		this.#server.addEventListener("change", this.#onServing);
+	}
+
+	/** Goes on in another format: with an engine of its own, since a peer has one numerics class. */
+	async #changeFormat(model: NetworkModel, weights: WeightFormat): Promise<void> {
+		const [engine, server] = [this.#engine!, this.#server!];
+		this.#engine = undefined;
+		this.#loading?.abort();
+		this.#held = undefined;
+		this.#loadingSpan = undefined;
+		this.#wish = undefined;
+		server.removeEventListener("change", this.#onServing);
+		engine.removeEventListener("devicelost", this.#onDeviceLost);
+		await server.close();
+		await engine.close();
+		if (this.#over()) return;
+		try {
+			await this.#openEngine(model, weights);
+			if (this.#over()) return;
+			await this.#announce();
+			await this.#reconsider();
+		} catch (error) {
+			if (!this.#over()) await this.#end("failed", error);
+		}
+	}
+
+	/**
+	 * Whether another format is on its way: at once where we can hold nothing in this one, else when the swarm wanted it for a while and no
+	 * stream runs here.
+	 */
+	#seekFormat(model: NetworkModel, target: Span | undefined): boolean {
+		const { directory, minStages, peer } = this.#network;
+		if (this.#formats.length === 1) return false;
+		const { weights, span } = sparingFormat(directory.members, model, peer.id, this.#formats, { minStages });
+		clearTimeout(this.#wishing);
+		if (weights === this.#weights) {
+			this.#wish = undefined;
+			return false;
+		}
+		const now = performance.now();
+		if (this.#wish?.weights !== weights) this.#wish = { weights, since: now };
+		const lenders = directory.members.filter(({ lends }) => lends?.models.includes(model.id));
+		const before = lenders.filter(({ joined }) => joined < this.#joined).length;
+		const wait = this.#wish.since + formatMs + before * formatStepMs - now;
+		const isUseless = !target && !this.#held && span !== undefined;
+		if ((isUseless || wait <= 0) && this.#server!.streams === 0) {
+			void this.#changeFormat(model, weights);
+			return true;
+		}
+		this.#wishing = setTimeout(() => void this.#reconsider(), Math.max(wait, retryMs));
+		return false;
 	}
 
 	#othersChoose(model: NetworkModel): boolean {
@@ -237,9 +348,10 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	/** Takes what the deal gives us now; the same as we have, nearly always. */
 	async #reconsider(): Promise<void> {
 		const model = this.#model;
-		if (this.#over() || this.#view.phase === "paused" || !model) return;
+		if (this.#over() || this.#view.phase === "paused" || !model || !this.#engine) return;
 		const { directory, minStages, peer } = this.#network;
 		const target = deal(directory.members, model, { minStages }).assignments.get(peer.id);
+		if (this.#seekFormat(model, target)) return;
 		if (!target) {
 			if (!this.#held && !this.#loadingSpan && this.#view.phase !== "waiting")
 				this.#show({ phase: "waiting" });
@@ -292,7 +404,14 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		} catch (error) {
 			if (loading.signal.aborted || this.#over()) return;
 			this.#loadingSpan = undefined;
-			await this.#end("failed", error);
+			const [, ...smaller] = this.#formats.slice(this.#formats.indexOf(this.#weights));
+			if (error instanceof OutOfMemoryBudgetError && isFilled(smaller)) {
+				// What the deal takes to fit does not always, where layers are large and heaps small.
+				this.#formats = smaller;
+				void this.#changeFormat(model, smaller[0]);
+			} else {
+				await this.#end("failed", error);
+			}
 		} finally {
 			ahead.abort();
 		}
@@ -407,6 +526,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	async #end(phase: "left" | "failed", reason: unknown): Promise<void> {
 		this.#ended.abort();
 		clearTimeout(this.#settle);
+		clearTimeout(this.#wishing);
 		clearTimeout(this.#figures);
 		this.#loading?.abort();
 		this.#network.directory.removeEventListener("change", this.#onSwarm);
@@ -420,6 +540,10 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 				: new TabmeshError("Lending ended because of an error inside Tabmesh.", { cause: reason });
 		this.#show({ phase, error, span: undefined, loading: undefined, streams: 0, usedBytes: 0 });
 	}
+}
+
+function isFilled<T>(list: readonly T[]): list is readonly [T, ...T[]] {
+	return list.length > 0;
 }
 
 function sameSpan(a: Span, b: Span | undefined): boolean {

@@ -125,6 +125,8 @@ export interface LendOptions {
 	backend?: Backend;
 	/** @default 1, or what the device has when the page is cross-origin isolated */
 	threads?: number;
+	/** Bytes that one worker holds at most; what is more lies in several. For trying that with small models. @default what a WebAssembly heap holds */
+	heapBytes?: number;
 }
 
 /** A lender's state, all that a person wants to see. */
@@ -138,6 +140,10 @@ export interface LenderView {
 	readonly span: Span | undefined;
 	readonly backend: Backend | undefined;
 	readonly threads: number;
+	/** Of the format in which the layers are kept: 32, 8 or 4. */
+	readonly bitsPerWeight: number | undefined;
+	/** Whether they are kept in fewer bits than run best here, because the swarm has too little memory. */
+	readonly sparing: boolean;
 	readonly loading:
 		| { readonly phase: "fetch" | "compile"; readonly loadedBytes: number; readonly totalBytes: number }
 		| undefined;

@@ -183,6 +183,8 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 			span: undefined,
 			backend: undefined,
 			threads: 2,
+			bitsPerWeight: undefined,
+			sparing: false,
 			loading: undefined,
 			memoryBytes: options.memoryBytes,
 			usedBytes: 0,

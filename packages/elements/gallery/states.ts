@@ -112,6 +112,7 @@ const serving: Partial<LenderView> = {
 	phase: "serving",
 	span: { from: 0, to: 2, embed: true, head: false },
 	backend: "wasm",
+	bitsPerWeight: 32,
 	usedBytes: 41e6,
 	streams: 2,
 	tokensServed: 18_432,

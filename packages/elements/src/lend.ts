@@ -524,7 +524,9 @@ export class TabmeshLend extends LitElement {
 						)
 					: text.leftEarly;
 			default:
-				return text.serving;
+				return view?.sparing && view.bitsPerWeight !== undefined
+					? text.sparing(view.bitsPerWeight)
+					: text.serving;
 		}
 	}
 
@@ -587,7 +589,10 @@ export class TabmeshLend extends LitElement {
 	#renderFigures(view: LenderView) {
 		const text = messages.lend.figures;
 		const backend = view.backend === undefined ? "–" : messages.lend.backendNames[view.backend];
-		const threads = view.backend === "webgpu" ? undefined : messages.lend.threadCount(view.threads);
+		const how = [
+			...(view.bitsPerWeight === undefined ? [] : [messages.lend.bits(view.bitsPerWeight)]),
+			...(view.backend === "webgpu" ? [] : [messages.lend.threadCount(view.threads)]),
+		];
 		const figure = (name: string, value: string, extra?: string) =>
 			html`<div><dt>${name}</dt><dd>${value}${extra === undefined ? nothing : html` <small>${extra}</small>`}</dd></div>`;
 		return html`
@@ -597,7 +602,7 @@ export class TabmeshLend extends LitElement {
 				${figure(text.ms, formatMs(view.msPerToken), view.msPerToken > 0 ? messages.lend.msUnit : undefined)}
 				${figure(text.memory, formatBytes(view.usedBytes), messages.lend.ofMemory(formatBytes(view.memoryBytes)))}
 				${figure(text.uptime, formatDuration(Date.now() - view.since))}
-				${figure(text.backend, backend, threads)}
+				${figure(text.backend, backend, how.join(", "))}
 			</dl>
 		`;
 	}

@@ -111,6 +111,8 @@ export const messages = {
 		paused: "No new answers start here. The layers stay in memory, so that you can go on at once.",
 		pausedStreams: (count: number) =>
 			count === 1 ? "1 running answer is being finished." : `${count} running answers are being finished.`,
+		sparing: (bits: number) =>
+			`Thank you. The swarm is short of memory, so this tab keeps its layers in ${bits} bits. When more is lent, it goes back by itself.`,
 		serving: "Thank you. Keep this tab open; it may stay in the background.",
 		leftThanks: (tokens: string, time: string) =>
 			`Thank you. This tab computed ${tokens} tokens in ${time}. Everything it held has been freed.`,
@@ -137,6 +139,7 @@ export const messages = {
 		ofMemory: (lent: string) => `of ${lent}`,
 		msUnit: "ms",
 		msPerToken: "ms per token",
+		bits: (count: number) => `in ${count} bits`,
 		threadCount: (count: number) => (count === 1 ? "1 thread" : `${count} threads`),
 		inviteTitle: "Bring another device",
 		invite: "Every further tab helps, on this device or another. A phone counts too.",

@@ -14,6 +14,7 @@ export * from "./format/modelSource.ts";
 export * from "./format/sourceFile.ts";
 export { EmbeddingTable } from "./graph/embeddingTable.ts";
 export {
+	composeIntegerProduct,
 	composeNothing,
 	composeSpan,
 	type GraphFormat,

@@ -9,6 +9,8 @@ const view: LenderView = {
 	span: undefined,
 	backend: undefined,
 	threads: 2,
+	bitsPerWeight: undefined,
+	sparing: false,
 	loading: undefined,
 	memoryBytes: 1e9,
 	usedBytes: 0,
@@ -32,6 +34,11 @@ test("each state is one line that a person understands, with layers counted as o
 	const last = { from: 5, to: 6, embed: false, head: true };
 	expect(stateLine({ ...view, phase: "serving", span: last, backend: "cpu" })).toBe(
 		"serving layer 6 of the model with 2 threads (cpu)",
+	);
+	const sparing = { ...view, phase: "serving", span: last, backend: "cpu", bitsPerWeight: 8 } as const;
+	expect(stateLine(sparing)).toBe("serving layer 6 of the model in 8 bits with 2 threads (cpu)");
+	expect(stateLine({ ...sparing, sparing: true })).toBe(
+		"serving layer 6 of the model in 8 bits, since memory is short, with 2 threads (cpu)",
 	);
 	expect(stateLine({ ...view, phase: "failed", error })).toBe("failed: No span fits into 64 MB.");
 });

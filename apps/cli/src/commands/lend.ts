@@ -16,6 +16,11 @@ function layersOf({ from, to }: Span): string {
 	return to - from === 1 ? `layer ${to}` : `layers ${from + 1}–${to}`;
 }
 
+function bitsOf({ bitsPerWeight, sparing }: LenderView): string {
+	if (bitsPerWeight === undefined) return "";
+	return ` in ${bitsPerWeight} bits${sparing ? ", since memory is short," : ""}`;
+}
+
 /** One line about a lender's state; the same state gives the same line, so that repetitions can be left out. */
 export function stateLine(view: LenderView): string {
 	const { phase, span, model, loading, error } = view;
@@ -29,7 +34,7 @@ export function stateLine(view: LenderView): string {
 		case "loading":
 			return `fetching and compiling ${what}${loading ? ` (${formatSize(loading.totalBytes)})` : ""}`;
 		case "serving":
-			return `serving ${what} with ${view.threads} thread${view.threads === 1 ? "" : "s"} (${view.backend ?? "?"})`;
+			return `serving ${what}${bitsOf(view)} with ${view.threads} thread${view.threads === 1 ? "" : "s"} (${view.backend ?? "?"})`;
 		case "paused":
 			return "paused";
 		case "left":

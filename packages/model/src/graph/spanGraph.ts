@@ -122,6 +122,19 @@ export function composeNothing(): Uint8Array<ArrayBuffer> {
 	return graph.encode();
 }
 
+/**
+ * `a` (uint8 `[rows, columns]`) times the weight `b` (int8 `[columns, outputs]`) as `out` (int32), which is what integer formats are made
+ * of: a session of it shows whether a processor gets such products right.
+ */
+export function composeIntegerProduct(columns: number, outputs: number): Uint8Array<ArrayBuffer> {
+	const graph = new OnnxGraph();
+	const input = graph.input("a", "uint8", ["rows", columns]);
+	const weight = graph.weight("b", "int8", [columns, outputs], columns * outputs);
+	graph.node("MatMulInteger", [input, weight], { outputs: ["out"] });
+	graph.output("out", "int32", ["rows", outputs]);
+	return graph.encode();
+}
+
 /** One small method per piece, after the builder of onnxruntime-genai; another architecture overrides what it does differently. */
 class LlamaSpan {
 	protected readonly config: ModelConfig;

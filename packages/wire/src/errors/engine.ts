@@ -6,6 +6,12 @@ export class EngineUnavailableError extends TabmeshError {
 	override readonly code = "EngineUnavailable";
 }
 
+/** Thrown when this processor computes something else in a weight format than others do; in other formats it runs models. */
+export class WeightFormatError extends TabmeshError {
+	override name = "WeightFormatError";
+	override readonly code = "WeightFormat";
+}
+
 /** Thrown when a forward call does not fit the state of its stream: position, shape, unknown stream or handle. */
 export class EngineInputError extends TabmeshError {
 	override name = "EngineInputError";

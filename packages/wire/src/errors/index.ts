@@ -32,6 +32,7 @@ export {
 	EngineInputError,
 	EngineUnavailableError,
 	OutOfMemoryBudgetError,
+	WeightFormatError,
 } from "./engine.ts";
 export {
 	BlockIntegrityError,

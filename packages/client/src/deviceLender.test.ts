@@ -1,0 +1,127 @@
+import { createEnvelopeSigner, createIdentity } from "@tabmesh/dauth";
+import { type PublishedModel, publishModel, type WeightFormat } from "@tabmesh/model";
+import { openSeededModel } from "@tabmesh/model/testing";
+import { type Relay, startRelay } from "@tabmesh/relay";
+import { encodeCbor, type Gate, OutOfMemoryBudgetError } from "@tabmesh/wire";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { connect, type Lender, type LendOptions, type Tabmesh } from "./index.ts";
+
+/** One wide layer: 1.2 MB in float32 and 0.35 MB in 8 bits, embedding and head 0.13 MB each. */
+const shape = { layers: 1, feedForward: 1536 };
+let relay: Relay;
+let published: PublishedModel;
+let gate: Uint8Array;
+const open: Tabmesh[] = [];
+
+async function signGate(...offered: WeightFormat[]): Promise<void> {
+	const record: Gate = {
+		model: published.id,
+		positions: 100,
+		formats: offered.map((weights) => ({ weights, agreed: 99 })),
+		largestResidual: 10,
+	};
+	const identity = await createIdentity();
+	gate = await createEnvelopeSigner(identity).seal("gate", encodeCbor(record));
+}
+
+async function lend(options: LendOptions): Promise<{ mesh: Tabmesh; lender: Lender }> {
+	const mesh = await connect({ relay: relay.url });
+	open.push(mesh);
+	return { mesh, lender: mesh.lend(options) };
+}
+
+async function reaches(lender: Lender, phase: Lender["view"]["phase"]): Promise<void> {
+	while (lender.view.phase !== phase) {
+		if (lender.view.phase === "failed") throw lender.view.error;
+		await new Promise((resolve) => lender.addEventListener("change", resolve, { once: true }));
+	}
+}
+
+function announcedClass(mesh: Tabmesh): string | undefined {
+	return mesh.members.find(({ peer }) => peer === mesh.peer)?.lends?.numericsClass;
+}
+
+beforeAll(async () => {
+	const source = await openSeededModel(shape);
+	published = await publishModel(source);
+	relay = await startRelay({
+		port: 0,
+		site: () => ({
+			room: "public",
+			models: [
+				{
+					id: published.id,
+					name: "wide",
+					manifest: "/models/manifest.cbor",
+					origins: "/models/origins.json",
+					gate: "/models/gate.cbor",
+				},
+			],
+			minStages: 1,
+		}),
+		extraRoutes: {
+			"/models": async (request) => {
+				const name = new URL(request.url).pathname.split("/").at(-1)!;
+				if (name === "manifest.cbor") return new Response(published.manifestBytes);
+				if (name === "origins.json") return Response.json([published.origin]);
+				if (name === "gate.cbor") return new Response(gate.slice());
+				const file = source.files.find((file) => file.name === name)!;
+				const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("range") ?? "")!;
+				const bytes = await file.read(Number(from), Number(to) - Number(from) + 1);
+				return new Response(bytes.slice(), {
+					status: 206,
+					headers: { "content-range": `bytes ${from}-${to}/${file.bytes}` },
+				});
+			},
+		},
+	});
+});
+afterEach(async () => {
+	for (const mesh of open.splice(0)) await mesh.close();
+});
+afterAll(() => relay.stop());
+
+test("with room enough, a lender runs what runs best on it, and says so", async () => {
+	await signGate("f32", "q8");
+	const { mesh, lender } = await lend({ memoryBytes: 16e6 });
+	await reaches(lender, "serving");
+	expect(lender.view).toMatchObject({ bitsPerWeight: 32, sparing: false });
+	expect(announcedClass(mesh)).toMatch(/\/f32\/f32$/);
+});
+
+test("what does not fit in float32 is held in a smaller format that the model is offered in, and both panel and peers are told", async () => {
+	await signGate("f32", "q8");
+	const { mesh, lender } = await lend({ memoryBytes: 1e6 });
+	await reaches(lender, "serving");
+	expect(lender.view).toMatchObject({
+		bitsPerWeight: 8,
+		sparing: true,
+		span: { from: 0, to: 1, embed: true, head: true },
+	});
+	expect(lender.view.usedBytes).toBeLessThan(1e6);
+	expect(announcedClass(mesh)).toMatch(/\/q8\/f32$/);
+	const { tokens } = await mesh.generate({ promptTokens: [1, 5, 9], maxTokens: 8, temperature: 0 }).summary;
+	expect(tokens.length).toBeGreaterThan(0);
+});
+
+test("a format that was not offered is not taken, however short memory is", async () => {
+	await signGate("f32");
+	const { mesh, lender } = await lend({ memoryBytes: 1e6 });
+	await reaches(lender, "waiting");
+	while (mesh.models[0]?.coverage.missingBytes === undefined)
+		await new Promise((resolve) => mesh.addEventListener("swarm", resolve, { once: true }));
+	expect(mesh.models[0].coverage.missingBytes).toBeGreaterThan(0);
+	expect(lender.view).toMatchObject({ phase: "waiting", bitsPerWeight: 32, sparing: false });
+});
+
+test("a layer too large for a worker's heap is held in fewer bits, and where none are offered the lender ends with a typed error", async () => {
+	const small = { memoryBytes: 16e6, heapBytes: 600_000 };
+	await signGate("f32", "q8");
+	const { lender } = await lend(small);
+	await reaches(lender, "serving");
+	expect(lender.view).toMatchObject({ bitsPerWeight: 8, sparing: true });
+	await lender.leave();
+	await signGate("f32");
+	const { lender: other } = await lend(small);
+	await expect(reaches(other, "serving")).rejects.toThrow(OutOfMemoryBudgetError);
+});
