@@ -1,17 +1,6 @@
-import { type Browser, type BrowserContext, expect, test } from "@playwright/test";
+import { expect, test } from "@playwright/test";
 import { startNetwork, withSeededModel } from "./network.ts";
-import { askTokens, joinTab, openChat, untilServing } from "./tabs.ts";
-
-/** A device that reaches the relay, but not the place on the web where the model's files lie. */
-async function withoutOrigin(browser: Browser): Promise<{ context: BrowserContext; refused: string[] }> {
-	const context = await browser.newContext();
-	const refused: string[] = [];
-	await context.route(/\/models\/[^/]+\/(?!manifest\.cbor|origins\.json|gate\.cbor)/, (route) => {
-		refused.push(route.request().url());
-		return route.abort();
-	});
-	return { context, refused };
-}
+import { askTokens, joinTab, openChat, untilServing, withoutOrigin } from "./tabs.ts";
 
 test("a late tab gets its shards from a tab that has them while the web does not give them, and hands them on", async ({
 	browser,

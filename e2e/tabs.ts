@@ -40,6 +40,19 @@ export async function lendingTabs(
 	return pages;
 }
 
+/** A device that reaches the relay, but not the place on the web where the model's files lie. */
+export async function withoutOrigin(
+	browser: Browser,
+): Promise<{ context: BrowserContext; refused: string[] }> {
+	const context = await browser.newContext();
+	const refused: string[] = [];
+	await context.route(/\/models\/[^/]+\/(?!manifest\.cbor|origins\.json|gate\.cbor)/, (route) => {
+		refused.push(route.request().url());
+		return route.abort();
+	});
+	return { context, refused };
+}
+
 /** Opens `/chat` in a context of its own. */
 export async function openChat(browser: Browser, url: string): Promise<Page> {
 	const page = await (await browser.newContext()).newPage();

@@ -229,7 +229,6 @@ export const messages = {
 		room: "Room",
 		ofBudget: (budget: string) => `kept of the ${budget} that you allow`,
 		figures: {
-			kept: "Kept",
 			pinned: "Pinned",
 			memory: "In memory only",
 			origin: "This site in all",
@@ -272,11 +271,18 @@ export const messages = {
 		freed: (size: string) => `${size} are free again.`,
 		loose: (size: string) => `${size} are left over from transfers that were cut off.`,
 		degraded: {
-			quota: "The disk takes no more",
-			denied: "This browser lets the page keep nothing",
+			quota: {
+				title: "The disk takes no more",
+				text: "What is fetched now is gone when its tab is closed. Free something here, or on the device.",
+			},
+			denied: {
+				title: "This browser lets the page keep nothing",
+				text: "A private window does that, or a setting that blocks a site's data. Everything works, and is fetched anew each time.",
+			},
+			inMemory: (size: string) => `In memory only: ${size}.`,
+			taken: (taken: string, quota: string) =>
+				`Taken of what the browser gives this site: ${taken} of ${quota}.`,
 		},
-		degradedText: (size: string) =>
-			`${size} lie in memory only and are gone when the tab is closed. Free something here, or on the device.`,
 		sources: {
 			label: "From whom",
 			peer: (name: string) => `Peer ${name}`,

@@ -30,7 +30,7 @@ export class TabmeshSources extends LitElement {
 		css`
 			.sources {
 				display: grid;
-				gap: 0.6rem;
+				gap: 0.45rem;
 			}
 			svg {
 				display: block;
@@ -119,6 +119,7 @@ export class TabmeshSources extends LitElement {
 		let at = 0;
 		return html`
 			<div class="sources" part="sources">
+				<p id="label" class="muted small">${messages.storage.sources.label}</p>
 				<svg viewBox="0 0 1000 8" preserveAspectRatio="none" aria-hidden="true">
 					${lines.map(({ kind, bytes }) => {
 						const width = all === 0 ? 0 : (1000 * bytes) / all;
@@ -126,7 +127,7 @@ export class TabmeshSources extends LitElement {
 						return svg`<rect class=${kind} x=${at - width} width=${width} height="8"></rect>`;
 					})}
 				</svg>
-				<ul class="small" aria-label=${messages.storage.sources.label}>
+				<ul class="small" aria-labelledby="label">
 					${lines.map(
 						({ kind, label, title, bytes }) => html`
 							<li class=${kind} title=${title || nothing}>

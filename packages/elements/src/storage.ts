@@ -81,7 +81,7 @@ export class TabmeshStorage extends LitElement {
 			}
 			.figures {
 				display: grid;
-				grid-template-columns: repeat(2, minmax(0, 1fr));
+				grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr));
 				gap: 1rem 1.5rem;
 			}
 			.figures > div {
@@ -152,7 +152,7 @@ export class TabmeshStorage extends LitElement {
 			}
 			.title {
 				display: flex;
-				align-items: start;
+				align-items: baseline;
 				justify-content: space-between;
 				gap: 0.5rem 1rem;
 			}
@@ -211,9 +211,6 @@ export class TabmeshStorage extends LitElement {
 				gap: 0.9rem;
 			}
 			@container (min-width: 40rem) {
-				.figures {
-					grid-template-columns: repeat(4, minmax(0, 1fr));
-				}
 				.settings {
 					grid-template-columns: 1fr 1fr;
 				}
@@ -240,8 +237,8 @@ export class TabmeshStorage extends LitElement {
 	#view: StorageView | undefined;
 	/** Why nothing can be shown. */
 	#error: unknown;
-	/** What went wrong with the last thing that was asked for. */
-	#refusal: unknown;
+	/** What went wrong with the last thing that was asked for, and where it was asked: a thing's id, or a part of the panel. */
+	#refusal: { readonly error: unknown; readonly at: string } | undefined;
 	#question: Question | undefined;
 	#busy = false;
 	/** The budget that the slider is at, while it is not the one that holds. */
@@ -324,7 +321,7 @@ export class TabmeshStorage extends LitElement {
 	};
 
 	/** One thing at a time; what it did is said, what went wrong is shown. */
-	async #do(work: (storage: DeviceStorage) => Promise<string>): Promise<void> {
+	async #do(at: string, work: (storage: DeviceStorage) => Promise<string>): Promise<void> {
 		if (!this.#storage || this.#busy) return;
 		this.#busy = true;
 		this.#refusal = undefined;
@@ -333,7 +330,7 @@ export class TabmeshStorage extends LitElement {
 		try {
 			this.#said = await work(this.#storage);
 		} catch (error) {
-			this.#refusal = error;
+			this.#refusal = { error, at };
 		}
 		this.#busy = false;
 		this.#look();
@@ -359,25 +356,26 @@ export class TabmeshStorage extends LitElement {
 
 	async #free(question: Question): Promise<void> {
 		this.#question = undefined;
-		await this.#do(async (storage) => {
+		await this.#do(question.about === "thing" ? question.id : "unused", async (storage) => {
 			const freed =
 				question.about === "unused" ? await storage.freeUnused() : await storage.free(question.id);
 			return messages.storage.freed(formatBytes(freed));
 		});
 		await this.updateComplete;
+		if (this.#refusal) return;
 		// The button is gone with what it freed.
 		this.renderRoot.querySelector<HTMLElement>("#kept, h1")?.focus({ preventScroll: true });
 	}
 
 	#allow(bytes: number): Promise<void> {
-		return this.#do(async (storage) => {
+		return this.#do("room", async (storage) => {
 			await storage.setBudget(bytes);
 			return messages.storage.allowed(formatBytes(bytes));
 		});
 	}
 
 	#persist(): Promise<void> {
-		return this.#do(async (storage) => {
+		return this.#do("room", async (storage) => {
 			const agreed = await storage.persist();
 			this.#notPersisted = !agreed;
 			return agreed ? messages.storage.persisted : messages.storage.persistRefused;
@@ -386,7 +384,7 @@ export class TabmeshStorage extends LitElement {
 
 	#renderRoom(view: StorageView) {
 		const text = messages.storage;
-		const { usedBytes, budgetBytes, pinnedBytes, quotaBytes, memoryBytes } = view;
+		const { usedBytes, budgetBytes, pinnedBytes, originBytes, quotaBytes, memoryBytes } = view;
 		const share = (bytes: number) => (budgetBytes > 0 ? Math.min(1000, (1000 * bytes) / budgetBytes) : 0);
 		const figure = (name: string, value: string) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
 		return html`
@@ -402,13 +400,13 @@ export class TabmeshStorage extends LitElement {
 					</svg>
 				</div>
 				<dl class="figures">
-					${figure(text.figures.kept, formatCount(view.kept.length))}
 					${figure(text.figures.pinned, formatBytes(pinnedBytes))}
 					${memoryBytes > 0 ? figure(text.figures.memory, formatBytes(memoryBytes)) : nothing}
-					${view.originBytes === undefined ? nothing : figure(text.figures.origin, formatBytes(view.originBytes))}
-					${figure(text.figures.quota, quotaBytes === undefined ? "–" : formatBytes(quotaBytes))}
+					${originBytes === undefined ? nothing : figure(text.figures.origin, formatBytes(originBytes))}
+					${quotaBytes === undefined ? nothing : figure(text.figures.quota, formatBytes(quotaBytes))}
 				</dl>
 				<div class="settings">${this.#renderBudget(view)}${this.#renderPersist(view)}</div>
+				${this.#renderRefusal("room")}
 			</section>
 		`;
 	}
@@ -529,6 +527,7 @@ export class TabmeshStorage extends LitElement {
 							`
 					}
 				</div>
+				${this.#renderRefusal(id)}
 			</li>
 		`;
 	}
@@ -556,6 +555,7 @@ export class TabmeshStorage extends LitElement {
 								</button>`
 					}
 				</div>
+				${this.#renderRefusal("unused")}
 				<ul class="list">${view.kept.map((thing) => this.#renderThing(thing))}</ul>
 				${view.looseBytes > 0 ? html`<p class="muted small">${text.loose(formatBytes(view.looseBytes))}</p>` : nothing}
 			</section>
@@ -570,6 +570,30 @@ export class TabmeshStorage extends LitElement {
 				<p class="muted">${text.text}</p>
 				<a class="button" href=${this.lendHref}>${text.lend}</a>
 			</section>
+		`;
+	}
+
+	#renderRefusal(at: string) {
+		if (this.#refusal?.at !== at) return nothing;
+		return this.#renderTrouble(this.#refusal.error, {
+			label: messages.dismiss,
+			press: () => {
+				this.#refusal = undefined;
+				this.requestUpdate();
+			},
+		});
+	}
+
+	/** Goes on in memory: why, and how much. */
+	#renderDegraded({ degraded, memoryBytes, originBytes, quotaBytes }: StorageView) {
+		if (degraded === undefined) return nothing;
+		const text = messages.storage.degraded;
+		const steps = [text.inMemory(formatBytes(memoryBytes))];
+		if (degraded.reason === "quota" && originBytes !== undefined && quotaBytes !== undefined)
+			steps.push(text.taken(formatBytes(originBytes), formatBytes(quotaBytes)));
+		return html`
+			<tabmesh-notice tone="trouble" heading=${text[degraded.reason].title} text=${text[degraded.reason].text} .steps=${steps}>
+			</tabmesh-notice>
 		`;
 	}
 
@@ -595,29 +619,12 @@ export class TabmeshStorage extends LitElement {
 				</section>
 			`;
 		return html`
+			${this.#renderDegraded(view)}
 			${
-				view.degraded === undefined
-					? nothing
-					: html`<tabmesh-notice
-						tone="trouble"
-						heading=${text.degraded[view.degraded.reason]}
-						text=${text.degradedText(formatBytes(view.memoryBytes))}
-						.steps=${[view.degraded.message]}
-					></tabmesh-notice>`
+				view.kept.length === 0 && view.looseBytes === 0
+					? [this.#renderEmpty(), this.#renderRoom(view)]
+					: [this.#renderRoom(view), this.#renderThings(view)]
 			}
-			${
-				this.#refusal === undefined
-					? nothing
-					: this.#renderTrouble(this.#refusal, {
-							label: messages.dismiss,
-							press: () => {
-								this.#refusal = undefined;
-								this.requestUpdate();
-							},
-						})
-			}
-			${this.#renderRoom(view)}
-			${view.kept.length === 0 && view.looseBytes === 0 ? this.#renderEmpty() : this.#renderThings(view)}
 		`;
 	}
 
