@@ -294,24 +294,23 @@ export class TabmeshStorage extends LitElement {
 		this.#look();
 	}
 
-	/** Reads all of it anew. Of several that are under way the last one counts. */
-	readonly #look = (): void => {
+	readonly #look = (): void => void this.#read();
+
+	/** Reads all of it anew. Of several readings that are under way the last one counts. */
+	async #read(): Promise<void> {
 		const looking = ++this.#looking;
-		this.#storage?.view().then(
-			(view) => {
-				if (looking !== this.#looking) return;
-				this.#view = view;
-				this.#error = undefined;
-				if (this.#wantedBudget === view.budgetBytes) this.#wantedBudget = undefined;
-				this.requestUpdate();
-			},
-			(error) => {
-				if (looking !== this.#looking) return;
-				this.#error = error;
-				this.requestUpdate();
-			},
-		);
-	};
+		try {
+			const view = await this.#storage?.view();
+			if (looking !== this.#looking || !view) return;
+			this.#view = view;
+			this.#error = undefined;
+			if (this.#wantedBudget === view.budgetBytes) this.#wantedBudget = undefined;
+		} catch (error) {
+			if (looking !== this.#looking) return;
+			this.#error = error;
+		}
+		this.requestUpdate();
+	}
 
 	readonly #again = (): void => {
 		this.#error = undefined;
@@ -332,8 +331,8 @@ export class TabmeshStorage extends LitElement {
 		} catch (error) {
 			this.#refusal = { error, at };
 		}
+		await this.#read();
 		this.#busy = false;
-		this.#look();
 		this.requestUpdate();
 	}
 
@@ -364,7 +363,7 @@ export class TabmeshStorage extends LitElement {
 		await this.updateComplete;
 		if (this.#refusal) return;
 		// The button is gone with what it freed.
-		this.renderRoot.querySelector<HTMLElement>("#kept, h1")?.focus({ preventScroll: true });
+		this.renderRoot.querySelector<HTMLElement>("#kept")?.focus({ preventScroll: true });
 	}
 
 	#allow(bytes: number): Promise<void> {
