@@ -248,6 +248,7 @@ export const states: Record<string, GalleryState> = {
 		},
 		{ models: [tinyLlama], members: lenders(4) },
 	),
+	"lend-sparing": lend({ ...serving, bitsPerWeight: 8, sparing: true, msPerToken: 12 }),
 	"lend-notice": lend(serving, { ...open, notice: noRoom }),
 	"lend-leave-warning": { ...lend(serving), press: "Leave" },
 	"lend-paused": lend({ ...serving, phase: "paused", streams: 1 }),

@@ -36,7 +36,7 @@ describe("memoryChoice", () => {
 			const { least, most, step, sensible } = memoryChoice(gigabytes);
 			expect(sensible).toBeGreaterThanOrEqual(least);
 			expect(sensible).toBeLessThanOrEqual(most);
-			expect(most).toBeLessThanOrEqual(4e9);
+			expect(most).toBeLessThanOrEqual(Math.max(step, ((gigabytes ?? 8) / 2) * 1e9));
 			expect((sensible - least) % step).toBe(0);
 			expect((most - least) % step).toBe(0);
 		}

@@ -589,10 +589,8 @@ export class TabmeshLend extends LitElement {
 	#renderFigures(view: LenderView) {
 		const text = messages.lend.figures;
 		const backend = view.backend === undefined ? "–" : messages.lend.backendNames[view.backend];
-		const how = [
-			...(view.bitsPerWeight === undefined ? [] : [messages.lend.bits(view.bitsPerWeight)]),
-			...(view.backend === "webgpu" ? [] : [messages.lend.threadCount(view.threads)]),
-		];
+		const threads = view.backend === "webgpu" ? undefined : messages.lend.threadCount(view.threads);
+		const memory = view.bitsPerWeight === undefined ? text.memory : text.memoryIn(view.bitsPerWeight);
 		const figure = (name: string, value: string, extra?: string) =>
 			html`<div><dt>${name}</dt><dd>${value}${extra === undefined ? nothing : html` <small>${extra}</small>`}</dd></div>`;
 		return html`
@@ -600,9 +598,9 @@ export class TabmeshLend extends LitElement {
 				${figure(text.streams, formatCount(view.streams))}
 				${figure(text.tokens, formatCount(view.tokensServed))}
 				${figure(text.ms, formatMs(view.msPerToken), view.msPerToken > 0 ? messages.lend.msUnit : undefined)}
-				${figure(text.memory, formatBytes(view.usedBytes), messages.lend.ofMemory(formatBytes(view.memoryBytes)))}
+				${figure(memory, formatBytes(view.usedBytes), messages.lend.ofMemory(formatBytes(view.memoryBytes)))}
 				${figure(text.uptime, formatDuration(Date.now() - view.since))}
-				${figure(text.backend, backend, how.join(", "))}
+				${figure(text.backend, backend, threads)}
 			</dl>
 		`;
 	}

@@ -15,8 +15,8 @@ export interface MemoryChoice {
  * How much memory a lender may offer and what is suggested.
  *
  * `deviceMemory` (Chromium only, https://www.w3.org/TR/device-memory/) is in GiB and coarse on purpose. Suggested is a
- * quarter of it, offered at most half: beyond that a desktop begins to swap. One WASM heap holds 4 GB, so no more is
- * ever offered. Where the browser says nothing, a phone may well be the device: iOS ends tabs at about 1.5 GB.
+ * quarter of it, offered at most half: beyond that a desktop begins to swap. What is more than one WASM heap holds lies in
+ * several. Where the browser says nothing, a phone may well be the device: iOS ends tabs at about 1.5 GB.
  */
 export function memoryChoice(deviceMemoryGiB: number | undefined): MemoryChoice {
 	const step = 0.25 * GB;
@@ -25,7 +25,7 @@ export function memoryChoice(deviceMemoryGiB: number | undefined): MemoryChoice 
 	const inSteps = (bytes: number) => Math.max(step, Math.floor(bytes / step) * step);
 	return {
 		least: step,
-		most: inSteps(Math.min(4, deviceMemoryGiB / 2) * GB),
+		most: inSteps((deviceMemoryGiB / 2) * GB),
 		step,
 		sensible: inSteps(Math.min(2, deviceMemoryGiB / 4) * GB),
 		deviceGigabytes: deviceMemoryGiB,

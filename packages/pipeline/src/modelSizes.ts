@@ -1,6 +1,6 @@
-import type { Manifest, Span } from "@tabmesh/wire";
+import type { Manifest, Span, TensorEntry } from "@tabmesh/wire";
 
-/** Bytes that one weight of a projection takes in the formats that engines run, block scales included. */
+/** Bytes that one weight of a matrix takes in the formats that engines run, block scales included. */
 const bytesPerWeight: Readonly<Record<string, number>> = {
 	f32: 4,
 	// Blocks of 32 weights with one float32 scale each (MatMulNBits).
@@ -35,38 +35,36 @@ export function modelSizes(manifest: Manifest): ModelSizes {
 
 function sizesOf(manifest: Manifest): ModelSizes {
 	const { layers, keyValueHeads, headSize, contextLength } = manifest.config;
-	const elements = new Map(
-		manifest.tensors.map((tensor) => [
-			tensor.name,
-			tensor.type === "BLOB" ? 0 : tensor.shape.reduce((product, dimension) => product * dimension, 1),
-		]),
-	);
-	const parts = new Map(
-		manifest.parts.map((part) => [
-			part.name,
-			part.tensors.reduce((sum, name) => sum + (elements.get(name) ?? 0), 0),
-		]),
-	);
-	const before = [0];
-	for (let layer = 0; layer < layers; layer++) {
-		before.push(before[layer]! + (parts.get(`layer.${layer}`) ?? 0));
+	const tensors = new Map(manifest.tensors.map((tensor) => [tensor.name, tensor]));
+	const parts = new Map(manifest.parts.map((part) => [part.name, part.tensors]));
+	const elements = (part: string, matters: (tensor: TensorEntry) => boolean): number =>
+		(parts.get(part) ?? [])
+			.map((name) => tensors.get(name))
+			.filter((tensor) => tensor !== undefined && tensor.type !== "BLOB" && matters(tensor))
+			.reduce((sum, tensor) => sum + tensor!.shape.reduce((product, size) => product * size, 1), 0);
+	// The layers before each, and the head at the end.
+	const packed = [0];
+	const plain = [0];
+	for (const part of [...Array.from({ length: layers }, (_, layer) => `layer.${layer}`), "head"]) {
+		packed.push(packed.at(-1)! + elements(part, inBlocks));
+		plain.push(plain.at(-1)! + elements(part, (tensor) => !inBlocks(tensor)));
 	}
 	// Engines keep it as its source stores it.
-	const embedding = new Set(manifest.parts.find(({ name }) => name === "embed")?.tensors);
+	const embedding = new Set(parts.get("embed"));
 	const embedBytes = manifest.tensors
 		.filter(({ name }) => embedding.has(name))
 		.reduce((sum, { bytes }) => sum + bytes, 0);
-	const headBytes = (parts.get("head") ?? 0) * 4;
 	// Keys and values in float32, the largest that any backend keeps.
 	const keyValueBytes = 2 * keyValueHeads * headSize * 4 * contextLength;
 
 	const weightBytes = (span: Span, numericsClass = ""): number => {
 		// `ort<version>/<backend>/<vendor>/<weights>/<kv>`
 		const perWeight = bytesPerWeight[numericsClass.split("/")[3] ?? ""] ?? 4;
+		const to = span.head ? span.to + 1 : span.to;
 		return (
-			(before[span.to]! - before[span.from]!) * perWeight +
-			(span.embed ? embedBytes : 0) +
-			(span.head ? headBytes : 0)
+			(packed[to]! - packed[span.from]!) * perWeight +
+			(plain[to]! - plain[span.from]!) * 4 +
+			(span.embed ? embedBytes : 0)
 		);
 	};
 	return {
@@ -77,6 +75,11 @@ function sizesOf(manifest: Manifest): ModelSizes {
 		servingBytes: (span, numericsClass) =>
 			weightBytes(span, numericsClass) + (span.to - span.from) * keyValueBytes,
 	};
+}
+
+/** Whether formats of blocks and groups hold a tensor in them: rows that are no whole number of either stay in float32. */
+function inBlocks({ shape }: TensorEntry): boolean {
+	return shape.length > 1 && shape.at(-1)! % 32 === 0;
 }
 
 /** The span `[from, to)` of a model of `layers` layers: the embedding goes with the first layer, the head with the last. */
