@@ -111,6 +111,34 @@ describe("a store whose device is full or denied", () => {
 		});
 	});
 
+	test("tells the other tabs of what it keeps in memory, until it is closed", async () => {
+		const disk: BlockStore = {
+			...createMemoryBlockStore(0),
+			async put() {
+				throw new StorageQuotaError("The disk refuses 1000 more bytes.", { cause: new Error("ENOSPC") });
+			},
+		};
+		const shared = `tabs-${place++}`;
+		const full = createDegradingBlockStore(disk, { memoryBytes: 2500, place: shared });
+		const looking = createDegradingBlockStore(createMemoryBlockStore(1000), {
+			memoryBytes: 2500,
+			place: shared,
+		});
+		expect(await looking.usage()).toMatchObject({ memoryBytes: 0, degraded: undefined });
+		const told = new Promise<void>((resolve) => looking.watch(resolve));
+		const { cid, bytes } = await block(1000, 1);
+		await full.put(cid, bytes);
+		await told;
+		expect(await looking.usage()).toMatchObject({
+			memoryBytes: 1000,
+			degraded: { reason: "quota", message: expect.stringContaining("1000 more bytes") },
+		});
+		await full.close();
+		while ((await looking.usage()).memoryBytes > 0) await new Promise((resolve) => setTimeout(resolve));
+		expect((await looking.usage()).degraded).toBeUndefined();
+		await looking.close();
+	});
+
 	test("is a store in memory where the folder cannot be made", async () => {
 		await writeFile(join(folder, "plain"), "");
 		const store = await openBlockStore({ folder: join(folder, "plain", "store") });

@@ -70,7 +70,7 @@ export interface StorageUsage {
 	readonly usedBytes: number;
 	/** Of those, blocks of pinned files. */
 	readonly pinnedBytes: number;
-	/** Blocks in memory because there was no other room. */
+	/** Blocks in memory because there was no other room, those of other tabs with the same place included. */
 	readonly memoryBytes: number;
 	/** What the browser gives this origin, or what the disk has free beside what we use; undefined where nobody says. */
 	readonly quotaBytes: number | undefined;

@@ -2,11 +2,15 @@ import { StorageQuotaError } from "@tabmesh/wire";
 import type { CID } from "multiformats/cid";
 import type { BlockStore, Degradation, FileRecord, PutOptions, WholeDescription } from "./blockStore.ts";
 import { createMemoryBlockStore } from "./memoryBlockStore.ts";
+import { createMemoryReports } from "./memoryReports.ts";
+import { changesChannel } from "./storeChanges.ts";
 import { mergeSurveys } from "./survey.ts";
 
 export interface DegradingBlockStoreInit {
 	/** Bytes of memory that blocks may take when the disk gives none. */
 	memoryBytes: number;
+	/** The same for all tabs that have this place open: they know of each other's memory. Without it each knows of its own. */
+	place?: string;
 	/** Told when the store begins to keep things in memory only. */
 	onDegraded?: (degradation: Degradation) => void;
 }
@@ -23,13 +27,24 @@ export function createDegradingBlockStore(
 	disk: BlockStore | { deniedBy: unknown },
 	init: DegradingBlockStoreInit,
 ): BlockStore {
-	const memory = createMemoryBlockStore(init.memoryBytes);
-	const beneath = "deniedBy" in disk ? undefined : disk;
+	const { place } = init;
 	let degraded: Degradation | undefined;
+	const memory = createMemoryBlockStore(
+		init.memoryBytes,
+		place === undefined ? undefined : changesChannel(place),
+	);
+	const reports = place === undefined ? undefined : createMemoryReports(place);
+	const report = async (): Promise<void> => {
+		const { usedBytes } = await memory.usage();
+		reports?.say({ memoryBytes: usedBytes, degraded });
+	};
+	const unwatch = memory.watch(() => void report());
+	const beneath = "deniedBy" in disk ? undefined : disk;
 
 	function degrade(reason: Degradation["reason"], message: string): void {
 		const begins = degraded === undefined;
 		degraded = { reason, message, since: degraded?.since ?? Date.now() };
+		if (begins) void report();
 		if (begins) init.onDegraded?.(degraded);
 	}
 	if ("deniedBy" in disk) {
@@ -41,7 +56,7 @@ export function createDegradingBlockStore(
 	let refusedAt = 0;
 
 	return {
-		place: (beneath ?? memory).place,
+		place: place ?? (beneath ?? memory).place,
 		async has(cid: CID) {
 			return (await memory.has(cid)) || ((await beneath?.has(cid)) ?? false);
 		},
@@ -52,7 +67,10 @@ export function createDegradingBlockStore(
 			if (beneath) {
 				try {
 					await beneath.put(cid, bytes, options);
-					if (degraded?.reason === "quota" && Date.now() - refusedAt > forgetRefusalMs) degraded = undefined;
+					if (degraded?.reason === "quota" && Date.now() - refusedAt > forgetRefusalMs) {
+						degraded = undefined;
+						void report();
+					}
 					return;
 				} catch (error) {
 					// Over the user's own budget is no failure of the device: more memory would not be what the user allowed.
@@ -100,9 +118,12 @@ export function createDegradingBlockStore(
 		},
 		async usage() {
 			const inMemory = await memory.usage();
-			const memoryBytes = inMemory.usedBytes;
-			if (!beneath) return { ...inMemory, memoryBytes, degraded };
-			return { ...(await beneath.usage()), memoryBytes, degraded };
+			const others = (await reports?.others()) ?? [];
+			const told = {
+				memoryBytes: others.reduce((sum, other) => sum + other.memoryBytes, inMemory.usedBytes),
+				degraded: degraded ?? others.find((other) => other.degraded)?.degraded,
+			};
+			return { ...(beneath ? await beneath.usage() : inMemory), ...told };
 		},
 		async setBudget(bytes: number) {
 			if (beneath) await beneath.setBudget(bytes);
@@ -118,6 +139,8 @@ export function createDegradingBlockStore(
 			};
 		},
 		async close() {
+			unwatch();
+			reports?.close();
 			await Promise.all([memory.close(), beneath?.close()]);
 		},
 	};

@@ -10,7 +10,7 @@ import type {
 	WholeDescription,
 } from "./blockStore.ts";
 import { blockKey, verifyBlock } from "./cid.ts";
-import { createStoreChanges, type StoreChanges } from "./storeChanges.ts";
+import { changesChannel, createStoreChanges, type StoreChanges } from "./storeChanges.ts";
 import { surveyOf } from "./survey.ts";
 
 interface BlockEntry {
@@ -113,7 +113,7 @@ class IndexedBlockStore implements BlockStore {
 	constructor(name: string, database: IDBPDatabase<BlockDatabase>) {
 		this.#name = name;
 		this.#database = database;
-		this.#changes = createStoreChanges(`${name}:changes`);
+		this.#changes = createStoreChanges(changesChannel(name));
 	}
 
 	get place(): string {

@@ -12,13 +12,17 @@ interface KeptBlock {
 	readonly wholes: Set<string>;
 }
 
-/** Blocks in memory, within a budget of bytes: what is left when nothing else keeps them. */
-export function createMemoryBlockStore(budgetBytes: number): BlockStore {
+/**
+ * Blocks in memory, within a budget of bytes: what is left when nothing else keeps them.
+ *
+ * @param channel - on which other tabs are told that something changed
+ */
+export function createMemoryBlockStore(budgetBytes: number, channel?: string): BlockStore {
 	// A Map iterates in the order of insertion; what is used is inserted again, so the first is the one to go.
 	const blocks = new Map<string, KeptBlock>();
 	const files = new Map<string, { record: FileRecord; blocks: readonly string[] }>();
 	const descriptions = new Map<string, WholeDescription>();
-	const changes = createStoreChanges();
+	const changes = createStoreChanges(channel);
 	const place = `memory:${crypto.randomUUID()}`;
 	let budget = budgetBytes;
 	let usedBytes = 0;

@@ -10,13 +10,15 @@ const defaultMemoryBytes = 256 * MiB;
 const defaultBudgetBytes = 2048 * MiB;
 
 export async function openBlockStore(options: OpenBlockStoreOptions = {}): Promise<BlockStore> {
+	const name = options.name ?? "tabmesh-r1fs";
 	const init = {
+		place: name,
 		memoryBytes: options.memoryBytes ?? defaultMemoryBytes,
 		...(options.onDegraded ? { onDegraded: options.onDegraded } : {}),
 	};
 	try {
 		const disk = await openIndexedBlockStore({
-			name: options.name ?? "tabmesh-r1fs",
+			name,
 			budgetBytes: options.budgetBytes ?? (await defaultBudget()),
 		});
 		if (options.budgetBytes !== undefined) await disk.setBudget(options.budgetBytes);

@@ -9,6 +9,11 @@ export interface StoreChanges {
 /** Changes are told of together, this often at most: who draws them reads the whole store each time. */
 const tellEveryMs = 250;
 
+/** The channel of all tabs that have a place open. */
+export function changesChannel(place: string): string {
+	return `${place}:changes`;
+}
+
 /** @param channel - shared by all tabs that have the place open; without it changes stay in this one */
 export function createStoreChanges(channel?: string): StoreChanges {
 	const listeners = new Set<() => void>();
