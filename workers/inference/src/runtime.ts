@@ -1,10 +1,18 @@
-import type { Backend, WeightFormat } from "@tabmesh/model";
+import type { Backend, SourceWeight, WeightFormat } from "@tabmesh/model";
 import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
+import type { WeightJob } from "./weightWorkerApi.ts";
 
 /** The bytes of one weight, under the name that the graph gives it. */
 export interface ExternalWeight {
 	readonly path: string;
 	readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/** Another thread that turns source tensors into weights. */
+export interface WeightMaker {
+	/** @param given - tensors of the job whose bytes nobody needs afterwards: they move over, the others are copied */
+	make(job: WeightJob, given: readonly SourceWeight[]): Promise<ExternalWeight[]>;
+	close(): void;
 }
 
 /** ONNX Runtime as one kind of place offers it: what the engine needs to know of a page or of Node, and no more. */
@@ -22,6 +30,8 @@ export interface Runtime {
 		weights: readonly ExternalWeight[],
 		onDevice: readonly string[],
 	): Promise<InferenceSession>;
+	/** Where compiling holds its thread up: who makes the next weights meanwhile. */
+	openWeightMaker?(): WeightMaker;
 	/** What all weights, KV and scratch together may take of it, whatever the device has; absent where nothing but memory sets an end. */
 	readonly heapBytes?: number;
 	/** The largest single weight that fits: on WebGPU what one storage buffer may hold. */

@@ -34,6 +34,7 @@ import { fetchProgress } from "./fetchProgress.ts";
 import { FixedKeyValues, fixedKeyValueNames } from "./fixedKeyValues.ts";
 import { GrowingKeyValues } from "./growingKeyValues.ts";
 import type { KeyValues } from "./keyValues.ts";
+import { makeWeights } from "./makeWeights.ts";
 import type { ExternalWeight, Runtime } from "./runtime.ts";
 import { loadedBytes, type SpanPiece, spanPieces } from "./spanPieces.ts";
 import { TensorFetcher } from "./tensorFetcher.ts";
@@ -72,6 +73,7 @@ interface CheckedRow extends ForwardRow {
 export class SpanEngine extends EngineEventTarget implements Engine {
 	readonly info: EngineInfo;
 	readonly #runtime: Runtime;
+	readonly #format: GraphFormat;
 	readonly #pieceBytes: number;
 	readonly #loaded = new Map<number, Loaded>();
 	readonly #streams = new Map<StreamKey, Stream>();
@@ -92,7 +94,8 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		this.#pieceBytes = pieceBytes;
 		this.#runtime = runtime;
 		this.#nextHandle = firstHandle;
-		const { backend, halfActivations, threads, numericsClass } = runtime;
+		const { backend, halfActivations, threads, numericsClass, weights, device } = runtime;
+		this.#format = { weights, keyValues: device ? "present" : "rows" };
 		void runtime.device?.lost.then(({ reason, message }) => this.#lose(message || reason));
 		// The run time compiles itself while the first span is being fetched. Should that fail, the first load says so.
 		void this.#inTurn(async () => (await runtime.createSession(composeNothing(), [], [])).release()).catch(
@@ -112,11 +115,8 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 	): Promise<EngineHandle> {
 		const { config } = spec.model.manifest;
 		checkSpan(spec.span, config);
-		const { device } = this.#runtime;
-		const { weights } = this.#runtime;
-		const format: GraphFormat = { weights, keyValues: device ? "present" : "rows" };
 		const { manifest } = spec.model;
-		const pieces = spanPieces(manifest, spec.span, format, this.#pieceBytes);
+		const pieces = spanPieces(manifest, spec.span, this.#format, this.#pieceBytes);
 		const bytes = loadedBytes(manifest, spec.span, pieces);
 		this.#checkSizes(pieces);
 		this.#take(bytes, "the span");
@@ -147,7 +147,10 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		}
 	}
 
-	/** Fetches the tensors of one piece while the piece before is being compiled, and lets go of them as soon as it is. */
+	/**
+	 * Three pieces are under way at a time, each in its own step: the tensors of one are fetched, the weights of the one before are
+	 * made of theirs, and the one before that is compiled.
+	 */
 	async #loadPieces(
 		{ model, span }: LoadSpec,
 		pieces: readonly SpanPiece[],
@@ -155,40 +158,64 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		signal: AbortSignal,
 		onProgress: ((progress: LoadProgress) => void) | undefined,
 	): Promise<Pick<Loaded, "embedding" | "pieces">> {
+		const { manifest } = model;
 		const fetcher = new TensorFetcher(model, source, {
 			signal,
-			onBytes: fetchProgress(tensorsOfSpan(model.manifest, span), onProgress),
+			onBytes: fetchProgress(tensorsOfSpan(manifest, span), onProgress),
 		});
 		// The largest first: what is free again after it is room enough for each of the others.
 		const order = pieces.toSorted((a, b) => b.graph.weightBytes - a.graph.weightBytes);
 		const needs = order.map(({ graph }) => new Set(graph.weights.flatMap(({ sources }) => sources)));
-		const table = span.embed ? embeddingTensor(model.manifest).name : undefined;
+		const table = span.embed ? embeddingTensor(manifest).name : undefined;
 		const totalBytes = order.reduce((sum, { graph }) => sum + graph.weightBytes, 0);
+		const maker = this.#runtime.openWeightMaker?.();
+
+		const fetch = (i: number): Promise<void> => {
+			const fetching = fetcher.fetch([
+				...(i === 0 && table !== undefined ? [table] : []),
+				...(needs[i] ?? []),
+			]);
+			// Awaited later; a failure before that is not unhandled.
+			fetching.catch(() => {});
+			return fetching;
+		};
+		const make = (i: number): Promise<ExternalWeight[]> => {
+			const later = new Set(needs.slice(i + 1).flatMap((names) => [...names]));
+			const tensors = new Map([...needs[i]!].map((name) => [name, fetcher.get(name)]));
+			fetcher.keep(later);
+			const given = [...tensors]
+				.filter(([name]) => name !== table && !later.has(name))
+				.map(([, tensor]) => tensor);
+			const { span, graph } = order[i]!;
+			const making = maker
+				? maker.make({ manifest, span, format: this.#format, tensors }, given)
+				: Promise.resolve(makeWeights(graph, tensors));
+			making.catch(() => {});
+			return making;
+		};
+
 		let loadedBytes = 0;
 		const made = new Map<SpanPiece, LoadedPiece>();
 		try {
-			let fetching = fetcher.fetch([...(table === undefined ? [] : [table]), ...(needs[0] ?? [])]);
-			await fetching;
+			await fetch(0);
 			const embedding = table === undefined ? undefined : new EmbeddingTable(fetcher.get(table));
+			let making = order.length > 0 ? make(0) : undefined;
+			let fetching = fetch(1);
 			for (const [i, piece] of order.entries()) {
+				const weights = await making!;
 				await fetching;
-				const weights = piece.graph.weights.map(({ name, sources, make }) => ({
-					path: name,
-					data: make(sources.map((source) => fetcher.get(source))),
-				}));
-				fetcher.keep(new Set(needs.slice(i + 1).flatMap((names) => [...names])));
-				fetching = fetcher.fetch(needs[i + 1] ?? []);
-				// Awaited in the next turn; a failure before that is not unhandled.
-				fetching.catch(() => {});
+				making = i + 1 < order.length ? make(i + 1) : undefined;
+				fetching = fetch(i + 2);
 				const session = await this.#compile(piece, piece === pieces.at(-1), weights, signal);
+				if (maker) letGo(weights);
 				made.set(piece, {
 					span: piece.span,
 					session,
-					keyValues: this.#keyValues(model.manifest.config, piece.span),
+					keyValues: this.#keyValues(manifest.config, piece.span),
 				});
 				loadedBytes += piece.graph.weightBytes;
 				// Fetching ends before compiling does; until then that is what people wait for.
-				if (i + 1 >= order.length - 1) onProgress?.({ phase: "compile", loadedBytes, totalBytes });
+				if (i + 2 >= order.length - 1) onProgress?.({ phase: "compile", loadedBytes, totalBytes });
 			}
 			signal.throwIfAborted();
 			return { embedding, pieces: pieces.map((piece) => made.get(piece)!) };
@@ -196,6 +223,8 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 			fetcher.stop(error);
 			for (const { session } of made.values()) await this.#inTurn(() => session.release());
 			throw error;
+		} finally {
+			maker?.close();
 		}
 	}
 
@@ -489,4 +518,9 @@ function join<T extends Int32Array | Float32Array>(parts: readonly T[], Type: ne
 		at += part.length;
 	}
 	return whole;
+}
+
+/** Frees memory at once that would wait for a garbage collection, where the browser can; nobody else has these bytes. */
+function letGo(weights: readonly ExternalWeight[]): void {
+	for (const { data } of weights) if (data.byteLength > 0) data.buffer.transfer?.(0);
 }

@@ -1,9 +1,6 @@
 import type { ModelRef, ShardSource, SourceWeight } from "@tabmesh/model";
 import type { TensorEntry } from "@tabmesh/wire";
 
-/** Tensors fetched at a time: enough to keep a link and the hash threads busy. */
-const fetchesAtOnce = 4;
-
 /** The source tensors of a load, each kept from when it is fetched until nobody needs it any more. */
 export class TensorFetcher {
 	readonly #model: ModelRef;
@@ -29,26 +26,24 @@ export class TensorFetcher {
 	}
 
 	/**
-	 * Fetches tensors, except those that are here.
+	 * Fetches tensors, except those that are here: all at once, as the thread may soon be too busy to ask for more. Whoever reads
+	 * them knows how much a link can take.
 	 *
 	 * @throws ShardIntegrityError, ModelSourceError from the source
 	 */
 	async fetch(names: Iterable<string>): Promise<void> {
-		const queue = [...new Set(names)].filter((name) => !this.#here.has(name));
-		const fetchOn = async (): Promise<void> => {
-			for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
-				this.#signal.throwIfAborted();
-				const tensor = this.#entries.get(name)!;
-				const bytes = await this.#source.read(this.#model, tensor, {
-					signal: this.#signal,
-					onProgress: (loaded) => this.#onBytes(tensor.name, loaded),
-				});
-				this.#onBytes(name, tensor.bytes);
-				this.#here.set(name, { type: tensor.type, shape: tensor.shape, bytes });
-			}
+		const missing = [...new Set(names)].filter((name) => !this.#here.has(name));
+		const fetchOne = async (name: string): Promise<void> => {
+			const tensor = this.#entries.get(name)!;
+			const bytes = await this.#source.read(this.#model, tensor, {
+				signal: this.#signal,
+				onProgress: (loaded) => this.#onBytes(tensor.name, loaded),
+			});
+			this.#onBytes(name, tensor.bytes);
+			this.#here.set(name, { type: tensor.type, shape: tensor.shape, bytes });
 		};
 		try {
-			await Promise.all(Array.from({ length: fetchesAtOnce }, fetchOn));
+			await Promise.all(missing.map(fetchOne));
 		} catch (error) {
 			this.stop(error);
 			throw error;

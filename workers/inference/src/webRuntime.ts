@@ -7,6 +7,7 @@ import jspiBinary from "onnxruntime-web/ort-wasm-simd-threaded.jspi.wasm?url";
 import plainGlue from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import plainBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import { type EngineOptions, weightsOn } from "./engineOptions.ts";
+import { openWeightMaker } from "./openWeightMaker.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** ONNX Runtime's severity 3. */
@@ -39,6 +40,7 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 			// The same SIMD program gives the same floats on every processor.
 			numericsClass: `ort${version}/wasm/simd/${weights}/f32`,
 			Tensor,
+			openWeightMaker,
 			createSession: (model, weights) =>
 				InferenceSession.create(model, {
 					executionProviders: [{ name: "wasm" }],
@@ -55,6 +57,7 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 		weights,
 		numericsClass: `ort${version}/webgpu/${vendor}/${weights}/f32`,
 		Tensor,
+		openWeightMaker,
 		createSession: (model, weights, onDevice) =>
 			InferenceSession.create(model, {
 				// An object, not a name: only then are its options read.

@@ -1,0 +1,4 @@
+import { expose } from "comlink";
+import { weightWorkerApi } from "./weightWorkerApi.ts";
+
+expose(weightWorkerApi);
