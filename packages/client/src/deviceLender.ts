@@ -189,7 +189,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		const { memoryBytes, backend, threads, heapBytes } = this.#options;
 		let offered = model.formats;
 		for (;;) {
-			const choice = weightChoice(offered, model.loadedBytes <= memoryBytes);
+			const choice = weightChoice(offered);
 			const best = { cpu: choice.cpu[0], webgpu: choice.webgpu[0], wasm: choice.wasm[0] };
 			let engine: Engine;
 			try {
