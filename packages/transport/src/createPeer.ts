@@ -1,7 +1,7 @@
 import { circuitRelayTransport } from "@libp2p/circuit-relay-v2";
 import { gossipsub } from "@libp2p/gossipsub";
 import { identify } from "@libp2p/identify";
-import type { Libp2p, PeerId } from "@libp2p/interface";
+import type { PeerId } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 
 import { webSockets } from "@libp2p/websockets";
@@ -13,8 +13,9 @@ import { onPageGone } from "#pageLifetime";
 import { gossipOptions } from "./gossip.ts";
 import { bulkPiece } from "./messageStream.ts";
 import { patientWebRTC } from "./patientWebRTC.ts";
-import type { Peer, PeerInit } from "./peer.ts";
+import type { Peer, PeerInit, ProviderRecords } from "./peer.ts";
 import { type NodeServices, nodeGater, PeerNode } from "./peerNode.ts";
+import { DhtProviderRecords, type Libp2pParts } from "./providerRecords.ts";
 import { parseRelayAddress, RelayLinks } from "./relayLinks.ts";
 import { askRendezvous, rendezvousProtocol } from "./rendezvous.ts";
 import { Reputation } from "./reputation.ts";
@@ -43,9 +44,11 @@ export async function createPeer(init: PeerInit): Promise<Peer> {
 	orderHandshakes();
 	const reputation = new Reputation();
 	let reserve: ((relay: PeerId) => Promise<unknown>) | undefined;
-	const circuit = circuitRelayTransport();
+	// All at once: when the first place is booked, the library throws away, unanswered, what still waits for its turn.
+	const circuit = circuitRelayTransport({ reservationConcurrency: Math.max(1, init.relays.length) });
+	let components: Libp2pParts | undefined;
 
-	const libp2p: Libp2p<NodeServices> = await createLibp2p<NodeServices>({
+	const libp2p = await createLibp2p<NodeServices & { parts: unknown }>({
 		privateKey: init.identity.privateKey,
 		start: false,
 		addresses: { listen: [] },
@@ -85,6 +88,11 @@ export async function createPeer(init: PeerInit): Promise<Peer> {
 		services: {
 			// Not over relayed connections, which live for the moment of a WebRTC handshake.
 			identify: identify({ runOnLimitedConnection: false }),
+			// No service: what services are made of, for one that is made later.
+			parts: (made: Libp2pParts) => {
+				components = made;
+				return {};
+			},
 			gossip: gossipsub({
 				...gossipOptions((peer) => (relays.isRelay(peer) ? 0 : reputation.score(peer))),
 				directPeers: init.relays
@@ -102,6 +110,12 @@ export async function createPeer(init: PeerInit): Promise<Peer> {
 			void node.safeDispatchEvent("relay", { detail: { address, connected } }),
 	});
 
+	const providerRecords = new DhtProviderRecords({
+		id: libp2p.peerId,
+		components: () => components!,
+		relays,
+	});
+
 	const node = new PeerNode({
 		libp2p,
 		reputation,
@@ -117,11 +131,13 @@ export async function createPeer(init: PeerInit): Promise<Peer> {
 		},
 		onStop: async () => {
 			stopWatching();
+			await providerRecords.stop();
 			relays.stop();
 		},
 	});
 
 	const peer: Peer = Object.assign(node, {
+		providerRecords: providerRecords as ProviderRecords,
 		async rendezvous(topic: string, options: { signal?: AbortSignal } = {}): Promise<Uint8Array[]> {
 			const answers = await Promise.allSettled(
 				relays.connected.map(async (relay) => {

@@ -1,6 +1,8 @@
 import { type CircuitRelayService, circuitRelayServer } from "@libp2p/circuit-relay-v2";
 import { gossipsub, TopicValidatorResult } from "@libp2p/gossipsub";
 import { identify } from "@libp2p/identify";
+import type { Startable } from "@libp2p/interface";
+import { kadDHT, passthroughMapper } from "@libp2p/kad-dht";
 import { noise } from "@libp2p/noise";
 import { webSockets } from "@libp2p/websockets";
 import { yamux } from "@libp2p/yamux";
@@ -18,6 +20,8 @@ import { TypedEventEmitter } from "main-event";
 import { gossipOptions } from "./gossip.ts";
 import type { ConnectionView, Offence } from "./peer.ts";
 import { type NodeServices, nodeGater, PeerNode } from "./peerNode.ts";
+import { ProviderDatastore } from "./providerDatastore.ts";
+import { dhtComponents, type Libp2pParts, providerProtocol, startable } from "./providerRecords.ts";
 import { rendezvousProtocol, rendezvousRequestBytes, rendezvousRequestSchema } from "./rendezvous.ts";
 import { RendezvousStore } from "./rendezvousStore.ts";
 import { Reputation } from "./reputation.ts";
@@ -65,6 +69,8 @@ export interface RelayPeer {
 		readonly topics: number;
 		/** Messages remembered for newcomers. */
 		readonly remembered: number;
+		/** Records of who has what. */
+		readonly provided: number;
 	};
 	addEventListener<K extends keyof RelayPeerEvents>(
 		type: K,
@@ -90,6 +96,17 @@ const unfollowMs = 1_000;
 const messagesPerSecond = 20;
 const messagesAtOnce = 500;
 
+/** Records of who has what that one peer may leave with us: a person's files, or every model there is. */
+const recordsOfPeer = 1_024;
+/** Such records in all: 400 bytes each, 40 MB. */
+const recordsInAll = 100_000;
+/** Providers told to whoever asks for one content: a session of r1fs takes no more sources. */
+const providersTold = 32;
+/** How long a record holds that is not renewed; peers renew theirs four times in it. Said in the interface of `ProviderRecords`. */
+const recordMs = 2 * 3_600_000;
+/** How often expired records are looked for. */
+const cleanUpMs = 600_000;
+
 /** What runs through one relayed connection: a WebRTC handshake is 10 to 30 KB. libp2p's 128 KiB doubled, for many candidates. */
 const relayedBytes = 256n * 1024n;
 /** How long a relayed connection may live: a handshake on a bad line takes seconds; libp2p's own limit. */
@@ -106,7 +123,12 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 	const host = init.host ?? "127.0.0.1";
 	const maxPeers = init.maxPeers ?? defaultMaxPeers;
 	const reputation = new Reputation();
-	const libp2p = await createLibp2p<NodeServices & { circuit: CircuitRelayService }>({
+	const records = new ProviderDatastore({
+		records: recordsInAll,
+		recordsOfPeer,
+		told: providersTold,
+	});
+	const libp2p = await createLibp2p<NodeServices & { circuit: CircuitRelayService; dht: Startable }>({
 		privateKey: init.identity.privateKey,
 		start: false,
 		addresses: { listen: [`/${host.includes(":") ? "ip6" : "ip4"}/${host}/tcp/${init.port ?? 0}/ws`] },
@@ -122,6 +144,21 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 		},
 		services: {
 			identify: identify({ runOnLimitedConnection: false }),
+			dht: (components: Libp2pParts): Startable => {
+				const dht = kadDHT({
+					protocol: providerProtocol,
+					clientMode: false,
+					allowQueryWithZeroPeers: true,
+					peerInfoMapper: passthroughMapper,
+					reprovide: { validity: recordMs, interval: cleanUpMs },
+				})(
+					// No peer of ours is a server of the DHT: there is nobody to keep in its table, and nobody to ping.
+					dhtComponents(components, { datastore: records, ping: { ping: async () => 0 } }),
+				);
+				// Its own wish for a ping service is met above.
+				const { start, stop } = startable(dht);
+				return { start, stop };
+			},
 			circuit: circuitRelayServer({
 				reservations: {
 					maxReservations: maxPeers,
@@ -233,6 +270,7 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 		// Who left need not be found any more, and libp2p would keep its place booked for two hours.
 		direct.delete(detail.peer);
 		store.left(detail.peer);
+		records.forget(detail.peer);
 		budgets.delete(detail.peer);
 		for (const peer of circuit.reservations.keys()) {
 			if (peer.toString() === detail.peer) circuit.reservations.delete(peer);
@@ -271,6 +309,7 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 				reservations: circuit.reservations.size,
 				topics: gossip.topicValidators.size,
 				remembered: store.size,
+				provided: records.size,
 			};
 		},
 		addEventListener: (type, listener) => events.addEventListener(type, listener),

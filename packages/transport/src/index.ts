@@ -12,6 +12,7 @@ export type {
 	Peer,
 	PeerEvents,
 	PeerInit,
+	ProviderRecords,
 	StreamProtocol,
 	Topic,
 	TopicOptions,

@@ -105,6 +105,21 @@ export interface PeerInit {
 	signal?: AbortSignal;
 }
 
+/**
+ * Who has what, as records that the relays keep: for swarms in which not everybody can be told everything. Claims only;
+ * whoever asks a peer for content checks what comes.
+ */
+export interface ProviderRecords {
+	/**
+	 * Says that this peer has the content with this SHA-256. It holds for two hours at most, and until this peer leaves the relay.
+	 *
+	 * @throws PeerUnreachableError where no relay took it
+	 */
+	provide(digest: Uint8Array, options?: { signal?: AbortSignal }): Promise<void>;
+	/** Ids of other peers that said so, at most 32 of each relay. */
+	find(digest: Uint8Array, options?: { signal?: AbortSignal }): AsyncIterable<string>;
+}
+
 /** One libp2p node, reduced to what the rooms above need. */
 export interface Peer {
 	readonly id: string;
@@ -159,6 +174,7 @@ export interface Peer {
 	 * @returns the messages of all relays that answered, duplicates left out; empty where none did
 	 */
 	rendezvous(topic: string, options?: { signal?: AbortSignal }): Promise<Uint8Array[]>;
+	readonly providerRecords: ProviderRecords;
 	/** Last measured round trip to a peer, measured now if unknown. */
 	ping(peer: string, options?: { signal?: AbortSignal }): Promise<number>;
 	stop(): Promise<void>;

@@ -88,7 +88,10 @@ export function nodeGater(reputation: Reputation): ConnectionGater {
 }
 
 /** What pages, Node peers and relays share: connections with their hellos, streams, topics, offences. */
-export class PeerNode extends TypedEventEmitter<PeerEvents> implements Omit<Peer, "rendezvous"> {
+export class PeerNode
+	extends TypedEventEmitter<PeerEvents>
+	implements Omit<Peer, "rendezvous" | "providerRecords">
+{
 	readonly id: string;
 	readonly #libp2p: Libp2p<NodeServices>;
 	readonly #init: PeerNodeInit;

@@ -46,7 +46,11 @@ export class RelayLinks {
 
 	/** Peer ids of the relays that we are connected to. */
 	get connected(): string[] {
-		return [...new Set(this.#relays.filter((relay) => relay.connected).map(({ peer }) => peer.toString()))];
+		return [...new Set(this.connectedPeers.map(String))];
+	}
+
+	get connectedPeers(): PeerId[] {
+		return this.#relays.filter((relay) => relay.connected).map(({ peer }) => peer);
 	}
 
 	/** Where `peer` can be called by WebRTC: through every relay that we are connected to. */
