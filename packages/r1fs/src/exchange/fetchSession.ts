@@ -53,12 +53,13 @@ interface Source {
 	readonly source: BlockSource;
 	readonly inFlight: Set<Job>;
 	readonly missing: WeakSet<Job>;
-	/** Bytes per millisecond; 0 before the first block. */
+	/** Expected bytes of the jobs in flight. */
+	inFlightBytes: number;
+	/** Bytes of its last blocks, and the milliseconds in which it was busy with them. */
+	lastBytes: number;
+	lastMs: number;
+	/** Bytes per millisecond of those; 0 before the first block. */
 	rate: number;
-	/** Length of its blocks, averaged over the last ones. */
-	blockBytes: number;
-	/** Milliseconds from one block to the next while it was busy, averaged likewise. */
-	blockMs: number;
 	/** When its last answer came. */
 	heardAt: number;
 	bytes: number;
@@ -75,8 +76,14 @@ const sourcesAtOnce = 32;
 /** Work under way at a source: this much time of its measured speed, so that its line never runs dry and a late one holds little. */
 const aheadMs = 400;
 
-/** Before it is measured: one block to measure and one behind it. */
+/** However slow it is, and before it is measured: one block to measure and one behind it. */
 const firstInFlight = 2;
+
+/** How much of what was measured still counts after another block: the last three or four decide. */
+const remembered = 0.7;
+
+/** What a block is expected to have whose length is not known: a node of the tree with all of its 1,024 links. */
+const nodeBytes = 60 * 1024;
 
 /** How often deadlines are looked at. */
 const tickMs = 250;
@@ -214,9 +221,10 @@ export class FetchSession {
 			source,
 			inFlight: new Set(),
 			missing: new WeakSet(),
+			inFlightBytes: 0,
+			lastBytes: 0,
+			lastMs: 0,
 			rate: 0,
-			blockBytes: blockLimits.leafBytes,
-			blockMs: 0,
 			heardAt: 0,
 			bytes: 0,
 			failures: 0,
@@ -303,9 +311,8 @@ export class FetchSession {
 			.filter((source) => source.restsUntil <= now)
 			.sort((a, b) => (b.rate || Number.POSITIVE_INFINITY) - (a.rate || Number.POSITIVE_INFINITY));
 		for (const source of usable) {
-			let room = capacityOf(source) - source.inFlight.size;
-			if (room > 0 && this.#relieve(source, now)) room--;
-			for (let at = 0; room > 0 && at < this.#pending.length; ) {
+			if (hasRoom(source)) this.#relieve(source, now);
+			for (let at = 0; hasRoom(source) && at < this.#pending.length; ) {
 				const job = this.#pending[at]!;
 				if (source.missing.has(job) || !source.source.offers(job.want)) {
 					at++;
@@ -313,18 +320,15 @@ export class FetchSession {
 				}
 				this.#pending.splice(at, 1);
 				this.#attempt(source, job);
-				room--;
 			}
 		}
 		for (const source of usable) if (source.inFlight.size === 0 && source.rate > 0) this.#race(source, now);
 	}
 
 	/** The reader waits for the first of all wants: a source that will give it much sooner takes it over. */
-	#relieve(source: Source, now: number): boolean {
+	#relieve(source: Source, now: number): void {
 		const [first] = this.#jobs.values();
-		if (!first || !this.#mayRepeat(source, first) || !isSooner(source, first, now)) return false;
-		this.#repeat(source, first);
-		return true;
+		if (first && this.#mayRepeat(source, first) && isSooner(source, first, now)) this.#repeat(source, first);
 	}
 
 	/** An idle source takes the want that will be given last of all, if it will give it much sooner. */
@@ -364,6 +368,7 @@ export class FetchSession {
 		job.attempts.set(source, { controller, startedAt });
 		job.exhaustedAt = undefined;
 		source.inFlight.add(job);
+		source.inFlightBytes += bytesOf(job);
 		source.source.fetch(job.want, controller.signal).then(
 			(bytes) => this.#arrived(source, job, bytes, startedAt),
 			(error) => this.#failed(source, job, controller.signal, error),
@@ -373,10 +378,10 @@ export class FetchSession {
 	async #arrived(source: Source, job: Job, bytes: Uint8Array, startedAt: number): Promise<void> {
 		const now = performance.now();
 		const elapsed = Math.max(0.1, now - Math.max(startedAt, source.heardAt));
-		const rate = bytes.byteLength / elapsed;
-		source.blockBytes =
-			source.rate === 0 ? bytes.byteLength : source.blockBytes * 0.7 + bytes.byteLength * 0.3;
-		source.rate = source.rate === 0 ? rate : source.rate * 0.7 + rate * 0.3;
+		// Bytes over time, not the mean of rates: the few bytes of a root say how far away a source is, not how fast.
+		source.lastBytes = source.lastBytes * remembered + bytes.byteLength;
+		source.lastMs = source.lastMs * remembered + elapsed;
+		source.rate = source.lastBytes / source.lastMs;
 		source.heardAt = now;
 		const stillWanted = this.#jobs.get(job.key) === job;
 		this.#ended(source, job, false);
@@ -401,7 +406,7 @@ export class FetchSession {
 		const others = [...job.attempts];
 		job.attempts.clear();
 		for (const [other, { controller }] of others) {
-			other.inFlight.delete(job);
+			letGo(other, job);
 			controller.abort();
 		}
 		this.#pending = this.#pending.filter((waiting) => waiting !== job);
@@ -429,7 +434,7 @@ export class FetchSession {
 
 	/** A source does not work on a job any more; the job waits again if nobody else does. */
 	#ended(source: Source, job: Job, again = true): void {
-		source.inFlight.delete(job);
+		letGo(source, job);
 		job.attempts.delete(source);
 		if (again) this.#requeue(job);
 	}
@@ -444,7 +449,7 @@ export class FetchSession {
 		this.#jobs.delete(job.key);
 		this.#pending = this.#pending.filter((waiting) => waiting !== job);
 		for (const [source, { controller }] of job.attempts) {
-			source.inFlight.delete(job);
+			letGo(source, job);
 			controller.abort();
 		}
 		job.attempts.clear();
@@ -494,7 +499,10 @@ export class FetchSession {
 				this.#rest(source);
 				return;
 			}
-			if (job.attempts.size > 1 || now - Math.max(attempt.startedAt, source.heardAt) < deadlineOf(source))
+			if (
+				job.attempts.size > 1 ||
+				now - Math.max(attempt.startedAt, source.heardAt) < deadlineOf(source, job)
+			)
 				continue;
 			const second = [...this.#sources.values()]
 				.filter(
@@ -503,7 +511,7 @@ export class FetchSession {
 						other.restsUntil <= now &&
 						!other.missing.has(job) &&
 						other.source.offers(job.want) &&
-						other.inFlight.size <= capacityOf(other),
+						hasRoom(other),
 				)
 				.sort((a, b) => b.rate - a.rate)[0];
 			if (second) this.#attempt(second, job);
@@ -524,30 +532,42 @@ export class FetchSession {
 	}
 }
 
+function letGo(source: Source, job: Job): void {
+	if (source.inFlight.delete(job)) source.inFlightBytes -= bytesOf(job);
+}
+
+function bytesOf({ want }: Job): number {
+	return want.size ?? nodeBytes;
+}
+
 /** Milliseconds until the one source that works on a job will have given it: what is ahead of it there, or as long as it has been silent. */
 function dueMs(job: Job, now: number): number {
 	const [source, { startedAt }] = [...job.attempts][0]!;
 	const silent = now - Math.max(startedAt, source.heardAt);
 	if (source.rate === 0) return silent;
-	const place = [...source.inFlight].indexOf(job) + 1;
-	return Math.max(silent, (place * source.blockBytes) / source.rate);
+	let bytes = 0;
+	for (const ahead of source.inFlight) {
+		bytes += bytesOf(ahead);
+		if (ahead === job) break;
+	}
+	return Math.max(silent, bytes / source.rate);
 }
 
 function isSooner(source: Source, job: Job, now: number): boolean {
-	const ours = ((source.inFlight.size + 1) * source.blockBytes) / source.rate;
+	const ours = (source.inFlightBytes + bytesOf(job)) / source.rate;
 	return dueMs(job, now) > 2 * ours + soonerMs;
 }
 
-function capacityOf(source: Source): number {
-	if (source.rate === 0) return firstInFlight;
-	const blocks = Math.ceil((source.rate * aheadMs) / Math.max(1, source.blockBytes)) + 1;
-	return Math.min(source.source.maxInFlight, blocks);
+/** Whether a source may be given one block more. */
+function hasRoom(source: Source): boolean {
+	const { size } = source.inFlight;
+	if (size < Math.min(firstInFlight, source.source.maxInFlight)) return true;
+	return size < source.source.maxInFlight && source.inFlightBytes < source.rate * aheadMs;
 }
 
-function deadlineOf(source: Source): number {
+function deadlineOf(source: Source, job: Job): number {
 	if (source.rate === 0) return deadlineMs.unmeasured;
-	const due = (3 * source.blockBytes) / source.rate;
-	return Math.min(deadlineMs.most, Math.max(deadlineMs.least, due));
+	return Math.min(deadlineMs.most, Math.max(deadlineMs.least, (3 * bytesOf(job)) / source.rate));
 }
 
 function viewOf(source: Source, refused: boolean): SourceView {
