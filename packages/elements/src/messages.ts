@@ -265,7 +265,7 @@ export const messages = {
 		freePinned: "This file was pinned. Perhaps nobody else has it.",
 		freeNow: (size: string) => `Free ${size}`,
 		freeUnused: "Free everything unused",
-		freeUnusedHint: "What is pinned or in use stays.",
+		freeUnusedHint: (size: string) => `Up to ${size} go. What is pinned or in use stays.`,
 		freeUnusedNow: "Free it",
 		keep: "Keep",
 		freed: (size: string) => `${size} are free again.`,
@@ -277,7 +277,7 @@ export const messages = {
 			},
 			denied: {
 				title: "This browser lets the page keep nothing",
-				text: "A private window does that, or a setting that blocks a site's data. Everything works, and is fetched anew each time.",
+				text: "A private window does that, or a setting that blocks the data of sites. Everything works, and is fetched anew each time.",
 			},
 			inMemory: (size: string) => `In memory only: ${size}.`,
 			taken: (taken: string, quota: string) =>

@@ -81,8 +81,8 @@ export class TabmeshStorage extends LitElement {
 			}
 			.figures {
 				display: grid;
-				grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr));
-				gap: 1rem 1.5rem;
+				grid-template-columns: repeat(auto-fit, minmax(5.5rem, 1fr));
+				gap: 1rem;
 			}
 			.figures > div {
 				display: flex;
@@ -534,6 +534,7 @@ export class TabmeshStorage extends LitElement {
 	#renderThings(view: StorageView) {
 		const text = messages.storage;
 		const unused = view.kept.filter(({ pinned, inUse }) => !pinned && !inUse);
+		const unusedBytes = unused.reduce((sum, { bytes }) => sum + bytes, view.looseBytes);
 		const asked = this.#question?.about === "unused";
 		return html`
 			<section class="things" aria-labelledby="kept">
@@ -541,8 +542,12 @@ export class TabmeshStorage extends LitElement {
 					<h2 id="kept" tabindex="-1">${text.keptTitle}</h2>
 					${
 						asked
-							? this.#renderQuestion({ about: "unused" }, text.freeUnusedHint, text.freeUnusedNow)
-							: unused.length === 0 && view.looseBytes === 0
+							? this.#renderQuestion(
+									{ about: "unused" },
+									text.freeUnusedHint(formatBytes(unusedBytes)),
+									text.freeUnusedNow,
+								)
+							: unusedBytes === 0
 								? nothing
 								: html`<button
 									type="button"
@@ -617,10 +622,14 @@ export class TabmeshStorage extends LitElement {
 					<tabmesh-progress label=${text.looking}></tabmesh-progress>
 				</section>
 			`;
+		const empty = view.kept.length === 0 && view.looseBytes === 0;
+		// There is no room to speak of, nor anything to set.
+		if (view.degraded?.reason === "denied")
+			return [this.#renderDegraded(view), empty ? nothing : this.#renderThings(view)];
 		return html`
 			${this.#renderDegraded(view)}
 			${
-				view.kept.length === 0 && view.looseBytes === 0
+				empty
 					? [this.#renderEmpty(), this.#renderRoom(view)]
 					: [this.#renderRoom(view), this.#renderThings(view)]
 			}
