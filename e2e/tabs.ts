@@ -1,5 +1,5 @@
 import { type Browser, type BrowserContext, expect, type Page } from "@playwright/test";
-import type { GenerateOptions, GenerationSummary, Tabmesh } from "@tabmesh/client";
+import type { GenerateOptions, Generation, GenerationSummary, StageView, Tabmesh } from "@tabmesh/client";
 
 /** Where a lending tab computes. */
 export type PageBackend = "wasm" | "webgpu";
@@ -101,6 +101,70 @@ export async function askTokens(
 			await mesh.close();
 		}
 	}, request);
+}
+
+/** A running answer of the page, between the two halves of a test. */
+interface RunningAnswer {
+	mesh: Tabmesh;
+	generation: Generation;
+	done: Promise<void>;
+}
+declare global {
+	var runningAnswer: RunningAnswer;
+}
+
+/**
+ * Begins an answer inside a chat page and returns when it has `tokens` tokens.
+ *
+ * @returns the peers of its route that somebody beside it could replace alone
+ */
+export async function beginAnswer(
+	page: Page,
+	request: GenerateOptions,
+	tokens: number,
+): Promise<{ replaceable: string[] }> {
+	return page.locator("tabmesh-chat").evaluate(
+		async (element, { request, tokens }) => {
+			const mesh = await (element as unknown as ChatElement).connect(new AbortController().signal);
+			while (!mesh.models[0]?.coverage.complete) await new Promise((resolve) => setTimeout(resolve, 50));
+			let stages: readonly StageView[] = [];
+			const generation = mesh.generate({
+				...request,
+				onStages: (views) => {
+					stages = views;
+				},
+			});
+			let count = 0;
+			const { promise, resolve } = Promise.withResolvers<void>();
+			const done = (async () => {
+				for await (const _ of generation) if (++count === tokens) resolve();
+			})();
+			globalThis.runningAnswer = { mesh, generation, done };
+			await Promise.race([promise, done]);
+			const beside = mesh.members.filter(({ peer }) => stages.every((stage) => stage.peer !== peer));
+			const replaceable = stages.filter(({ span }) =>
+				beside.some(({ lends }) =>
+					lends?.spans.some((held) => held.ready && held.from <= span.from && span.to <= held.to),
+				),
+			);
+			return { replaceable: replaceable.map(({ peer }) => peer) };
+		},
+		{ request, tokens },
+	);
+}
+
+/** Waits for the end of the answer that `beginAnswer` began. */
+export async function endAnswer(page: Page): Promise<{ tokens: number[]; lost: string[] }> {
+	return page.evaluate(async () => {
+		const { mesh, generation, done } = globalThis.runningAnswer;
+		try {
+			await done;
+			const { tokens, replays } = await generation.summary;
+			return { tokens: [...tokens], lost: replays.flatMap(({ lost }) => lost) };
+		} finally {
+			await mesh.close();
+		}
+	});
 }
 
 /** Peer ids of those that lend, as the chat page sees them. */

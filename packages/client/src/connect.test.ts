@@ -13,7 +13,6 @@ import {
 	NoRouteError,
 	PeerUnreachableError,
 	PromptTooLongError,
-	StageLostError,
 } from "@tabmesh/wire";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { connect, type Lender, type Tabmesh } from "./index.ts";
@@ -251,17 +250,24 @@ describe("a network of lenders and askers", () => {
 			await new Promise((resolve) => lender.addEventListener("change", resolve, { once: true }));
 	});
 
-	test("a lender that vanishes in the middle of an answer ends it with the name of the loss", async () => {
-		const [mesh, asker] = [await join(), await join()];
-		const lender = mesh.lend({ memoryBytes: 64 * megabyte });
+	test("a lender that leaves hands its answers over first, and serves them for a moment where nobody takes them", async () => {
+		const [first, second, asker] = [await join(), await join(), await join()];
+		const lender = first.lend({ memoryBytes: 64 * megabyte });
 		await reaches(lender, "serving");
 		await until(asker, () => asker.models[0]?.coverage.complete === true);
-		const answer = asker.generate({ promptTokens: [1], maxTokens: 250, temperature: 0 });
-		await expect(
-			(async () => {
-				for await (const _ of answer) void mesh.close();
-			})(),
-		).rejects.toThrow(StageLostError);
+		const ask = (maxTokens: number) => asker.generate({ promptTokens: [1], maxTokens, temperature: 0 });
+		const { tokens: undisturbed } = await ask(100).summary;
+		const other = second.lend({ memoryBytes: 64 * megabyte });
+		await reaches(other, "serving");
+		await until(asker, () => asker.members.filter(({ lends }) => lends?.spans[0]?.ready).length === 2);
+		for (const leaving of [first, second]) {
+			const answer = ask(100);
+			let count = 0;
+			for await (const _ of answer) if (++count === 5) void leaving.close();
+			expect((await answer.summary).tokens).toEqual(undisturbed);
+			await leaving.close();
+			await until(asker, () => asker.members.every(({ peer }) => peer !== leaving.peer));
+		}
 	});
 });
 

@@ -531,7 +531,10 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		this.#loading?.abort();
 		this.#network.directory.removeEventListener("change", this.#onSwarm);
 		this.#server?.removeEventListener("change", this.#onServing);
+		// Asked before anything is waited for: a page that is being closed gets no further.
+		const handedOver = this.#server?.leave();
 		await this.#network.directory.leave().catch(() => {});
+		await handedOver;
 		await this.#server?.close();
 		await this.#engine?.close();
 		const error =

@@ -1,8 +1,8 @@
 import type { Directory, Member } from "@tabmesh/directory";
 import type { Backend } from "@tabmesh/model";
 import type { ConnectionView } from "@tabmesh/transport";
-import type { DeviceStorage } from "./deviceStorage.ts";
 import type { FinishReason, Sampling, Span, TabmeshError } from "@tabmesh/wire";
+import type { DeviceStorage } from "./deviceStorage.ts";
 
 /** How to reach a network. */
 export interface ConnectOptions {
@@ -73,6 +73,19 @@ export interface GenerationTiming {
 	readonly tokensPerSecond: number;
 }
 
+/** A peer was lost in the middle of an answer, and others computed again what it had. */
+export interface ReplayView {
+	/** Of the first token that came after it. */
+	readonly position: number;
+	readonly lost: readonly string[];
+	/** Who took their places. */
+	readonly spares: readonly string[];
+	/** How long the answer stood still. */
+	readonly stallMs: number;
+	/** Whether a spare computes other floats than the peer that it replaces: the rest may differ from what would have been written. */
+	readonly numericsChanged: boolean;
+}
+
 /** What a generation did, whole. */
 export interface GenerationSummary {
 	readonly model: string;
@@ -81,6 +94,8 @@ export interface GenerationSummary {
 	readonly text: string;
 	readonly finishReason: FinishReason | "cancelled";
 	readonly stages: readonly StageView[];
+	/** Every time that a peer was lost on the way and others took its place, in order. */
+	readonly replays: readonly ReplayView[];
 	readonly timing: GenerationTiming;
 }
 
@@ -101,6 +116,8 @@ export interface GenerateOptions extends Partial<Sampling> {
 	minStages?: number;
 	/** Called whenever a stage's state or timing changes. */
 	onStages?: (stages: readonly StageView[]) => void;
+	/** Called when the place of a lost peer was taken and the answer goes on. */
+	onReplay?: (replay: ReplayView) => void;
 	signal?: AbortSignal;
 }
 

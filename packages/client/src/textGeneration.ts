@@ -6,7 +6,7 @@ import type { Peer } from "@tabmesh/transport";
 import { EmptyPromptError, InvalidParameterError, ModelFileError, type Sampling } from "@tabmesh/wire";
 import type { NetworkModel } from "./networkModel.ts";
 import { StopStrings } from "./stopStrings.ts";
-import type { GenerateOptions, Generation, GenerationSummary, StageView } from "./tabmesh.ts";
+import type { GenerateOptions, Generation, GenerationSummary, ReplayView, StageView } from "./tabmesh.ts";
 
 /** What of the network an answer needs. */
 export interface GenerationNetwork {
@@ -89,6 +89,7 @@ export class TextGeneration implements Generation {
 		const decoder = tokenizer.streamingDecoder(promptTokens);
 		const tokens: number[] = [];
 		let stages: readonly StageView[] = [];
+		const replays: ReplayView[] = [];
 		let text = "";
 		let firstTokenAt = 0;
 		let lastTokenAt = 0;
@@ -117,6 +118,10 @@ export class TextGeneration implements Generation {
 			stopTokens: eos,
 			minStages: options.minStages ?? this.#network.minStages,
 			signal,
+			onReplay: (replay) => {
+				replays.push(replay);
+				options.onReplay?.(replay);
+			},
 			onStages: (views) => {
 				stages = views;
 				options.onStages?.(views);
@@ -151,6 +156,7 @@ export class TextGeneration implements Generation {
 			text,
 			finishReason,
 			stages,
+			replays,
 			timing: {
 				firstTokenMs: firstTokenAt > 0 ? firstTokenAt - started : 0,
 				tokensPerSecond: decodeMs > 0 ? ((tokens.length - 1) * 1000) / decodeMs : 0,

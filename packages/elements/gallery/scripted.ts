@@ -220,6 +220,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 				text,
 				finishReason,
 				stages,
+				replays: [],
 				timing: { firstTokenMs: 312, tokensPerSecond: 41.3 },
 			});
 		};

@@ -15,6 +15,10 @@ export interface Turn {
 	tokens: number;
 	status: "running" | "done" | "stopped" | "failed";
 	stages: readonly StageView[];
+	/** Peers that were lost on the way, and replaced. */
+	lost: number;
+	/** Whether the rest may differ from what would have been written without that. */
+	numericsChanged: boolean;
 	/** `performance.now()` of the first token. */
 	firstTokenAt: number | undefined;
 	/** Milliseconds from the question to the first token, as this page saw it. */
@@ -63,6 +67,8 @@ export class Answer {
 			tokens: 0,
 			status: "running",
 			stages: [],
+			lost: 0,
+			numericsChanged: false,
 			firstTokenAt: undefined,
 			firstTokenMs: undefined,
 			lastTokenAt: 0,
@@ -73,6 +79,11 @@ export class Answer {
 			model: model.id,
 			onStages: (stages) => {
 				this.turn.stages = stages;
+				onChange();
+			},
+			onReplay: ({ lost, numericsChanged }) => {
+				this.turn.lost += lost.length;
+				this.turn.numericsChanged ||= numericsChanged;
 				onChange();
 			},
 		};

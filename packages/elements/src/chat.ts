@@ -456,6 +456,13 @@ export class TabmeshChat extends LitElement {
 		return html`<p class="muted">${what}<span class="caret"></span></p>`;
 	}
 
+	/** A peer is gone in the middle of the answer. */
+	#renderReplacing({ stages }: Turn) {
+		const text = messages.chat;
+		const waiting = stages.some(({ state }) => state === "lost");
+		return html`<p class="muted" role="status">${waiting ? text.waitingForSpare : text.replacing}</p>`;
+	}
+
 	#renderFacts(turn: Turn) {
 		const text = messages.chat;
 		const facts: string[] = [];
@@ -465,6 +472,8 @@ export class TabmeshChat extends LitElement {
 		if (firstTokenMs !== undefined && turn.tokens > 0) facts.push(text.firstToken(formatWait(firstTokenMs)));
 		if (turn.tokens > 0) facts.push(text.tokens(turn.tokens));
 		if (turn.stages.length > 0) facts.push(text.over(turn.stages.length));
+		if (turn.lost > 0) facts.push(text.replayed(turn.lost));
+		if (turn.numericsChanged) facts.push(text.numericsChanged);
 		if (turn.status === "stopped") facts.push(text.stopped);
 		else if (turn.summary?.finishReason === "length") facts.push(text.lengthReached);
 		return html`<p class="facts muted small">${facts.map((fact) => html`<span>${fact}</span>`)}</p>`;
@@ -484,6 +493,7 @@ export class TabmeshChat extends LitElement {
 						: html`<p class="prose" part="answer" dir="auto">${turn.chats ? nothing : html`<span class="given">${turn.prompt}</span>`}${turn.text}${caret}</p>`
 				}
 				${running && turn.text === "" ? this.#renderStep(turn) : nothing}
+				${running && turn.text !== "" && turn.stages.some(({ state }) => state !== "ready") ? this.#renderReplacing(turn) : nothing}
 				${running ? nothing : this.#renderFacts(turn)}
 				${
 					trouble === undefined

@@ -213,6 +213,11 @@ export const messages = {
 		tokens: (count: number) => (count === 1 ? "1 token" : `${count} tokens`),
 		stopped: "stopped by you",
 		lengthReached: "reached its length",
+		replacing: "A device left. Another takes its place.",
+		waitingForSpare: "A device left. Waiting for another to take its layers.",
+		replayed: (lost: number) =>
+			lost === 1 ? "1 device left, another took over" : `${lost} devices left, others took over`,
+		numericsChanged: "the last part was computed by another kind of device and may differ",
 		over: (count: number) => (count === 1 ? "1 peer" : `${count} peers`),
 		rateUnit: "tokens/s",
 		lapUnit: "ms a lap",

@@ -23,4 +23,5 @@ export { greedy, sample } from "./sampling.ts";
 export { replaceLost, type Spare, sparesFor } from "./spares.ts";
 export type { StageState, StageStatus } from "./stageLink.ts";
 export { type StageServer, type StageServerInit, serveStages } from "./stageServer.ts";
+export type { Replay, ResumableStream } from "./streamRun.ts";
 export { FIRST_LINK, type Link, nextLink, TokenChain } from "./tokenChain.ts";

@@ -13,8 +13,15 @@ import {
 } from "@tabmesh/wire";
 import { stageProtocol } from "./protocols.ts";
 
-/** How long a serving stage may say nothing. With the next tick, a silent one is noticed within 2 s. */
-const SILENCE_MS = 1400;
+/** How long a stage may leave signs of life unanswered before it is given up, where nobody could take its place. */
+const PATIENT_MS = 1400;
+/**
+ * The same where a spare stands by: longer than a page is busy with itself now and then, and short enough that an answer
+ * stands still for less than a second.
+ */
+const QUICK_MS = 400;
+/** A far stage gets so many of its round trips. */
+const QUICK_TRIPS = 6;
 const UNANSWERED_PINGS = 3;
 /** The same while it fetches and compiles, which may keep a Node lender's only thread busy. */
 const PREPARING_SILENCE_MS = 30_000;
@@ -37,6 +44,8 @@ export interface StageStatus {
 /** What a stage says, and that it does not any more. */
 export interface StageListener {
 	onResponse(link: StageLink, response: Exclude<StageResponse, { type: "pong" }>): void;
+	/** It answered a sign of life: `received` and `computed` are fresh. */
+	onPong(link: StageLink): void;
 	/** At most once, and not after `close`. */
 	onLost(link: StageLink, error: unknown): void;
 }
@@ -46,14 +55,25 @@ export class StageLink {
 	readonly hop: Hop;
 	/** Fresh at every change. */
 	status: StageStatus;
+	/** Of the route that the stage serves the stream by; undefined before it said so. */
+	generation: number | undefined;
+	/** Positions that came in there, and those computed, as it said last. */
+	received = 0;
+	computed = 0;
+	/** Whether it said that it goes in a moment. */
+	leaving = false;
 	/** Resolves when the stage has ended its side, or is gone. */
 	readonly ended: Promise<void>;
 	readonly #listener: StageListener;
 	readonly #resolveEnded: () => void;
 	#stream: MessageStream | undefined;
-	#lastHeard = 0;
+	#newer: StageRequest | undefined;
 	#pings = 0;
 	#unanswered = 0;
+	/** By `performance.now()`: when the newest ping went, and the oldest that was not answered. */
+	#pinged = 0;
+	#unansweredSince = 0;
+	#roundTripMs = 0;
 	#closed = false;
 
 	constructor(hop: Hop, listener: StageListener) {
@@ -80,39 +100,49 @@ export class StageLink {
 				stream.abort(new StreamResetError("The answer is not wanted any more."));
 				return;
 			}
-			this.#stream = stream;
-			this.#lastHeard = performance.now();
+			this.#pinged = performance.now();
 			void this.#read(stream);
 			await stream.send(encodeCbor(request), { signal });
+			this.#stream = stream;
+			if (this.#newer) await stream.send(encodeCbor(this.#newer), { signal });
 		} catch (error) {
 			this.#lost(error);
 		}
+	}
+
+	/** Tells the stage of a newer route, as soon as it knows of the stream. */
+	reroute(request: StageRequest): void {
+		if (this.#stream) this.send(request).catch(() => {});
+		else this.#newer = request;
 	}
 
 	send(request: StageRequest): Promise<void> {
 		return this.#stream?.send(encodeCbor(request)) ?? Promise.resolve();
 	}
 
-	/**
-	 * Asks for a sign of life, or gives the stage up when it has been silent for too long. To be called at intervals.
-	 *
-	 * It takes unanswered pings as well as time: after a page was busy or asleep, what the stage said in the meantime may
-	 * wait behind this very call.
-	 */
-	check(now: number): void {
-		if (!this.#stream || this.#closed) return;
-		const silence = now - this.#lastHeard;
-		const allowed = this.status.state === "ready" ? SILENCE_MS : PREPARING_SILENCE_MS;
-		if (silence > allowed && this.#unanswered >= UNANSWERED_PINGS) {
-			this.#lost(
-				new StageLostError("A stage of the route has fallen silent.", {
-					details: { peer: this.hop.peer, silentMs: Math.round(silence) },
-				}),
-			);
-			return;
-		}
-		this.#unanswered++;
+	/** Asks for a sign of life if the last time is `everyMs` ago. To be called at intervals. */
+	ping(now: number, everyMs: number): void {
+		if (!this.#stream || this.#closed || now - this.#pinged < everyMs) return;
+		this.#pinged = now;
+		if (this.#unanswered++ === 0) this.#unansweredSince = now;
 		this.send({ type: "ping", nonce: this.#pings++ }).catch(() => {});
+	}
+
+	/**
+	 * Whether it leaves so many signs of life unanswered for so long that it is to be given up.
+	 *
+	 * It takes unanswered pings as well as time: after our own page was busy or asleep, what the stage said in the meantime
+	 * may wait behind this very call.
+	 *
+	 * @param quick - whether somebody could take its place
+	 */
+	isSilent(now: number, quick: boolean): boolean {
+		if (this.#closed || this.#unanswered < UNANSWERED_PINGS) return false;
+		let allowed = PREPARING_SILENCE_MS;
+		if (this.status.state === "ready") {
+			allowed = quick ? Math.max(QUICK_MS, QUICK_TRIPS * this.#roundTripMs) : PATIENT_MS;
+		}
+		return now - this.#unansweredSince > allowed;
 	}
 
 	update(change: Partial<StageStatus>): void {
@@ -142,14 +172,29 @@ export class StageLink {
 		this.#resolveEnded();
 	}
 
+	/** Leaves without a word, as a page does that is reloaded: the stage keeps the stream for a while. */
+	abandon(): void {
+		if (this.#closed) return;
+		this.#closed = true;
+		this.#stream?.abort(new StreamResetError("The asker is away for a moment."));
+		this.#resolveEnded();
+	}
+
 	async #read(stream: MessageStream): Promise<void> {
 		try {
 			for await (const message of stream) {
-				this.#lastHeard = performance.now();
+				const waiting = this.#unanswered;
 				this.#unanswered = 0;
 				if (this.#closed) continue;
 				const response = decodeCbor(stageResponseSchema, message, limits.controlBytes);
-				if (response.type !== "pong") this.#listener.onResponse(this, response);
+				if (response.type !== "pong") {
+					this.#listener.onResponse(this, response);
+					continue;
+				}
+				if (waiting === 1) this.#roundTripMs = performance.now() - this.#pinged;
+				this.received = response.received;
+				this.computed = response.computed;
+				this.#listener.onPong(this);
 			}
 			this.#lost(new StreamResetError("The stage ended the stream."));
 		} catch (error) {

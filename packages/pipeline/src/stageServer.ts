@@ -12,6 +12,7 @@ import {
 	StageBusyError,
 	StageLostError,
 	type StageResponse,
+	StreamResetError,
 	stageRequestSchema,
 	TimeoutError,
 	toWireError,
@@ -21,6 +22,7 @@ import { LoadedSpans } from "./loadedSpans.ts";
 import { ringProtocol, stageProtocol } from "./protocols.ts";
 import { RollingMedian } from "./rollingMedian.ts";
 import { openRoute } from "./route.ts";
+import { historyRowBytes } from "./sentHistory.ts";
 import { type OpenRequest, offenceOf, type StageContext, StageSession } from "./stageSession.ts";
 
 /** Streams served at once: two full batches. */
@@ -31,6 +33,14 @@ const DEFAULT_STREAMS_PER_ASKER = 8;
 const FIRST_MESSAGE_MS = 10_000;
 /** How long a link waits for the asker's `open`: his dial to us may take as long as the predecessor's did not. */
 const RING_HOLD_MS = 20_000;
+/** How long a stream is kept for an asker who is gone: a reload of his tab takes seconds. */
+const LEASE_MS = 60_000;
+/** How long askers may take to put spares in our place when we leave. */
+const LEAVE_MS = 3_000;
+/** Between two messages that keep a line awake; a lap within one machine or room is shorter and needs none. */
+const AWAKE_EVERY_MS = 25;
+/** What all streams' histories may come to: 65,000 positions of a model of 2,048 in half precision. */
+const HISTORY_BYTES = 256 * 1024 * 1024;
 /** Links of one peer that may wait. */
 const RING_HOLDS_PER_PEER = 16;
 /** An asker says something twice a second; a hidden tab's timers run once a minute. */
@@ -50,6 +60,8 @@ export interface StageServerInit {
 	maxStreams?: number;
 	/** @default 8 */
 	maxStreamsPerAsker?: number;
+	/** How long a stream is kept for an asker whose connection broke, in milliseconds. @default 60,000 */
+	leaseMs?: number;
 	/** How long a link for a stream that nobody opened yet is kept, in milliseconds. @default 20,000 */
 	ringHoldMs?: number;
 }
@@ -64,8 +76,15 @@ export interface StageServer extends EventTarget {
 	readonly tokensServed: number;
 	/** Median milliseconds of the latest decode steps; 0 before the first. */
 	readonly msPerToken: number;
+	/** Bytes of what was sent, kept for spares of the next stages. */
+	readonly historyBytes: number;
 	/** Whether new streams are refused; running ones go on. */
 	paused: boolean;
+	/**
+	 * Takes no new streams, asks the askers of the running ones to put spares in our place, and gives them a moment for it.
+	 * They are asked before this returns.
+	 */
+	leave(): Promise<void>;
 	/** Ends every stream and serves no more; spans are unloaded. */
 	close(): Promise<void>;
 }
@@ -102,7 +121,9 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 	readonly #decodeMs = new RollingMedian();
 	readonly #unserve: (() => void)[];
 	readonly #onDeviceLost: (event: CustomEvent<{ reason: string }>) => void;
+	readonly leaseMs: number;
 	#sweep: ReturnType<typeof setInterval> | undefined;
+	#awake: ReturnType<typeof setInterval> | undefined;
 	#changeTimer: ReturnType<typeof setTimeout> | undefined;
 	#tokensServed = 0;
 	#paused = false;
@@ -112,6 +133,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		super();
 		this.#init = init;
 		this.peer = init.peer;
+		this.leaseMs = init.leaseMs ?? LEASE_MS;
 		this.engine = init.engine;
 		this.spans = new LoadedSpans(init.engine, init.source);
 		this.queue = new BatchQueue(init.engine);
@@ -129,6 +151,10 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 
 	get streams(): number {
 		return this.#sessions.size;
+	}
+
+	get historyBytes(): number {
+		return [...this.#sessions.values()].reduce((sum, session) => sum + session.historyBytes, 0);
 	}
 
 	get tokensServed(): number {
@@ -158,9 +184,38 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		if (this.#sessions.get(session.key) === session) this.#sessions.delete(session.key);
 		if (this.#sessions.size === 0) {
 			clearInterval(this.#sweep);
+			clearInterval(this.#awake);
 			this.#sweep = undefined;
+			this.#awake = undefined;
 		}
 		this.#changed();
+	}
+
+	onRoute({ key }: StageSession): void {
+		for (const wake of this.#waiting.get(key) ?? []) wake();
+	}
+
+	async evict(asker?: string): Promise<boolean> {
+		const [session] = [...this.#sessions.values()]
+			.filter((each) => each.detachedSince !== undefined && (asker === undefined || each.asker === asker))
+			.sort((a, b) => a.detachedSince! - b.detachedSince!);
+		if (!session) return false;
+		session.close();
+		await session.ended;
+		return true;
+	}
+
+	async leave(): Promise<void> {
+		this.#paused = true;
+		const sessions = [...this.#sessions.values()];
+		for (const session of sessions) session.leave();
+		let timer: ReturnType<typeof setTimeout> | undefined;
+		const enough = new Promise<void>((resolve) => {
+			timer = setTimeout(resolve, LEAVE_MS);
+		});
+		const attended = sessions.filter((session) => session.detachedSince === undefined);
+		await Promise.race([Promise.all(attended.map((session) => session.ended)), enough]);
+		clearTimeout(timer);
 	}
 
 	async close(): Promise<void> {
@@ -197,9 +252,9 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 			this.#refuse(control, error);
 			return;
 		}
-		void session.prepare();
 		await Promise.race([this.#readControl(session, control), session.ended]);
-		await session.ended;
+		// What it still has to say goes out before its side of the stream ends.
+		if (session.control === control) await session.ended;
 	}
 
 	async #readControl(session: StageSession, control: MessageStream): Promise<void> {
@@ -208,8 +263,9 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 				await session.onControl(decodeCbor(stageRequestSchema, message, limits.controlBytes));
 			}
 			// Without a word, but in order: as good as `close`.
-			session.close();
+			if (session.control === control) session.close();
 		} catch (error) {
+			if (error instanceof StreamResetError) return session.detach(control);
 			session.fail(error);
 			const offence = offenceOf(error);
 			if (offence) this.peer.report(control.remote, offence);
@@ -219,13 +275,19 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 	async #open(control: MessageStream, request: OpenRequest): Promise<StageSession> {
 		const asker = control.remote;
 		const { maxStreams = DEFAULT_STREAMS, maxStreamsPerAsker = DEFAULT_STREAMS_PER_ASKER } = this.#init;
-		const ofAsker = [...this.#sessions.values()].filter((session) => session.asker === asker).length;
-		const openingOfAsker = this.#openingOf.get(asker) ?? 0;
+		const busy = (): boolean => this.#sessions.size + this.#opening >= maxStreams;
+		const share = (): number =>
+			[...this.#sessions.values()].filter((session) => session.asker === asker).length +
+			(this.#openingOf.get(asker) ?? 0);
+		// A stream that goes on takes the place that it has.
+		const goesOn = request.keep !== undefined;
+		while (!goesOn && share() >= maxStreamsPerAsker && (await this.evict(asker)));
+		while (!goesOn && busy() && (await this.evict()));
 		if (
 			this.#paused ||
 			this.#closed ||
-			this.#sessions.size + this.#opening >= maxStreams ||
-			ofAsker + openingOfAsker >= maxStreamsPerAsker
+			this.#sessions.size + this.#opening >= maxStreams + (goesOn ? 1 : 0) ||
+			share() >= maxStreamsPerAsker + (goesOn ? 1 : 0)
 		) {
 			throw new StageBusyError(
 				this.#paused ? "This peer pauses." : "This peer serves as many streams as it can.",
@@ -233,7 +295,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 			);
 		}
 		this.#opening++;
-		this.#openingOf.set(asker, openingOfAsker + 1);
+		this.#openingOf.set(asker, (this.#openingOf.get(asker) ?? 0) + 1);
 		try {
 			return await this.#admit(control, request);
 		} finally {
@@ -245,11 +307,12 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 	}
 
 	async #admit(control: MessageStream, request: OpenRequest): Promise<StageSession> {
-		const { route, place } = await openRoute(request.route, {
+		const opened = await openRoute(request.route, {
 			remote: control.remote,
 			self: this.peer.id,
 			room: this.#init.room,
 		});
+		const { route, place } = opened;
 		const model = this.#init.models(route.model);
 		if (!model) throw new RouteRefusedError("This peer does not serve the model that the route asks for.");
 		const { span } = route.hops[place]!;
@@ -277,14 +340,26 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 			if (known.asker !== control.remote || known.route.generation >= route.generation) {
 				throw new RouteViolationError("This stream, or a newer generation of it, is open already.");
 			}
+			if (known.continues(opened, request)) {
+				known.adopt(opened, request, control);
+				return known;
+			}
 			known.fail(new StageLostError("The stream goes on by a newer route."));
 			await known.ended;
 			if (this.#sessions.has(key)) throw new RouteViolationError("This stream is open already.");
 		}
+		const promised = [...this.#sessions.values()].reduce((sum, each) => sum + each.mostHistoryBytes, 0);
+		const history = request.maxPositions * historyRowBytes(model, span);
+		if (promised + history > HISTORY_BYTES) {
+			throw new StageBusyError("This peer keeps as much of running streams as it can.", {
+				details: { maxPositions: request.maxPositions },
+			});
+		}
 		const session = new StageSession({ key, context: this, model, route, place, open: request, control });
 		this.#sessions.set(key, session);
 		this.#sweep ??= setInterval(() => this.#sweepIdle(), SWEEP_MS);
-		for (const wake of this.#waiting.get(key) ?? []) wake();
+		this.#awake ??= setInterval(() => this.#keepAwake(), AWAKE_EVERY_MS);
+		this.onRoute(session);
 		this.#changed();
 		return session;
 	}
@@ -299,10 +374,15 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 	#sweepIdle(): void {
 		const now = performance.now();
 		for (const session of this.#sessions.values()) {
-			if (now - session.lastHeard > IDLE_MS) {
+			if (session.detachedSince === undefined && now - session.lastHeard > IDLE_MS) {
 				session.fail(new TimeoutError("The asker of this stream has fallen silent."));
 			}
 		}
+	}
+
+	#keepAwake(): void {
+		const awake = new Set<string>();
+		for (const session of this.#sessions.values()) session.keepAwake(awake);
 	}
 
 	// The predecessor's stream

@@ -92,18 +92,25 @@ export class TestSwarm {
 	async lender(
 		from: number,
 		to: number,
-		options: { memoryBytes?: number; ringHoldMs?: number } = {},
+		options: {
+			memoryBytes?: number;
+			ringHoldMs?: number;
+			leaseMs?: number;
+			/** What stands between the stage and its engine. */
+			around?: (engine: Engine) => Engine;
+		} = {},
 	): Promise<TestLender> {
 		const { model, source } = this.model;
 		const { peer, signer } = await this.peer();
 		const engine = await createEngine({ memoryBytes: options.memoryBytes ?? 1e9 });
 		const server = serveStages({
 			peer,
-			engine,
+			engine: options.around?.(engine) ?? engine,
 			source,
 			room: "public",
 			models: (id) => (id === model.id ? model : undefined),
 			...(options.ringHoldMs === undefined ? {} : { ringHoldMs: options.ringHoldMs }),
+			...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
 		});
 		const span: Span = spanOf(from, to, model.manifest.config.layers);
 		await server.spans.hold(model, span);

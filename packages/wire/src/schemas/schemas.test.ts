@@ -16,7 +16,7 @@ import { helloSchema, negotiate } from "./hello.ts";
 import { manifestSchema, originSchema } from "./manifest.ts";
 import { routeSchema } from "./route.ts";
 import { prekeySchema, sealedSchema } from "./sealed.ts";
-import { ringOpenSchema, stageRequestSchema, stageResponseSchema } from "./stage.ts";
+import { ringAcceptSchema, ringOpenSchema, stageRequestSchema, stageResponseSchema } from "./stage.ts";
 import { walletRecordSchema } from "./walletRecord.ts";
 
 const runs = Number(process.env.FUZZ_RUNS ?? 10_000);
@@ -140,7 +140,15 @@ const examples: Record<string, [v.GenericSchema, unknown]> = {
 	token: [stageResponseSchema, { type: "token", position: 3, token: 17, chain: zeros(8), finish: "stop" }],
 	progress: [stageResponseSchema, { type: "progress", position: 3, chain: zeros(8), msPerToken: 1.25 }],
 	error: [stageResponseSchema, { type: "error", error: toWireError(new MalformedMessageError("x")) }],
+	reroute: [stageRequestSchema, { type: "reroute", route: zeros(10), keep: 12 }],
+	ready: [stageResponseSchema, { type: "ready", numericsClass: "ort1/cpu", generation: 1, position: 12 }],
+	broken: [
+		stageResponseSchema,
+		{ type: "broken", generation: 1, peer: peer(1), error: toWireError(new MalformedMessageError("x")) },
+	],
+	pong: [stageResponseSchema, { type: "pong", nonce: 1, received: 13, computed: 12 }],
 	ringOpen: [ringOpenSchema, { stream: zeros(16), generation: 1 }],
+	ringAccept: [ringAcceptSchema, { position: 12 }],
 	manifest: [
 		manifestSchema,
 		{

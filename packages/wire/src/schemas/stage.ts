@@ -2,7 +2,14 @@ import * as v from "valibot";
 import { wireErrorSchema } from "../errors/remote.ts";
 import { limits } from "../limits.ts";
 import { numericsClassSchema } from "./announcement.ts";
-import { bytesSchema, countSchema, positionSchema, streamIdSchema, tokenSchema } from "./common.ts";
+import {
+	bytesSchema,
+	countSchema,
+	peerIdSchema,
+	positionSchema,
+	streamIdSchema,
+	tokenSchema,
+} from "./common.ts";
 
 /** Running hash over the tokens of a stream: the first 8 bytes of SHA-256(previous link ‖ position ‖ token). */
 export const chainSchema = bytesSchema(8);
@@ -29,29 +36,46 @@ export type Sampling = v.InferOutput<typeof samplingSchema>;
 
 const tokensSchema = v.pipe(v.array(tokenSchema), v.maxLength(limits.controlTokens));
 
+const sealedRouteSchema = v.pipe(
+	v.instance(Uint8Array),
+	v.check((bytes) => bytes.byteLength <= limits.routeBytes, "a short route"),
+);
+
+/** How the last stage goes on from the tokens that the asker knows. */
+const generationSchema = v.strictObject({
+	sampling: samplingSchema,
+	/** Most tokens to generate from here on. */
+	maxTokens: v.pipe(countSchema, v.minValue(1), v.maxValue(limits.contextTokens)),
+	/** Tokens after which the answer ends; the ending token itself is reported. */
+	stopTokens: v.pipe(v.array(tokenSchema), v.maxLength(64)),
+	/** The tokens so far, each once, where the repetition penalty needs them; only then does the last stage get to see them. */
+	history: v.optional(tokensSchema),
+});
+
 /** What the asker sends to a stage on its control stream `/tabmesh/stage/1`. The first message is `open`. */
 export const stageRequestSchema = v.variant("type", [
 	v.strictObject({
 		type: v.literal("open"),
 		/** The encoded `route` envelope. */
-		route: v.pipe(
-			v.instance(Uint8Array),
-			v.check((bytes) => bytes.byteLength <= limits.routeBytes, "a short route"),
-		),
+		route: sealedRouteSchema,
 		/** Most positions that the stream may take, prompt and answer together: what the stage reserves KV memory for. */
 		maxPositions: v.pipe(positionSchema, v.minValue(1)),
+		/**
+		 * Where the stream goes on after a failover or a reload of the asker: a stage that serves it already forgets every
+		 * position from here on, and all say `ready` as soon as they can compute. Absent when a stream begins.
+		 */
+		keep: v.optional(positionSchema),
 		/** For the last stage only. */
-		generation: v.optional(
-			v.strictObject({
-				sampling: samplingSchema,
-				/** Most tokens to generate. */
-				maxTokens: v.pipe(countSchema, v.minValue(1), v.maxValue(limits.contextTokens)),
-				/** Tokens after which the answer ends; the ending token itself is reported. */
-				stopTokens: v.pipe(v.array(tokenSchema), v.maxLength(64)),
-				/** The prompt, where the repetition penalty needs it; only then does the last stage get to see it. */
-				history: v.optional(tokensSchema),
-			}),
-		),
+		generation: v.optional(generationSchema),
+	}),
+	/** A newer route of the stream for a stage that stays on it: its links are made anew. */
+	v.strictObject({
+		type: v.literal("reroute"),
+		route: sealedRouteSchema,
+		/** As in `open`. */
+		keep: positionSchema,
+		/** For the last stage only. */
+		generation: v.optional(generationSchema),
 	}),
 	/** A piece of the prompt, to the first stage only, in order. `last` marks its end. */
 	v.strictObject({
@@ -75,8 +99,30 @@ export type FinishReason = v.InferOutput<typeof finishReasonSchema>;
 export const stageResponseSchema = v.variant("type", [
 	/** The stage is fetching or compiling its span first. */
 	v.strictObject({ type: v.literal("preparing"), loadedBytes: countSchema, totalBytes: countSchema }),
-	/** KV memory is reserved and the link to the next stage stands. */
-	v.strictObject({ type: v.literal("ready"), numericsClass: numericsClassSchema }),
+	/**
+	 * KV memory is reserved, and on the first route of a stream the link to the next stage stands. What follows belongs to
+	 * this generation of the route.
+	 */
+	v.strictObject({
+		type: v.literal("ready"),
+		numericsClass: numericsClassSchema,
+		generation: countSchema,
+		/** Positions that the stage has: the first stage is sent the tokens from here on. */
+		position: positionSchema,
+	}),
+	/**
+	 * The link to a neighbour broke, or brought what no honest stage sends. The stage keeps what it has and waits for a newer
+	 * route.
+	 */
+	v.strictObject({
+		type: v.literal("broken"),
+		generation: countSchema,
+		/** The neighbour. */
+		peer: peerIdSchema,
+		error: wireErrorSchema,
+	}),
+	/** The stage serves on, but goes in a moment: the asker does well to put a spare in its place. */
+	v.strictObject({ type: v.literal("leaving") }),
 	/** From the last stage: the token sampled for `position`, and the chain after it. */
 	v.strictObject({
 		type: v.literal("token"),
@@ -92,12 +138,22 @@ export const stageResponseSchema = v.variant("type", [
 		chain: chainSchema,
 		msPerToken: v.pipe(v.number(), v.finite(), v.minValue(0)),
 	}),
-	v.strictObject({ type: v.literal("pong"), nonce: countSchema }),
+	/** Answers a `ping`: positions that came in, and those computed, so that a stage that stalls can be told from its neighbours. */
+	v.strictObject({
+		type: v.literal("pong"),
+		nonce: countSchema,
+		received: positionSchema,
+		computed: positionSchema,
+	}),
 	/** The stage gives the stream up; nothing follows. */
 	v.strictObject({ type: v.literal("error"), error: wireErrorSchema }),
 ]);
 export type StageResponse = v.InferOutput<typeof stageResponseSchema>;
 
-/** First message of a stage to its successor on a ring stream `/tabmesh/ring/1`; answered by an empty message once accepted. */
+/** First message of a stage to its successor on a ring stream `/tabmesh/ring/1`; answered by {@link ringAcceptSchema} once accepted. */
 export const ringOpenSchema = v.strictObject({ stream: streamIdSchema, generation: countSchema });
 export type RingOpen = v.InferOutput<typeof ringOpenSchema>;
+
+/** The successor takes the link, and has so many positions: frames begin there. */
+export const ringAcceptSchema = v.strictObject({ position: positionSchema });
+export type RingAccept = v.InferOutput<typeof ringAcceptSchema>;

@@ -1,0 +1,69 @@
+import {
+	EmptyPromptError,
+	InvalidParameterError,
+	PromptTooLongError,
+	type Sampling,
+	samplingSchema,
+} from "@tabmesh/wire";
+import * as v from "valibot";
+import type { GenerateInit } from "./generate.ts";
+import { greedy } from "./sampling.ts";
+
+const DEFAULT_MAX_TOKENS = 256;
+
+/** What is asked for, checked and complete. */
+export interface CheckedRequest {
+	readonly promptTokens: readonly number[];
+	readonly sampling: Sampling;
+	readonly maxTokens: number;
+	readonly stopTokens: readonly number[];
+	readonly maxPositions: number;
+}
+
+/** @throws EmptyPromptError, PromptTooLongError, InvalidParameterError */
+export function checked(init: GenerateInit): CheckedRequest {
+	const { promptTokens, model, maxTokens = DEFAULT_MAX_TOKENS } = init;
+	const { contextLength, vocabularySize } = model.manifest.config;
+	const { eos } = model.manifest.tokenizer;
+	if (promptTokens.length === 0)
+		throw new EmptyPromptError("There is nothing to continue: the prompt is empty.");
+	// One position is the answer's.
+	const longest = contextLength - 1;
+	if (promptTokens.length > longest) {
+		throw new PromptTooLongError(
+			`The prompt has ${promptTokens.length} tokens; the model takes at most ${longest}.`,
+			{
+				metaMessages: [`Shorten it by ${promptTokens.length - longest} tokens.`],
+				details: { promptTokens: promptTokens.length, maxPromptTokens: longest, contextLength },
+			},
+		);
+	}
+	const stopTokens = init.stopTokens ?? eos;
+	for (const token of [...promptTokens, ...stopTokens]) {
+		if (!Number.isInteger(token) || token < 0 || token >= vocabularySize) {
+			throw new InvalidParameterError(
+				`${token} is no token of this model: its vocabulary has ${vocabularySize}.`,
+				{ details: { vocabularySize } },
+			);
+		}
+	}
+	if (!Number.isInteger(maxTokens) || maxTokens < 1) {
+		throw new InvalidParameterError(`maxTokens must be a whole number from 1 on, not ${maxTokens}.`);
+	}
+	if (stopTokens.length > 64) throw new InvalidParameterError("There can be at most 64 stop tokens.");
+	const sampling = v.safeParse(samplingSchema, { ...greedy, ...init.sampling });
+	if (!sampling.success) {
+		const [issue] = sampling.issues;
+		throw new InvalidParameterError(
+			`The sampling option ${v.getDotPath(issue) ?? ""} is out of range: ${issue.message}`,
+		);
+	}
+	const fitting = Math.min(maxTokens, contextLength - promptTokens.length);
+	return {
+		promptTokens,
+		sampling: sampling.output,
+		maxTokens: fitting,
+		stopTokens,
+		maxPositions: promptTokens.length + fitting,
+	};
+}

@@ -1,0 +1,143 @@
+import type { ModelRef } from "@tabmesh/model";
+import { dtypeBytes, type Span } from "@tabmesh/wire";
+import { FIRST_LINK, type Link } from "./tokenChain.ts";
+
+/** What a stage computed in one step, as it goes to its successor. */
+export interface SentStep {
+	/** Position of the first row. */
+	readonly position: number;
+	readonly rows: number;
+	/** The token chain after the last row. */
+	readonly chain: Link;
+	/** Whether a token is to be sampled behind the last row. */
+	readonly last: boolean;
+	/** Hidden states as they travel, row-major; empty at the last stage, which sends none. */
+	readonly bytes: Uint8Array;
+}
+
+/** A step whose end was rolled back has no chain of its own any more: it travels together with the one behind it. */
+interface KeptStep extends Omit<SentStep, "chain"> {
+	readonly chain: Link | undefined;
+}
+
+/**
+ * Everything that a stage sent on one stream, so that whoever takes its successor's place can have it again. The bytes are
+ * those that were sent, not copies.
+ */
+export class SentHistory {
+	/** Bytes of one position. */
+	readonly rowBytes: number;
+	readonly #steps: KeptStep[] = [];
+	#end = 0;
+	#bytes = 0;
+	/** Behind the positions before it no token is asked for any more, whatever their steps say: it is known. */
+	#known = 0;
+
+	constructor(rowBytes: number) {
+		this.rowBytes = rowBytes;
+	}
+
+	/** Positions in it; the next step begins here. */
+	get end(): number {
+		return this.#end;
+	}
+
+	/** Bytes that it holds. */
+	get bytes(): number {
+		return this.#bytes;
+	}
+
+	/** The chain after its last position. */
+	get chain(): Link {
+		return this.#steps.at(-1)?.chain ?? FIRST_LINK;
+	}
+
+	/** Adds the step that begins at `end`. */
+	push(step: SentStep): void {
+		this.#keep(step);
+	}
+
+	/**
+	 * Forgets every position from `position` on, and those before it that were computed in one step with it: what the chain
+	 * was between them only those know who have the tokens. What remains asks for no token any more.
+	 */
+	truncate(position: number): void {
+		this.rollback(position);
+		while (this.#steps.length > 0 && !this.#steps.at(-1)!.chain) this.#drop();
+		this.#known = this.#end;
+	}
+
+	/** Forgets the positions from `position` on, because the next step begins there: rejected drafts. */
+	rollback(position: number): void {
+		while (this.#end > position) {
+			const step = this.#drop();
+			if (step.position >= position) continue;
+			const rows = position - step.position;
+			const bytes = step.bytes.subarray(0, rows * this.rowBytes);
+			this.#keep({ ...step, rows, chain: undefined, last: false, bytes });
+		}
+	}
+
+	/**
+	 * The steps from `position` on as one of at most `rows` rows, but whole where it is a single step. Undefined at the end.
+	 * It ends with the first `last`.
+	 */
+	from(position: number, rows: number): SentStep | undefined {
+		if (position >= this.#end) return undefined;
+		let at = this.#steps.length - 1;
+		while (this.#steps[at]!.position > position) at--;
+		const first = this.#steps[at]!;
+		let newest = first;
+		const parts = [first.bytes.subarray((position - first.position) * this.rowBytes)];
+		for (let next = this.#steps[++at]; next && !this.#asks(newest); next = this.#steps[++at]) {
+			if (newest.chain && next.position + next.rows - position > rows) break;
+			parts.push(next.bytes);
+			newest = next;
+		}
+		const { chain } = newest;
+		if (!chain) return undefined;
+		// The everyday case: the newest step, as it is.
+		if (newest === first && first.position === position && this.#asks(first) === first.last) {
+			return first as SentStep;
+		}
+		return {
+			position,
+			rows: newest.position + newest.rows - position,
+			chain,
+			last: this.#asks(newest),
+			bytes: parts.length === 1 ? parts[0]! : joined(parts),
+		};
+	}
+
+	#asks(step: KeptStep): boolean {
+		return step.last && step.position + step.rows > this.#known;
+	}
+
+	#keep(step: KeptStep): void {
+		this.#steps.push(step);
+		this.#end = step.position + step.rows;
+		this.#bytes += step.bytes.byteLength;
+	}
+
+	#drop(): KeptStep {
+		const step = this.#steps.pop()!;
+		this.#end = step.position;
+		this.#bytes -= step.bytes.byteLength;
+		return step;
+	}
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+	const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
+	let at = 0;
+	for (const part of parts) {
+		bytes.set(part, at);
+		at += part.byteLength;
+	}
+	return bytes;
+}
+
+/** Bytes that a stage with `span` keeps of one position: what it sends its successor, and the last stage sends nothing. */
+export function historyRowBytes({ manifest }: ModelRef, span: Span): number {
+	return span.head ? 0 : manifest.config.hiddenSize * dtypeBytes[manifest.boundary];
+}

@@ -1,0 +1,733 @@
+import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
+import type { Member } from "@tabmesh/directory";
+import type { Offence } from "@tabmesh/transport";
+import {
+	equalBytes,
+	type FinishReason,
+	fromWireError,
+	type Hop,
+	InvalidParameterError,
+	limits,
+	NoRouteError,
+	PeerUnreachableError,
+	ProtocolViolationError,
+	type Route,
+	RouteRefusedError,
+	StageBusyError,
+	StageLostError,
+	type StageResponse,
+	StreamResetError,
+	TabmeshError,
+	TimeoutError,
+	TokenChainError,
+} from "@tabmesh/wire";
+import type { CheckedRequest } from "./checkedRequest.ts";
+import type { GenerateInit } from "./generate.ts";
+import { planRoute } from "./planRoute.ts";
+import { RollingMedian } from "./rollingMedian.ts";
+import { sealRoute } from "./route.ts";
+import { replaceLost } from "./spares.ts";
+import { StageLink, type StageListener, type StageStatus } from "./stageLink.ts";
+import { offenceOf } from "./stageSession.ts";
+import { swarmChange } from "./swarmChange.ts";
+import { TokenChain } from "./tokenChain.ts";
+import { whoStalls } from "./whoStalls.ts";
+
+/** How often the stages are looked after. */
+const LOOK_EVERY_MS = 100;
+/** Between two signs of life while tokens come, which are a sign of life of every stage themselves. */
+const PING_EVERY_MS = 500;
+/** The same when a token is late. */
+const LATE_PING_MS = 100;
+/** A token is late after so many laps, but no sooner than this: within a room a lap takes 10 ms, and machines hiccup. */
+const LATE_LAPS = 4;
+const LATE_MS = 100;
+/** The same before the first token, when no lap is known. */
+const LATE_FIRST_MS = 250;
+/** Stages that answer but do not get on are helped after so many laps, but no sooner than this: another's prompt may go first. */
+const STALL_LAPS = 20;
+const STALL_MS = 2_000;
+/** The same before the first token: how long a chunk of a prompt takes is not known. */
+const STALL_FIRST_MS = 10_000;
+/** What brings no token for so long is of no use, whatever the stages say. */
+const HOPELESS_MS = 120_000;
+/** How long a stage may take to be reached and to agree to a newer route, while another could do it. */
+const REROUTE_MS = 2_000;
+/** How long a lender to take lost layers is waited for: it has to notice, and to fetch them. */
+const RECOVERY_MS = 30_000;
+/** How long a peer that refused or could not be reached is not asked again, and one that was lost. */
+const REFUSED_MS = 2_000;
+const LOST_MS = 5_000;
+/** Between two looks at the swarm for a spare when nothing changes there. */
+const LOOK_AGAIN_MS = 1_000;
+/** Failovers of one answer: beyond that something is wrong with the asker himself. */
+const MOST_FAILOVERS = 64;
+/** A route is for opening stages; clocks of devices differ by minutes. */
+const ROUTE_LIFETIME_MS = 5 * 60_000;
+/** Tokens in one message of the prompt: small enough not to hold up a ping behind it on a slow line. */
+const PROMPT_PIECE = 2048;
+/** How long the stages' last word on the chain is waited for. */
+const LAST_WORD_MS = 1000;
+/** Chain links that a stage may be ahead of the tokens that we have heard of. */
+const MOST_UNCHECKED = 64;
+
+/** What it takes to go on with a stream that was left, for as long as its stages keep it: a minute. */
+export interface ResumableStream {
+	/** Its id in hex. */
+	readonly stream: string;
+	/** Of its newest route. */
+	readonly generation: number;
+	readonly hops: readonly Hop[];
+	/** The answer so far. */
+	readonly tokens: readonly number[];
+}
+
+/** A stage was lost in the middle of an answer, and others computed again what it had. */
+export interface Replay {
+	/** Of the first token that came after it. */
+	readonly position: number;
+	readonly lost: readonly string[];
+	/** Who took their places. */
+	readonly spares: readonly string[];
+	/** From the last token before to the first one after. */
+	readonly stallMs: number;
+	/**
+	 * Whether a spare computes other floats than the stage that it replaces: what follows may differ from what would have
+	 * been written.
+	 */
+	readonly numericsChanged: boolean;
+}
+
+export interface RunListener {
+	onToken(token: number): void;
+	onStages(stages: readonly StageStatus[]): void;
+	onReplay(replay: Replay): void;
+	readonly signal: AbortSignal;
+}
+
+/** A stage could not or would not go on before the first token was asked for. */
+export class StageFailure extends Error {
+	readonly peer: string;
+	readonly error: unknown;
+	/** Whether another peer could do what this one did not. */
+	readonly another: boolean;
+
+	constructor(peer: string, error: unknown) {
+		super("A stage failed.", { cause: error });
+		this.peer = peer;
+		this.error = error;
+		this.another = !(error instanceof InvalidParameterError);
+	}
+}
+
+/** What is known of a failover until the first token after it. */
+interface Stall {
+	readonly since: number;
+	readonly deadline: number;
+	readonly reason: unknown;
+	/** Peers of the route that it began with. */
+	readonly before: ReadonlySet<string>;
+	/** Peers that were lost, with the class of their numerics. */
+	readonly lost: Map<string, string | undefined>;
+}
+
+/**
+ * One stream from its first route to its end. When a stage is lost, the asker, who owns the route, signs a newer one with a
+ * spare in its place; the stages before it have kept what they sent, and the answer goes on where it was.
+ */
+export class StreamRun implements StageListener {
+	readonly #init: GenerateInit;
+	readonly #request: CheckedRequest;
+	readonly #listener: RunListener;
+	readonly #stream: Uint8Array<ArrayBuffer>;
+	readonly #resumed: boolean;
+	/** Of prompt and answer: what we know of the tokens is what counts. */
+	readonly #chain = new TokenChain();
+	readonly #answer: number[] = [];
+	/** Links of the chain that stages told us before we heard of the tokens. */
+	readonly #unchecked = new Map<StageLink, { position: number; chain: Uint8Array }[]>();
+	readonly #stop = new AbortController();
+	readonly #ready = Promise.withResolvers<void>();
+	readonly #finished = Promise.withResolvers<FinishReason>();
+	readonly #failed = Promise.withResolvers<never>();
+	readonly #lap = new RollingMedian();
+	#laps = 0;
+	#links: StageLink[] = [];
+	#generation: number;
+	/** `opening`: the first route; `recovering`: a newer one, whose first stage did not say yet how far it is. */
+	#phase: "opening" | "running" | "recovering" = "opening";
+	/** Peers that are not to be used, until a time by `performance.now()`. */
+	readonly #excluded = new Map<string, number>();
+	/** What lost peers announced, for the class of their numerics. */
+	readonly #lostMembers = new Map<string, Member>();
+	/** Links between stages that were made anew once. */
+	readonly #relinked = new Set<string>();
+	#stall: Stall | undefined;
+	#failovers = 0;
+	/** By `performance.now()`: when the newest route was sent out. */
+	#rerouted = 0;
+	#recovering = false;
+	#again = false;
+	#finish: FinishReason | undefined;
+	#lastToken = performance.now();
+	#lastProgress = this.#lastToken;
+	#progress = 0;
+	#settled = false;
+
+	constructor(
+		init: GenerateInit,
+		request: CheckedRequest,
+		start: readonly Hop[] | ResumableStream,
+		listener: RunListener,
+	) {
+		this.#init = init;
+		this.#request = request;
+		this.#listener = listener;
+		const resumed = "stream" in start ? start : undefined;
+		this.#resumed = resumed !== undefined;
+		this.#stream = resumed
+			? (hexToBytes(resumed.stream) as Uint8Array<ArrayBuffer>)
+			: crypto.getRandomValues(new Uint8Array(16));
+		this.#generation = resumed?.generation ?? 0;
+		this.#answer.push(...(resumed?.tokens ?? []));
+		const hops = "stream" in start ? start.hops : start;
+		this.#links = hops.map((hop) => new StageLink(hop, this));
+		for (const token of [...request.promptTokens, ...this.#answer]) this.#chain.push(token);
+		for (const { promise } of [this.#ready, this.#finished, this.#failed]) promise.catch(() => {});
+	}
+
+	/** @throws StageFailure before anything was computed, else what the stages failed with */
+	async run(): Promise<FinishReason | "cancelled"> {
+		const { peer } = this.#init;
+		const { signal } = this.#listener;
+		const cancelled = new Promise<"cancelled">((resolve) => {
+			if (signal.aborted) resolve("cancelled");
+			else signal.addEventListener("abort", () => resolve("cancelled"), { once: true });
+		});
+		const onDisconnect = ({ detail }: CustomEvent<{ peer: string }>): void => {
+			this.#linkOf(detail.peer)?.disconnected();
+		};
+		peer.addEventListener("disconnect", onDisconnect);
+		const looking = setInterval(() => this.#look(performance.now()), LOOK_EVERY_MS);
+		try {
+			const result = await Promise.race([this.#generate(), this.#failed.promise, cancelled]);
+			if (result !== "cancelled") await this.#lastWords();
+			return result;
+		} finally {
+			this.#settled = true;
+			clearInterval(looking);
+			peer.removeEventListener("disconnect", onDisconnect);
+			for (const link of this.#links) link.close();
+			this.#stop.abort();
+		}
+	}
+
+	/**
+	 * Leaves the stream where it is, without ending it: its stages keep it for a while. `run` has to be ended by the signal.
+	 *
+	 * @returns undefined where there is nothing to come back to yet, or any more
+	 */
+	detach(): ResumableStream | undefined {
+		if (this.#settled || this.#finish || this.#phase === "opening") return undefined;
+		this.#settled = true;
+		const hops = this.#links.map((link) => link.hop);
+		for (const link of this.#links) link.abandon();
+		return {
+			stream: bytesToHex(this.#stream),
+			generation: this.#generation,
+			hops,
+			tokens: [...this.#answer],
+		};
+	}
+
+	async #generate(): Promise<FinishReason> {
+		if (this.#resumed) {
+			this.#beginStall(new StageLostError("The stages did not keep the answer."));
+			// Its own links are all new, whatever the stages are.
+			const hops = this.#links.map((link) => link.hop);
+			this.#links = [];
+			void this.#recover(hops);
+			return this.#finished.promise;
+		}
+		await this.#route(undefined);
+		await this.#ready.promise;
+		await this.#feed(0);
+		return this.#finished.promise;
+	}
+
+	/** Signs the route of this generation and brings it to the stages: to those in `known` as a newer one. */
+	async #route(keep: number | undefined, known: ReadonlySet<StageLink> = new Set()): Promise<void> {
+		const { capability, model, peer, room, signer } = this.#init;
+		const { maxPositions } = this.#request;
+		const generation = this.#generation;
+		const links = this.#links;
+		this.#changed();
+		const route: Route = {
+			stream: this.#stream,
+			generation,
+			room,
+			model: model.id,
+			hops: links.map((link) => link.hop),
+			expires: Date.now() + ROUTE_LIFETIME_MS,
+			...(capability === undefined ? {} : { capability }),
+		};
+		const sealed = (await sealRoute(signer, route)) as Uint8Array<ArrayBuffer>;
+		if (this.#settled || generation !== this.#generation) return;
+		for (const link of links) {
+			const forLast = link === links.at(-1) ? { generation: this.#forLast() } : {};
+			if (known.has(link)) {
+				link.reroute({ type: "reroute", route: sealed, keep: keep!, ...forLast });
+			} else {
+				const goesOn = keep === undefined ? {} : { keep };
+				void link.open(
+					peer,
+					{ type: "open", route: sealed, maxPositions, ...goesOn, ...forLast },
+					this.#stop.signal,
+				);
+			}
+		}
+	}
+
+	#forLast() {
+		const { promptTokens, sampling, maxTokens, stopTokens } = this.#request;
+		const history = new Set([...promptTokens.slice(-limits.controlTokens), ...this.#answer]);
+		return {
+			sampling,
+			maxTokens: maxTokens - this.#answer.length,
+			stopTokens: [...stopTokens],
+			...(sampling.repetitionPenalty === 1 ? {} : { history: [...history].slice(-limits.controlTokens) }),
+		};
+	}
+
+	/** Sends the first stage the tokens from `position` on, and with them the stream around the ring. */
+	async #feed(position: number): Promise<void> {
+		this.#phase = "running";
+		this.#lastProgress = performance.now();
+		if (!this.#stall) this.#lastToken = this.#lastProgress;
+		const first = this.#links[0]!;
+		const tokens = [...this.#request.promptTokens, ...this.#answer];
+		for (let at = position; at < tokens.length; at += PROMPT_PIECE) {
+			const piece = tokens.slice(at, at + PROMPT_PIECE);
+			const last = at + piece.length === tokens.length;
+			// A stream that is gone is noticed by its reader.
+			await first.send({ type: "prompt", position: at, tokens: piece, last }).catch(() => {});
+		}
+	}
+
+	/** Ends the stream in order and compares what every stage says of the whole chain. */
+	async #lastWords(): Promise<void> {
+		for (const link of this.#links) link.finish();
+		let timer: ReturnType<typeof setTimeout> | undefined;
+		const timeout = new Promise<void>((resolve) => {
+			timer = setTimeout(resolve, LAST_WORD_MS);
+		});
+		try {
+			const ended = Promise.all(this.#links.map((link) => link.ended));
+			await Promise.race([ended, timeout, this.#failed.promise]);
+		} finally {
+			clearTimeout(timer);
+		}
+	}
+
+	// What stages say
+
+	onResponse(link: StageLink, response: Exclude<StageResponse, { type: "pong" }>): void {
+		if (!this.#links.includes(link)) return;
+		switch (response.type) {
+			case "preparing": {
+				const { loadedBytes, totalBytes } = response;
+				const progress = totalBytes > 0 ? Math.min(1, loadedBytes / totalBytes) : 0;
+				link.update({ state: "preparing", progress });
+				this.#changed();
+				return;
+			}
+			case "ready":
+				this.#onReady(link, response);
+				return;
+			case "token":
+				// Of an older route: it is computed again.
+				if (link.generation === this.#generation) this.#onToken(link, response);
+				return;
+			case "progress":
+				link.update({ msPerToken: response.msPerToken });
+				if (link.generation === this.#generation) {
+					this.#checkChain(link, response.position, response.chain);
+				}
+				this.#changed();
+				return;
+			case "broken":
+				if (response.generation === this.#generation) {
+					this.#onBroken(link, response.peer, fromWireError(response.error));
+				}
+				return;
+			case "leaving":
+				link.leaving = true;
+				return;
+			case "error":
+				this.#blame(link, fromWireError(response.error));
+		}
+	}
+
+	onPong(link: StageLink): void {
+		const progress = this.#links.reduce((sum, { received, computed }) => sum + received + computed, 0);
+		if (progress !== this.#progress) this.#lastProgress = performance.now();
+		this.#progress = progress;
+		const { maxPositions } = this.#request;
+		if (link.computed > link.received || link.received > maxPositions) {
+			const error = new ProtocolViolationError("A stage claims to be ahead of its stream.");
+			this.#lose(link, error, "violation");
+		}
+	}
+
+	onLost(link: StageLink, error: unknown): void {
+		if (!this.#links.includes(link)) return;
+		const offence = offenceOf(error);
+		this.#blame(link, error, error instanceof TokenChainError ? undefined : offence);
+	}
+
+	#onReady(
+		link: StageLink,
+		{ generation, position, numericsClass }: StageResponse & { type: "ready" },
+	): void {
+		link.generation = generation;
+		link.received = position;
+		link.computed = position;
+		link.update({ state: "ready", progress: 1, numericsClass });
+		this.#changed();
+		if (generation !== this.#generation) return;
+		if (this.#phase === "opening") {
+			if (this.#links.every(({ status }) => status.state === "ready")) this.#ready.resolve();
+		} else if (this.#phase === "recovering" && link === this.#links[0]) {
+			if (position < this.#chain.length) void this.#feed(position);
+			else this.#lose(link, new ProtocolViolationError("A stage kept what it was to forget."), "violation");
+		}
+	}
+
+	#onToken(link: StageLink, message: StageResponse & { type: "token" }): void {
+		const { position, token, chain, finish } = message;
+		if (
+			link !== this.#links.at(-1) ||
+			this.#phase !== "running" ||
+			this.#finish ||
+			position !== this.#chain.length ||
+			this.#answer.length >= this.#request.maxTokens ||
+			token >= this.#init.model.manifest.config.vocabularySize
+		) {
+			const error = new ProtocolViolationError("A stage sent a token that was not due.", {
+				details: { position },
+			});
+			this.#lose(link, error, "violation");
+			return;
+		}
+		const own = this.#chain.push(token);
+		if (!equalBytes(own, chain)) {
+			this.#forked(link, position + 1);
+			return;
+		}
+		this.#answer.push(token);
+		for (const [stage, links] of this.#unchecked) {
+			while (links.length > 0 && links[0]!.position <= this.#chain.length) {
+				const { position: at, chain: told } = links.shift()!;
+				this.#checkChain(stage, at, told);
+			}
+		}
+		if (this.#settled) return;
+		this.#measure(position);
+		this.#listener.onToken(token);
+		if (finish) {
+			this.#finish = finish;
+			this.#finished.resolve(finish);
+		}
+	}
+
+	#measure(position: number): void {
+		const now = performance.now();
+		const stall = this.#stall;
+		if (!stall) {
+			// The first gap is the prompt's.
+			if (this.#answer.length > 1) {
+				this.#lap.add(now - this.#lastToken);
+				this.#laps++;
+			}
+		} else {
+			this.#stall = undefined;
+			const spares = this.#links.filter(({ hop }) => !stall.before.has(hop.peer));
+			if (spares.length > 0 && stall.lost.size > 0) {
+				const lost = [...stall.lost.values()];
+				this.#listener.onReplay({
+					position,
+					lost: [...stall.lost.keys()],
+					spares: spares.map(({ hop }) => hop.peer),
+					stallMs: now - stall.since,
+					numericsChanged: spares.some(({ status }) => !lost.includes(status.numericsClass)),
+				});
+			}
+		}
+		this.#lastToken = now;
+		this.#lastProgress = now;
+	}
+
+	#checkChain(link: StageLink, position: number, chain: Uint8Array): void {
+		if (position > this.#chain.length) {
+			const links = this.#unchecked.get(link) ?? [];
+			if (links.length === MOST_UNCHECKED || position > this.#request.maxPositions) {
+				const error = new ProtocolViolationError("A stage claims to be ahead of its stream.");
+				this.#lose(link, error, "violation");
+				return;
+			}
+			links.push({ position, chain });
+			this.#unchecked.set(link, links);
+		} else if (!equalBytes(this.#chain.at(position), chain)) {
+			this.#forked(link, position);
+		}
+	}
+
+	/**
+	 * Two stories were told. When the first stage computes with other tokens than we heard, the last stage told them; a stage
+	 * between them only repeats what runs through it.
+	 */
+	#forked(link: StageLink, position: number): void {
+		const liar = link === this.#links[0] ? this.#links.at(-1)! : link;
+		const error = new TokenChainError("Stages of the route disagree about which tokens were generated.", {
+			details: { position, peer: liar.hop.peer },
+		});
+		this.#lose(liar, error, "equivocation");
+	}
+
+	/** One stage complains of another. Where only the link broke, it is made anew once; then the other one has to go. */
+	#onBroken(link: StageLink, peer: string, error: TabmeshError): void {
+		const accused = this.#linkOf(peer);
+		if (!accused || accused === link || this.#settled || this.#finish) return;
+		const onlyLink =
+			error instanceof StageLostError ||
+			error instanceof StreamResetError ||
+			error instanceof PeerUnreachableError ||
+			error instanceof TimeoutError;
+		if (this.#phase !== "opening" && onlyLink && this.#relinks(link.hop.peer, peer)) {
+			// Unless it is the stage after all: its own silence tells.
+			this.#beginStall(naming(error, peer));
+			const generation = this.#generation;
+			setTimeout(() => {
+				if (this.#generation === generation && !this.#recovering) void this.#recover();
+			}, LOOK_EVERY_MS * 2);
+			return;
+		}
+		this.#lose(accused, error);
+	}
+
+	#relinks(from: string, to: string): boolean {
+		const key = [from, to].sort().join(" ");
+		if (this.#relinked.has(key)) return false;
+		this.#relinked.add(key);
+		return true;
+	}
+
+	// Who is still there
+
+	#look(now: number): void {
+		if (this.#settled || this.#finish) return;
+		const late = this.#isLate(now);
+		for (const link of [...this.#links]) {
+			const { state, peer } = link.status;
+			if (state === "lost") continue;
+			link.ping(now, late ? LATE_PING_MS : PING_EVERY_MS);
+			if (link.isSilent(now, false) || (late && link.isSilent(now, true) && this.#canDoWithout(peer))) {
+				const error = new StageLostError("A stage of the route has fallen silent.", { details: { peer } });
+				this.#lose(link, error);
+			} else if (link.leaving && this.#phase === "running" && this.#canDoWithout(peer)) {
+				this.#lose(link, new StageLostError("A stage of the route is leaving.", { details: { peer } }));
+			} else if (this.#isOverdue(link, now) && this.#canDoWithout(peer)) {
+				const details = { peer };
+				this.#lose(link, new PeerUnreachableError("A stage did not take a newer route.", { details }));
+			}
+		}
+		if (this.#phase === "running") this.#checkStall(now);
+	}
+
+	/** Whether a stage neither loads nor serves by the newest route, long after it was sent there. */
+	#isOverdue({ status, generation }: StageLink, now: number): boolean {
+		if (this.#phase === "opening" || now - this.#rerouted < REROUTE_MS) return false;
+		return status.state !== "preparing" && generation !== this.#generation;
+	}
+
+	#isLate(now: number): boolean {
+		if (this.#phase !== "running") return this.#phase === "recovering";
+		const quiet = now - this.#lastToken;
+		return quiet > (this.#laps < LATE_LAPS ? LATE_FIRST_MS : Math.max(LATE_MS, LATE_LAPS * this.#lap.value));
+	}
+
+	#checkStall(now: number): void {
+		const known = this.#laps >= LATE_LAPS && !this.#stall;
+		const allowed = known ? Math.max(STALL_MS, STALL_LAPS * this.#lap.value) : STALL_FIRST_MS;
+		const hopeless = now - this.#lastToken > HOPELESS_MS;
+		if (now - this.#lastProgress < allowed && !hopeless) return;
+		const { place, link } = whoStalls(this.#links, this.#chain.length);
+		const stage = this.#links[place]!;
+		const { peer } = stage.hop;
+		const error = new TimeoutError("A stage is there but does not get on.", { details: { peer } });
+		if (link && this.#relinks(this.#links[place - 1]!.hop.peer, peer)) {
+			this.#beginStall(error);
+			void this.#recover();
+		} else if (hopeless || this.#canDoWithout(peer)) {
+			this.#lose(stage, error, "timeout");
+		}
+	}
+
+	#canDoWithout(peer: string): boolean {
+		return this.#plan(peer) !== undefined;
+	}
+
+	#linkOf(peer: string): StageLink | undefined {
+		return this.#links.find((link) => link.hop.peer === peer);
+	}
+
+	// Failover
+
+	/** The stage that `error` is about is lost: the one it names, or the one that told of it. */
+	#blame(link: StageLink, error: unknown, offence?: Offence): void {
+		const named = error instanceof TabmeshError ? error.details.peer : undefined;
+		this.#lose(this.#links.find(({ hop }) => hop.peer === named) ?? link, error, offence);
+	}
+
+	#lose(link: StageLink, error: unknown, offence?: Offence): void {
+		// After the last token a stage may go; its last word is missing then, the answer is not. Lies count even then.
+		const over = this.#settled || (this.#finish !== undefined && !(error instanceof TokenChainError));
+		if (!over && link.status.state !== "lost") {
+			const { peer } = link.hop;
+			const final = error instanceof TokenChainError || error instanceof InvalidParameterError;
+			const wasOpening = this.#phase === "opening";
+			this.#beginStall(naming(error, peer));
+			this.#stall!.lost.set(peer, link.status.numericsClass);
+			const member = this.#init.directory.members.find((each) => each.peer === peer);
+			if (member) this.#lostMembers.set(peer, member);
+			link.update({ state: "lost" });
+			this.#changed();
+			if (wasOpening || final || ++this.#failovers > MOST_FAILOVERS) {
+				this.#fail(naming(error, peer), wasOpening ? peer : undefined);
+			} else {
+				const spell = offence ? Number.POSITIVE_INFINITY : isRefusal(error) ? REFUSED_MS : LOST_MS;
+				this.#excluded.set(peer, performance.now() + spell);
+				void this.#recover();
+			}
+		}
+		// Last: it may end the connection to the peer, which is no news any more then.
+		if (offence) this.#init.peer.report(link.hop.peer, offence);
+	}
+
+	#beginStall(reason: unknown): void {
+		const { patienceMs = RECOVERY_MS } = this.#init;
+		if (this.#stall) return;
+		const deadline = performance.now() + patienceMs;
+		const before = new Set(this.#links.map(({ hop }) => hop.peer));
+		this.#stall = { since: this.#lastToken, deadline, reason, before, lost: new Map() };
+	}
+
+	/** Goes on by another route as soon as there is one. One at a time: what is lost meanwhile is seen to right after. */
+	async #recover(first?: readonly Hop[]): Promise<void> {
+		this.#again = true;
+		if (this.#recovering) return;
+		this.#recovering = true;
+		let next = first;
+		while (this.#again && !this.#settled) {
+			this.#again = false;
+			const hops = next ?? this.#plan();
+			next = undefined;
+			if (hops) {
+				await this.#reroute(hops);
+				continue;
+			}
+			const left = (this.#stall?.deadline ?? 0) - performance.now();
+			if (left <= 0) {
+				this.#fail(this.#stall?.reason);
+				break;
+			}
+			await swarmChange(this.#init.directory, Math.min(left, LOOK_AGAIN_MS), this.#stop.signal);
+			this.#again = true;
+		}
+		this.#recovering = false;
+	}
+
+	/** The route without the lost stages, and without `peer`; undefined where those that are here cannot make one. */
+	#plan(peer?: string): Hop[] | undefined {
+		const { directory, model, room } = this.#init;
+		const { id: self, connections } = this.#init.peer;
+		const hops = this.#links.map((link) => link.hop);
+		const lost = new Set(
+			this.#links.filter(({ status }) => status.state === "lost").map(({ hop }) => hop.peer),
+		);
+		if (peer !== undefined) lost.add(peer);
+		if (lost.size === 0) return hops;
+		const { members } = directory;
+		const here = new Set(members.map((member) => member.peer));
+		const known = [...members, ...[...this.#lostMembers.values()].filter((member) => !here.has(member.peer))];
+		const now = performance.now();
+		const ever = new Set([...this.#excluded.keys(), ...lost]);
+		const still = new Set([...this.#excluded].filter(([, until]) => until > now).map(([each]) => each));
+		if (peer !== undefined) still.add(peer);
+		const gone = new Set([...this.#lostMembers.keys()].filter((each) => !here.has(each)));
+		for (const exclude of [ever, still]) {
+			const all = new Set([...exclude, ...gone]);
+			const view = { room, self, connections, exclude: all };
+			const replaced = replaceLost(hops, lost, known, model, view);
+			if (replaced) return replaced;
+			try {
+				return planRoute(members, model, view);
+			} catch (error) {
+				if (!(error instanceof NoRouteError)) throw error;
+			}
+		}
+		return undefined;
+	}
+
+	async #reroute(hops: readonly Hop[]): Promise<void> {
+		const before = this.#links;
+		this.#generation++;
+		this.#phase = "recovering";
+		this.#rerouted = performance.now();
+		this.#unchecked.clear();
+		this.#links = hops.map(
+			(hop) =>
+				before.find((link) => link.status.state !== "lost" && sameHop(link.hop, hop)) ??
+				new StageLink(hop, this),
+		);
+		for (const link of before) if (!this.#links.includes(link)) link.close();
+		// Its last token goes around again, so that the last stage samples behind it.
+		await this.#route(this.#chain.length - 1, new Set(before));
+	}
+
+	/** @param opening - peer to blame while there is nothing to lose yet */
+	#fail(error: unknown, opening?: string): void {
+		if (this.#settled) return;
+		this.#settled = true;
+		this.#failed.reject(opening === undefined ? error : new StageFailure(opening, error));
+	}
+
+	#changed(): void {
+		this.#listener.onStages(this.#links.map((link) => link.status));
+	}
+}
+
+function sameHop(a: Hop, b: Hop): boolean {
+	return a.peer === b.peer && a.span.from === b.span.from && a.span.to === b.span.to;
+}
+
+/** Whether a peer said itself that it cannot serve now, or could not be asked. */
+function isRefusal(error: unknown): boolean {
+	return (
+		error instanceof RouteRefusedError ||
+		error instanceof StageBusyError ||
+		error instanceof PeerUnreachableError
+	);
+}
+
+/** The same error with the peer that it is about in its details. */
+function naming(error: unknown, peer: string): unknown {
+	if (!(error instanceof TabmeshError) || error instanceof NoRouteError || error.details.peer === peer) {
+		return error;
+	}
+	return fromWireError({
+		code: error.code,
+		message: error.shortMessage,
+		details: { ...error.details, peer },
+	});
+}
