@@ -46,7 +46,9 @@ interface Stream {
 
 /**
  * One engine out of several workers, for a device that lends more than a WebAssembly heap holds: a span that is too large for one lies
- * in several, and hidden states pass from one to the next. They run one after the other, so each may have all threads.
+ * in several, and hidden states pass from one to the next. They run one after the other, so each has all threads: TinyLlama in float32,
+ * on two cores, takes 470 ms a token over two workers with one thread each, 300 with two. (Over four workers it is 490 and 380: threads
+ * that have done their part wait at full speed for a while, which nothing in onnxruntime-web stops.)
  *
  * When a worker is lost, all handles and streams are gone, as the `Engine` interface has it; but what the others hold of a span stays,
  * and when that span is loaded again, only the lost part is fetched and compiled.
