@@ -102,6 +102,22 @@ describe("the built site, as a relay without models serves it", () => {
 		await page.close();
 	});
 
+	it("shows what the device keeps without reaching for any network", async () => {
+		const page = await browser.newPage();
+		let sockets = 0;
+		page.on("websocket", () => sockets++);
+		await page.goto(`${relay.url}/storage`, { waitUntil: "networkidle" });
+		await page.getByRole("heading", { name: "Nothing is kept yet" }).waitFor();
+		const resources = await page.evaluate(() =>
+			performance.getEntriesByType("resource").map(({ name }) => name),
+		);
+		expect(resources.filter((name) => /transport|client|inference|wasm|tabmesh\.json/.test(name))).toEqual(
+			[],
+		);
+		expect(sockets).toBe(0);
+		await page.close();
+	});
+
 	it("tells an asker that the network has no model", async () => {
 		const { page } = await visit("/chat");
 		await page.getByRole("heading", { name: "No model here yet" }).waitFor();

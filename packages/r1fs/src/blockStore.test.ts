@@ -3,12 +3,14 @@ import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { StorageQuotaError } from "@tabmesh/wire";
+import { openDB } from "idb";
 import { CID } from "multiformats/cid";
 import * as raw from "multiformats/codecs/raw";
 import { sha256 } from "multiformats/hashes/sha2";
 import { afterAll, describe, expect, test } from "vitest";
 import { storePromises } from "./blockStore.conformance.ts";
 import type { BlockStore } from "./blockStore.ts";
+import { blockKey } from "./cid.ts";
 import { createDegradingBlockStore } from "./degradingBlockStore.ts";
 import { openFileBlockStore } from "./fileBlockStore.ts";
 import { openIndexedBlockStore } from "./indexedBlockStore.ts";
@@ -75,12 +77,45 @@ describe("a block store in a folder", () => {
 		await writeFile(join(here, "blocks", shelf!, key!), "cut");
 		await writeFile(join(here, "blocks", "notes.txt"), "mine");
 		await writeFile(join(here, "files", "notes.txt"), "mine");
+		await writeFile(join(here, "parts", "notes.txt"), "mine");
 		const store = await openFileBlockStore({ folder: here, budgetBytes: MiB });
 		expect(await store.get(cid)).toBeUndefined();
 		expect(await store.has(cid)).toBe(false);
 		await store.put(cid, bytes);
 		expect(await (await openFileBlockStore({ folder: here, budgetBytes: MiB })).get(cid)).toEqual(bytes);
 		expect(await store.files()).toEqual([]);
+		expect(await store.survey()).toEqual({ parts: [], looseBytes: bytes.byteLength });
+	});
+});
+
+describe("a block store in IndexedDB", () => {
+	test("goes on with what the version before kept, and learns what it is part of when it is used", async () => {
+		const { cid, bytes } = await block(1000, 7);
+		const before = await openDB("version-1", 1, {
+			upgrade(database) {
+				database.createObjectStore("blocks");
+				database.createObjectStore("entries", { keyPath: "key" }).createIndex("usedAt", "usedAt");
+				database.createObjectStore("files", { keyPath: "cid" });
+				database.createObjectStore("fileBlocks");
+				database.createObjectStore("totals");
+			},
+		});
+		const key = blockKey(cid);
+		await before.put("blocks", bytes, key);
+		await before.put("entries", { key, size: bytes.byteLength, usedAt: 1 });
+		await before.put("totals", bytes.byteLength, "usedBytes");
+		await before.put("totals", 5000, "budgetBytes");
+		before.close();
+		const store = await openIndexedBlockStore({ name: "version-1", budgetBytes: MiB });
+		expect(await store.survey()).toEqual({ parts: [], looseBytes: 1000 });
+		expect(await store.get(cid, "model")).toEqual(bytes);
+		expect(await store.survey()).toMatchObject({
+			parts: [{ whole: "model", storedBytes: 1000, from: {} }],
+			looseBytes: 0,
+		});
+		expect(await store.usage()).toMatchObject({ usedBytes: 1000, budgetBytes: 5000 });
+		expect(await store.forget("model")).toBe(1000);
+		await store.close();
 	});
 });
 
