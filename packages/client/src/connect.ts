@@ -1,7 +1,9 @@
+import type { Cstore } from "@tabmesh/cstore";
 import {
 	admitToRoom,
 	createEnvelopeSigner,
 	type EnvelopeSigner,
+	keepsakesExist,
 	openIdentity,
 	type PeerIdentity,
 } from "@tabmesh/dauth";
@@ -18,13 +20,15 @@ import {
 } from "@tabmesh/wire";
 import { TypedEventEmitter } from "main-event";
 import { DeviceLender } from "./deviceLender.ts";
+import type { DeviceStorage } from "./deviceStorage.ts";
 import { type EnteredRoom, enterRoom } from "./enterRoom.ts";
 import { layerHolders } from "./layerHolders.ts";
 import { modelView } from "./modelView.ts";
-import type { DeviceStorage } from "./deviceStorage.ts";
 import { fetchNetworkModel, type NetworkModel } from "./networkModel.ts";
+import { NetworkWallet, type WalletNetwork } from "./networkWallet.ts";
 import { R1fsStorage } from "./r1fsStorage.ts";
 import { readSite } from "./readSite.ts";
+import { RoomState } from "./roomState.ts";
 import type {
 	ConnectOptions,
 	GenerateOptions,
@@ -40,6 +44,9 @@ import { weightSource } from "./weightSource.ts";
 
 /** Program and version, as other peers' logs show it. */
 const agent = "tabmesh/0.1.0";
+
+/** Where a network has no chain of its own: every wallet knows this one, and a signature for it costs nothing. */
+const mainnet = 1;
 
 /**
  * Reaches the network behind a relay's site. Looking and asking cost this device nothing but a connection.
@@ -87,8 +94,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
 		});
 		const signer = createEnvelopeSigner(identity);
 		const directory = await createDirectory({ peer, identity, ...entry });
-		const cache = options.cacheDir;
-		return new ConnectedTabmesh({
+		const mesh = new ConnectedTabmesh({
 			...entry,
 			site,
 			models,
@@ -97,12 +103,39 @@ export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
 			peer,
 			signer,
 			directory,
-			cache,
+			cache: options.cacheDir,
+			chain: options.chain ?? site.chain ?? { id: mainnet },
+			walletDir: options.walletDir,
 		});
+		await beginToAct(mesh, options);
+		return mesh;
 	} catch (error) {
 		closing.abort();
 		await peer?.stop();
 		await identity.release();
+		throw error;
+	}
+}
+
+/**
+ * Acts for the wallet that was given, or goes on acting for the one that delegated before.
+ *
+ * @throws what `delegate` throws; the connection is closed then
+ */
+async function beginToAct(mesh: Tabmesh, { wallet, walletDir }: ConnectOptions): Promise<void> {
+	if (!wallet) {
+		const folder = walletDir === undefined ? {} : { folder: walletDir };
+		// Beside everything else: nobody waits for it, and where it fails the wallet's panel tells.
+		void keepsakesExist(folder).then(async (exist) => {
+			if (exist) await mesh.wallet.load().catch(() => {});
+		});
+		return;
+	}
+	try {
+		await mesh.wallet.use(wallet);
+		await mesh.wallet.delegate();
+	} catch (error) {
+		await mesh.close();
 		throw error;
 	}
 }
@@ -118,13 +151,17 @@ interface Parts extends EnteredRoom {
 	readonly signer: EnvelopeSigner;
 	readonly directory: Directory;
 	readonly cache: string | undefined;
+	readonly chain: WalletNetwork["chain"];
+	readonly walletDir: string | undefined;
 }
 
 class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabmesh {
 	readonly storage: DeviceStorage = new R1fsStorage(() => this.#openFiles());
+	readonly wallet: NetworkWallet;
 	readonly #parts: Parts;
 	readonly #known: NetworkModel[] = [];
 	readonly #sources = new Map<string, ShardSource>();
+	readonly #state: RoomState;
 	#files: Promise<R1fs> | undefined;
 	#lender: Lender | undefined;
 	#views: readonly ModelView[] | undefined;
@@ -133,6 +170,12 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	constructor(parts: Parts) {
 		super();
 		this.#parts = parts;
+		const { cache, capability, chain, identity, peer, room, walletDir: folder } = parts;
+		this.#state = new RoomState(
+			{ peer, identity, room, ...(capability === undefined ? {} : { capability }) },
+			cache === undefined ? undefined : `${cache}/state.sqlite`,
+		);
+		this.wallet = new NetworkWallet({ chain, identity, folder, state: () => this.state() });
 		for (const model of parts.models) {
 			model.then(
 				(known) => {
@@ -218,6 +261,10 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		return this.#lender;
 	}
 
+	state(): Promise<Cstore> {
+		return this.#state.open();
+	}
+
 	async close(): Promise<void> {
 		const { closing, directory, peer, identity } = this.#parts;
 		if (closing.signal.aborted) return;
@@ -225,6 +272,8 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		globalThis.removeEventListener?.("pagehide", this.#onPageHide);
 		directory.removeEventListener("change", this.#onSwarm);
 		await this.#lender?.leave();
+		await this.wallet.close();
+		await this.#state.close();
 		await directory.stop();
 		await peer.stop();
 		await (await this.#files)?.close();

@@ -6,5 +6,6 @@
  */
 export { connect } from "./connect.ts";
 export type * from "./deviceStorage.ts";
+export type * from "./deviceWallet.ts";
 export { type OpenedStorage, type OpenStorageOptions, openStorage } from "./openStorage.ts";
 export type * from "./tabmesh.ts";

@@ -1,8 +1,11 @@
+import type { Cstore } from "@tabmesh/cstore";
+import type { Wallet } from "@tabmesh/dauth/wallet";
 import type { Directory, Member } from "@tabmesh/directory";
 import type { Backend } from "@tabmesh/model";
 import type { ConnectionView } from "@tabmesh/transport";
 import type { FinishReason, Sampling, Span, TabmeshError } from "@tabmesh/wire";
 import type { DeviceStorage } from "./deviceStorage.ts";
+import type { DeviceWallet } from "./deviceWallet.ts";
 
 /** How to reach a network. */
 export interface ConnectOptions {
@@ -12,6 +15,15 @@ export interface ConnectOptions {
 	room?: string;
 	/** In a private room: an invitation to it, as a link brings it (`mintCapability`). Its owner needs none. */
 	capability?: string;
+	/**
+	 * A wallet to act for, of `@tabmesh/dauth/wallet`: one delegation is asked of it, unless it gave one that holds, and shown to
+	 * the room. An installed wallet opens its window: call from a click then.
+	 */
+	wallet?: Wallet;
+	/** Node: folder of the embedded wallet and of delegations; without it they last as long as the process. Pages use IndexedDB. */
+	walletDir?: string;
+	/** The chain that wallets sign for, and a node that answers for contract wallets. @default the site's, else Ethereum's id and no node */
+	chain?: { id: number; rpc?: string };
 	/** Node: where the peer key is kept; without it every connection is a new peer. Pages keep theirs in a key slot. */
 	keyFile?: string;
 	/** Node: folder in which weights are kept between starts; without it nothing is kept. Pages keep theirs in IndexedDB. */
@@ -200,6 +212,13 @@ export interface Tabmesh {
 	readonly connections: readonly ConnectionView[];
 	/** Models of the network with their coverage, fresh at every `swarm` event. The first is the default. */
 	readonly models: readonly ModelView[];
+	/** The wallet that this device acts for, by its owner's wish. Nothing is made or asked before. */
+	readonly wallet: DeviceWallet;
+	/**
+	 * The room's shared state, joined when first called. Keys under `peer/<id>/` named `delegation` and `revoked/…` are the
+	 * wallets'.
+	 */
+	state(): Promise<Cstore>;
 	/** What this device keeps. Opened when it is first asked something. */
 	readonly storage: DeviceStorage;
 	/**

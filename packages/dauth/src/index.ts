@@ -5,7 +5,9 @@
  *
  * This room never opens a connection, and never lets a private key out: it signs and opens, nothing else.
  */
+
 export { type OpenIdentityOptions, openIdentity } from "#openIdentity";
+export { keepsakesExist } from "#openKeepsakes";
 export { admitToRoom, type RoomEntry } from "./capability/admitToRoom.ts";
 export { attenuateCapability } from "./capability/attenuateCapability.ts";
 export type { Capability, CapabilityNarrowing } from "./capability/capability.ts";

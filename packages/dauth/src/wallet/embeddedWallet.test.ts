@@ -9,12 +9,7 @@ import {
 } from "@tabmesh/wire";
 import { recoverMessageAddress } from "viem";
 import { describe, expect, test } from "vitest";
-import {
-	createMemoryKeepsakes,
-	embeddedWalletState,
-	importEmbeddedWallet,
-	openEmbeddedWallet,
-} from "./index.ts";
+import { createMemoryKeepsakes, importEmbeddedWallet, keptWallet, openEmbeddedWallet } from "./index.ts";
 
 // The phrase of every local test chain, and its first account: known to all wallets.
 const phrase = "test test test test test test test test test test test junk";
@@ -25,10 +20,10 @@ const scryptN = 2 ** 12;
 describe("the embedded wallet", () => {
 	test("is made on first use and is the same one ever after", async () => {
 		const keepsakes = createMemoryKeepsakes();
-		expect(await embeddedWalletState(keepsakes)).toBe("none");
+		expect(await keptWallet(keepsakes)).toBeUndefined();
 		const first = await openEmbeddedWallet(keepsakes);
 		expect(first.fresh).toBe(true);
-		expect(await embeddedWalletState(keepsakes)).toBe("open");
+		expect(await keptWallet(keepsakes)).toMatchObject({ locked: false });
 		const again = await openEmbeddedWallet(keepsakes);
 		expect(again).toMatchObject({ fresh: false, address: first.address });
 		const signature = await again.signMessage("hello");
@@ -78,7 +73,7 @@ describe("the embedded wallet", () => {
 			scryptN,
 		});
 		expect(progress.at(-1)).toBe(1);
-		expect(await embeddedWalletState(keepsakes)).toBe("locked");
+		expect(await keptWallet(keepsakes)).toMatchObject({ locked: true });
 		const kept = Buffer.from((await keepsakes.read("wallet"))!);
 		expect(kept.includes("test")).toBe(false);
 		// The same passphrase from a keyboard that composes letters otherwise.
@@ -90,7 +85,7 @@ describe("the embedded wallet", () => {
 		});
 		await expect(made.exportPhrase({ passphrase: "zürich five" })).rejects.toThrow(WrongPassphraseError);
 		await made.changePassphrase({ current: passphrase, next: "", scryptN });
-		expect(await embeddedWalletState(keepsakes)).toBe("open");
+		expect(await keptWallet(keepsakes)).toMatchObject({ locked: false });
 		expect(await made.exportPhrase()).toBe(phrase);
 	});
 

@@ -11,9 +11,9 @@ import {
 	type WalletRecord,
 	walletRecordSchema,
 } from "@tabmesh/wire";
-import type { LocalAccount } from "viem";
+import type { Hex, LocalAccount } from "viem";
 import { mnemonicToAccount } from "viem/accounts";
-import { hexToBytes } from "viem/utils";
+import { bytesToHex, getAddress, hexToBytes } from "viem/utils";
 import type { Keepsakes } from "./keepsakes.ts";
 import { type DerivationOptions, lockPhrase, type PhraseGuard, unlockPhrase } from "./phraseVault.ts";
 import type { Wallet } from "./wallet.ts";
@@ -47,11 +47,19 @@ export interface PassphraseOptions extends DerivationOptions {
 
 const keepsakeName = "wallet";
 
-/** Whether a wallet is kept here, and whether it needs a passphrase. @throws KeyStorageError */
-export async function embeddedWalletState(keepsakes: Keepsakes): Promise<"none" | "open" | "locked"> {
+/** A wallet that is kept here, as far as it shows without its passphrase. */
+export interface KeptWallet {
+	/** EIP-55 checksummed. */
+	readonly address: Hex;
+	/** Whether it needs a passphrase. */
+	readonly locked: boolean;
+}
+
+/** The wallet that is kept here, unopened; undefined where there is none. @throws KeyStorageError */
+export async function keptWallet(keepsakes: Keepsakes): Promise<KeptWallet | undefined> {
 	const record = await readRecord(keepsakes);
-	if (!record) return "none";
-	return record.guard.by === "passphrase" ? "locked" : "open";
+	if (!record) return undefined;
+	return { address: getAddress(bytesToHex(record.address)), locked: record.guard.by === "passphrase" };
 }
 
 /**

@@ -24,8 +24,9 @@ export {
 } from "./delegationVerifier.ts";
 export {
 	type EmbeddedWallet,
-	embeddedWalletState,
 	importEmbeddedWallet,
+	type KeptWallet,
+	keptWallet,
 	openEmbeddedWallet,
 	type PassphraseOptions,
 } from "./embeddedWallet.ts";

@@ -11,6 +11,12 @@ interface KeepsakeDatabase extends DBSchema {
 const databaseName = "tabmesh-wallet";
 const deviceKeyName = "device";
 
+export async function keepsakesExist(_options: OpenKeepsakesOptions = {}): Promise<boolean> {
+	// Opening a database would make it.
+	const databases = await globalThis.indexedDB?.databases?.().catch(() => []);
+	return databases?.some(({ name }) => name === databaseName) ?? false;
+}
+
 export async function openKeepsakes(_options: OpenKeepsakesOptions = {}): Promise<Keepsakes> {
 	const open = (): Promise<IDBPDatabase<KeepsakeDatabase>> =>
 		openDB<KeepsakeDatabase>(databaseName, 1, {

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { type FileHandle, link, mkdir, open, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { InvalidParameterError, KeyStorageError, limits } from "@tabmesh/wire";
@@ -7,6 +8,11 @@ import { createMemoryKeepsakes } from "./memoryKeepsakes.ts";
 
 // The largest thing kept here is a signed delegation.
 const longestFile = limits.delegationBytes;
+
+/** Whether anything was ever kept here. Looks only: whoever never had a wallet gets not even an empty place for one. */
+export async function keepsakesExist({ folder }: OpenKeepsakesOptions = {}): Promise<boolean> {
+	return folder !== undefined && existsSync(folder);
+}
 
 /**
  * The keepsakes of this device. In Node, files of mode 0600 in a folder of mode 0700; in a page, IndexedDB, or memory

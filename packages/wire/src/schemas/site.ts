@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { cidSchema, countSchema, roomIdSchema } from "./common.ts";
+import { chainIdSchema } from "./delegation.ts";
 
 const urlSchema = v.pipe(v.string(), v.maxLength(1024));
 
@@ -42,6 +43,8 @@ export const siteSchema = v.object({
 			v.maxLength(8),
 		),
 	),
+	/** The chain that wallets of this network sign for, and a node that answers for contract wallets there. */
+	chain: v.optional(v.object({ id: chainIdSchema, rpc: v.optional(urlSchema) })),
 	/** The operator's wish for at least this many stages, for demonstrations on one machine. */
 	minStages: v.pipe(countSchema, v.minValue(1), v.maxValue(64)),
 });
