@@ -2,10 +2,13 @@ import "@tabmesh/elements/chat";
 
 const element = document.querySelector("tabmesh-chat")!;
 
+/** An invitation to a private room comes behind the `#`: browsers never send that part to anybody. */
+const capability = location.hash.slice(1);
+
 // Looking costs nobody anything, so this page reaches for the network at once; the panel is drawn before it arrives.
 element.connect = async (signal) => {
 	const { connect } = await import("@tabmesh/client");
-	return connect({ signal });
+	return connect({ signal, ...(capability === "" ? {} : { capability }) });
 };
 
 const title = document.title;

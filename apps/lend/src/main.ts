@@ -1,11 +1,37 @@
+import type { Tabmesh } from "@tabmesh/client";
 import "@tabmesh/elements/lend";
+import "@tabmesh/elements/wallet";
 
 const element = document.querySelector("tabmesh-lend")!;
+const wallet = document.querySelector("tabmesh-wallet")!;
 
-// Nothing of the network is even downloaded before Join: libp2p, the engine and the model come with this import.
+/** An invitation to a private room comes behind the `#`: browsers never send that part to anybody. */
+const capability = location.hash.slice(1);
+if (capability !== "") element.lendHref = `/lend#${capability}`;
+
+let opening: Promise<Tabmesh> | undefined;
+
+/** The one network of this page, opened by whichever button is pressed first. */
+function open(signal: AbortSignal): Promise<Tabmesh> {
+	// Nothing of the network is even downloaded before: libp2p, the engine and the model come with this import.
+	opening ??= import("@tabmesh/client")
+		.then(({ connect }) => connect({ signal, ...(capability === "" ? {} : { capability }) }))
+		.catch((error) => {
+			opening = undefined;
+			throw error;
+		});
+	return opening;
+}
+
 element.connect = async (signal) => {
-	const { connect } = await import("@tabmesh/client");
-	return connect({ signal });
+	const tabmesh = await open(signal);
+	wallet.tabmesh = tabmesh;
+	return tabmesh;
+};
+wallet.connect = async (signal) => {
+	const tabmesh = await open(signal);
+	element.tabmesh = tabmesh;
+	return tabmesh;
 };
 
 const title = document.title;

@@ -25,7 +25,9 @@ export interface WalletView {
 	readonly kind: "embedded" | "injected" | undefined;
 	/** EIP-55. */
 	readonly address: string | undefined;
-	/** Whether it needs its passphrase before it can sign. */
+	/** Whether a passphrase guards it. */
+	readonly guarded: boolean;
+	/** Whether it needs that passphrase before it can sign. */
 	readonly locked: boolean;
 	/** Whether it is here after a restart; false where this browser keeps nothing for us. */
 	readonly persistent: boolean;

@@ -31,12 +31,16 @@ const scopes = ["ask", "lend"] as const;
 /** Shared state keeps revocations for 30 days: a delegation that lives longer could outlive its own. */
 const longestLifetime = 30 * 24 * 3600;
 
+/** Installed wallets announce themselves when they are asked; a slow extension takes a moment. */
+const announceMs = 300;
+
 /** viem is large, and who has no wallet needs none of it. */
 const parts = () => import("@tabmesh/dauth/wallet");
 
 const nothing: WalletView = {
 	kind: undefined,
 	address: undefined,
+	guarded: false,
 	locked: false,
 	persistent: true,
 	delegation: undefined,
@@ -227,7 +231,7 @@ export class NetworkWallet extends TypedEventEmitter<{ change: Event }> implemen
 
 	/** What can sign: the wallet in use, or the one kept here where it needs no passphrase. */
 	async #signer(address?: string): Promise<Wallet> {
-		const wallet = this.#wallet ?? (await this.#openKept({}));
+		const wallet = this.#wallet ?? (await this.#letIn(address)) ?? (await this.#openKept({}));
 		if (address === undefined || wallet.address === address) {
 			this.#wallet = wallet;
 			return wallet;
@@ -235,6 +239,26 @@ export class NetworkWallet extends TypedEventEmitter<{ change: Event }> implemen
 		throw new WalletUnavailableError(`Only the wallet ${address} can do this.`, {
 			metaMessages: ["Choose it among the installed wallets, or bring it from its recovery phrase."],
 		});
+	}
+
+	/** The installed wallet of this address, where it let this page in before: finding it opens no window. */
+	async #letIn(address: string | undefined): Promise<Wallet | undefined> {
+		if (address === undefined || !("document" in globalThis)) return undefined;
+		const { reconnectWallet, watchWallets } = await parts();
+		let found: readonly FoundWallet[] = [];
+		const enough = AbortSignal.timeout(announceMs);
+		watchWallets({
+			onChange: (wallets) => {
+				found = wallets;
+			},
+			signal: enough,
+		});
+		await new Promise((resolve) => enough.addEventListener("abort", resolve, { once: true }));
+		for (const { provider } of found) {
+			const wallet = await reconnectWallet(provider).catch(() => undefined);
+			if (wallet?.address === address) return wallet;
+		}
+		return undefined;
 	}
 
 	async #take(wallet: Wallet): Promise<void> {
@@ -268,6 +292,7 @@ export class NetworkWallet extends TypedEventEmitter<{ change: Event }> implemen
 		this.#become({
 			kind: address === undefined ? undefined : embedded ? "embedded" : "injected",
 			address,
+			guarded: embedded && kept.locked,
 			locked: embedded && kept.locked && this.#wallet === undefined,
 			persistent: keepsakes.persistent,
 			delegation: held && {

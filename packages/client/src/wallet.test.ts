@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { createTestProvider } from "@tabmesh/dauth/testing";
 import {
 	createMemoryKeepsakes,
 	openEmbeddedWallet,
@@ -23,7 +24,6 @@ import {
 import { encodeDeployData, parseAbi } from "viem";
 import { generatePrivateKey } from "viem/accounts";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { createTestProvider } from "../../dauth/src/wallet/injectedProvider.fixture.ts";
 import { startAnvil } from "../../ledger/src/anvil.fixture.ts";
 import { ownedWalletCode } from "../../ledger/src/wallets.fixture.ts";
 import { type ConnectOptions, connect, type Tabmesh } from "./index.ts";

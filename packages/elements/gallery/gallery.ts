@@ -1,6 +1,6 @@
 import "@tabmesh/elements";
 import type { Tabmesh } from "@tabmesh/client";
-import type { Connect, TabmeshChat, TabmeshLend, TabmeshStorage } from "@tabmesh/elements";
+import type { Connect, TabmeshChat, TabmeshLend, TabmeshStorage, TabmeshWallet } from "@tabmesh/elements";
 import { ScriptedTabmesh } from "./scripted.ts";
 import { type GalleryState, states, unreachable } from "./states.ts";
 
@@ -21,7 +21,7 @@ declare global {
 
 const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
-async function settle(element: TabmeshChat | TabmeshLend | TabmeshStorage): Promise<void> {
+async function settle(element: TabmeshChat | TabmeshLend | TabmeshStorage | TabmeshWallet): Promise<void> {
 	await window.gallery.tabmesh.rested;
 	// An answer's end wakes the element, the element schedules a frame, its children draw after it.
 	for (let turn = 0; turn < 4; turn++) {
@@ -48,9 +48,14 @@ async function show(state: GalleryState): Promise<void> {
 			await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 		return tabmesh;
 	};
-	const element = document.createElement(state.element) as TabmeshChat | TabmeshLend | TabmeshStorage;
+	const element = document.createElement(state.element) as
+		| TabmeshChat
+		| TabmeshLend
+		| TabmeshStorage
+		| TabmeshWallet;
 	if ("openStorage" in element) element.storage = tabmesh.storage;
 	else element.connect = connect;
+	if ("tabmesh" in element && state.script.wallet) element.tabmesh = tabmesh;
 	document.body.classList.toggle("wide", state.element === "tabmesh-chat");
 	stage.replaceChildren(element);
 	await settle(element);
@@ -71,6 +76,13 @@ async function show(state: GalleryState): Promise<void> {
 	}
 	for (const text of [state.press ?? []].flat()) {
 		button(element, text)?.click();
+		await settle(element);
+	}
+	for (const [name, value] of Object.entries(state.fill ?? {})) {
+		element.shadowRoot!.querySelector<HTMLInputElement>(`form [name="${name}"]`)!.value = value;
+	}
+	if (state.fill) {
+		element.shadowRoot!.querySelector("form")!.requestSubmit();
 		await settle(element);
 	}
 	gallery.ready = true;

@@ -1,5 +1,7 @@
 import type {
 	DeviceStorage,
+	DeviceWallet,
+	FoundWallet,
 	GenerateOptions,
 	Generation,
 	GenerationSummary,
@@ -10,6 +12,7 @@ import type {
 	StageView,
 	StorageView,
 	Tabmesh,
+	WalletView,
 } from "@tabmesh/client";
 import type { Directory, Member } from "@tabmesh/directory";
 import type { TabmeshError } from "@tabmesh/wire";
@@ -31,7 +34,94 @@ export interface Script {
 	readonly storage?: StorageView | Error;
 	/** What freeing is refused with. */
 	readonly refuse?: Error;
+	readonly wallet?: Partial<WalletView>;
+	readonly installed?: readonly FoundWallet[];
+	/** What the wallet's methods fail with. */
+	readonly walletFails?: Error;
 }
+
+/** A wallet that does as it is told, with the best known of all recovery phrases. */
+class ScriptedWallet extends EventTarget implements DeviceWallet {
+	view: WalletView;
+	readonly #script: Script;
+	readonly #calls: { method: string; options?: unknown }[];
+
+	constructor(script: Script, calls: { method: string; options?: unknown }[]) {
+		super();
+		this.#script = script;
+		this.#calls = calls;
+		this.view = {
+			kind: undefined,
+			address: undefined,
+			guarded: false,
+			locked: false,
+			persistent: true,
+			delegation: undefined,
+			revoked: false,
+			...script.wallet,
+		};
+	}
+
+	async load(): Promise<WalletView> {
+		return this.view;
+	}
+
+	async create(): Promise<string> {
+		this.#become("create", { kind: "embedded", address: walletAddress });
+		return "test test test test test test test test test test test junk";
+	}
+
+	async unlock(): Promise<void> {
+		this.#become("unlock", { locked: false });
+	}
+
+	async importPhrase(): Promise<void> {
+		this.#become("importPhrase", { kind: "embedded", address: walletAddress });
+	}
+
+	async exportPhrase(): Promise<string> {
+		this.#become("exportPhrase", {});
+		return "test test test test test test test test test test test junk";
+	}
+
+	async changePassphrase(): Promise<void> {
+		this.#become("changePassphrase", {});
+	}
+
+	async watchInstalled(onChange: (wallets: readonly FoundWallet[]) => void): Promise<void> {
+		onChange(this.#script.installed ?? []);
+	}
+
+	async use(): Promise<void> {
+		this.#become("use", { kind: "injected", address: walletAddress });
+	}
+
+	async delegate() {
+		const delegation = {
+			wallet: walletAddress,
+			scopes: ["ask", "lend"],
+			expires: Date.UTC(2026, 11, 21),
+			published: true,
+		};
+		this.#become("delegate", { delegation, revoked: false });
+		return delegation;
+	}
+
+	async revoke(): Promise<void> {
+		this.#become("revoke", { delegation: undefined, revoked: true });
+	}
+
+	async of(): Promise<undefined> {}
+
+	#become(method: string, view: Partial<WalletView>): void {
+		if (this.#script.walletFails) throw this.#script.walletFails;
+		this.#calls.push({ method });
+		this.view = { ...this.view, ...view };
+		this.dispatchEvent(new Event("change"));
+	}
+}
+
+export const walletAddress = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 
 /** Storage that says what it is told to, and frees what it is asked to. */
 class ScriptedStorage extends EventTarget implements DeviceStorage {
@@ -127,6 +217,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 	readonly room = "public";
 	readonly connections = [];
 	readonly storage: DeviceStorage;
+	readonly wallet: DeviceWallet;
 	models: readonly ModelView[];
 	members: readonly Member[];
 	/** Everything that was asked of it, for tests. */
@@ -142,6 +233,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		this.models = script.models;
 		this.members = script.members;
 		this.storage = new ScriptedStorage(script, this.calls);
+		this.wallet = new ScriptedWallet(script, this.calls);
 	}
 
 	override addEventListener(
@@ -173,6 +265,10 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 
 	get directory(): Directory {
 		throw new Error("A scripted network has no directory.");
+	}
+
+	async state(): Promise<never> {
+		throw new Error("A scripted network has no shared state.");
 	}
 
 	lend(options: LendOptions): Lender {

@@ -1,17 +1,20 @@
-import type { KeptThing, LenderView, ModelView, StageView, StorageView } from "@tabmesh/client";
+import type { KeptThing, LenderView, ModelView, StageView, StorageView, WalletView } from "@tabmesh/client";
 import type { Member } from "@tabmesh/directory";
 import {
 	EngineUnavailableError,
 	PeerUnreachableError,
+	RecoveryPhraseError,
 	StageLostError,
 	StorageInUseError,
 	StorageQuotaError,
+	WalletRejectedError,
+	WrongPassphraseError,
 } from "@tabmesh/wire";
-import type { Script, Step } from "./scripted.ts";
+import { type Script, type Step, walletAddress } from "./scripted.ts";
 
 /** One picture of the gallery: which element, on which network, and what a person did to get there. */
 export interface GalleryState {
-	readonly element: "tabmesh-lend" | "tabmesh-chat" | "tabmesh-storage";
+	readonly element: "tabmesh-lend" | "tabmesh-chat" | "tabmesh-storage" | "tabmesh-wallet";
 	readonly script: Script;
 	/** `hang` and `fail` never give a network. @default "open" */
 	readonly connect?: "open" | "hang" | "fail";
@@ -19,6 +22,8 @@ export interface GalleryState {
 	readonly act?: true | readonly string[];
 	/** Presses the buttons with these texts last, one after the other. */
 	readonly press?: string | readonly string[];
+	/** Fields that are filled in after that, by name; then the form is sent. */
+	readonly fill?: Readonly<Record<string, string>>;
 }
 
 const peers = ["3fKx9Qm3xT", "Zr8Lw2Vb7a", "N5tYc4Hd1k", "uP6Gj9Es2w"].map(
@@ -217,8 +222,79 @@ const keeps = (storage: Script["storage"], rest: Partial<Script> = {}): GalleryS
 const several: StorageView = { ...room, kept: [llama, stories, report] };
 const nothing: StorageView = { ...room, kept: [], usedBytes: 0, pinnedBytes: 0, originBytes: 2.1e6 };
 
+const acts: Partial<WalletView> = {
+	kind: "embedded",
+	address: walletAddress,
+	delegation: {
+		wallet: walletAddress,
+		scopes: ["ask", "lend"],
+		expires: Date.UTC(2026, 11, 21),
+		published: true,
+	},
+};
+const purse = (view: Partial<WalletView>, rest: Partial<GalleryState> = {}): GalleryState => ({
+	element: "tabmesh-wallet",
+	...rest,
+	script: { ...open, wallet: view, ...rest.script },
+});
+const locked: Partial<WalletView> = {
+	kind: "embedded",
+	address: walletAddress,
+	guarded: true,
+	locked: true,
+};
+const installed = ["Rabbit", "A wallet with a rather long name of its own"].map((name, index) => ({
+	uuid: String(index),
+	name,
+	icon: "",
+	rdns: "org.example.wallet",
+	provider: {} as never,
+}));
+
 /** Every state that a person can meet, by name. */
 export const states: Record<string, GalleryState> = {
+	"wallet-none": purse({}),
+	"wallet-create": purse({}, { press: "Make a wallet" }),
+	"wallet-phrase": purse({}, { press: "Make a wallet", fill: { passphrase: "" } }),
+	"wallet-import-refused": purse(
+		{},
+		{
+			press: "Use a recovery phrase",
+			fill: { phrase: "twelve words that are no recovery phrase of anybody at all today" },
+			script: {
+				...open,
+				walletFails: new RecoveryPhraseError("These words are not a recovery phrase.", {
+					metaMessages: ["Check the spelling and the order of the 12 to 24 English words."],
+				}),
+			},
+		},
+	),
+	"wallet-installed": purse({}, { press: "Use an installed wallet", script: { ...open, installed } }),
+	"wallet-none-installed": purse({}, { press: "Use an installed wallet" }),
+	"wallet-rejected": purse(
+		{},
+		{
+			press: ["Use an installed wallet", "Rabbit"],
+			script: { ...open, installed, walletFails: new WalletRejectedError("The wallet's owner declined.") },
+		},
+	),
+	"wallet-embedded": purse(acts),
+	"wallet-embedded-briefly": purse({ ...acts, persistent: false }),
+	"wallet-injected": purse({ ...acts, kind: "injected" }),
+	"wallet-locked": purse(locked),
+	"wallet-wrong-passphrase": purse(locked, {
+		fill: { passphrase: "guess" },
+		script: {
+			...open,
+			walletFails: new WrongPassphraseError("This is not the wallet's passphrase.", {
+				metaMessages: ["Try again, or import the wallet from its recovery phrase."],
+			}),
+		},
+	}),
+	"wallet-passphrase": purse({ ...acts, guarded: true }, { press: "Change passphrase" }),
+	"wallet-export": purse({ ...acts, guarded: true }, { press: "Show recovery phrase" }),
+	"wallet-revoke": purse(acts, { press: "Take it back" }),
+	"wallet-revoked": purse({ ...acts, delegation: undefined, revoked: true }),
 	"lend-before": { element: "tabmesh-lend", script: open },
 	"lend-connecting": { element: "tabmesh-lend", script: open, connect: "hang", act: true },
 	"lend-unreachable": { element: "tabmesh-lend", script: open, connect: "fail", act: true },

@@ -34,6 +34,11 @@ export function formatDuration(ms: number): string {
 	return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
 }
 
+/** A day: `21 Dec 2026`. */
+export function formatDate(time: number): string {
+	return new Date(time).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
+}
+
 export function formatCount(count: number): string {
 	return numbers.format(count);
 }

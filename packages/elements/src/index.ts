@@ -1,7 +1,7 @@
 /**
  * The faces of the network: Lit elements that Tabmesh's own pages show and that dapps embed.
  *
- * `<tabmesh-lend>`, `<tabmesh-chat>` and `<tabmesh-storage>` are whole panels; the ring, dial, bars and notices that they are made of can be
+ * `<tabmesh-lend>`, `<tabmesh-chat>`, `<tabmesh-storage>` and `<tabmesh-wallet>` are whole panels; the ring, dial, bars and notices that they are made of can be
  * used alone. Each is handed a `Tabmesh`, or a function that opens one, and draws what it sees.
  *
  * This room never opens a network by itself, never computes, never lends without a click, and never turns a model's
@@ -19,3 +19,4 @@ export { TabmeshRing } from "./ring.ts";
 export { TabmeshSources } from "./sources.ts";
 export { TabmeshStorage } from "./storage.ts";
 export { TabmeshSwarm } from "./swarm.ts";
+export { TabmeshWallet } from "./wallet.ts";
