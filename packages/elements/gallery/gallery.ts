@@ -58,6 +58,12 @@ async function show(state: GalleryState): Promise<void> {
 	if ("tabmesh" in element && state.script.wallet) element.tabmesh = tabmesh;
 	document.body.classList.toggle("wide", state.element === "tabmesh-chat");
 	stage.replaceChildren(element);
+	if (state.element === "tabmesh-wallet") {
+		// It is a part of a page, below that page's own heading.
+		const heading = document.createElement("h1");
+		heading.textContent = "Lend";
+		stage.prepend(heading);
+	}
 	await settle(element);
 	if (state.act === true) element.shadowRoot?.querySelector<HTMLButtonElement>("[part=join]")?.click();
 	else
