@@ -9,6 +9,7 @@ import {
 } from "@tabmesh/dauth";
 import { createDirectory, type Directory, type Member } from "@tabmesh/directory";
 import type { ShardSource } from "@tabmesh/model";
+import { Experience } from "@tabmesh/pipeline";
 import { createR1fs, openBlockStore, type R1fs } from "@tabmesh/r1fs";
 import { type ConnectionView, createPeer, type Peer } from "@tabmesh/transport";
 import {
@@ -165,6 +166,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	#files: Promise<R1fs> | undefined;
 	#lender: Lender | undefined;
 	#views: readonly ModelView[] | undefined;
+	readonly #experience = new Experience();
 	readonly #onPageHide = (): void => void this.close();
 
 	constructor(parts: Parts) {
@@ -229,6 +231,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 				room,
 				...(capability === undefined ? {} : { capability }),
 				minStages: site.minStages,
+				experience: this.#experience,
 				model: (name) => this.#model(name),
 				source: (model) => this.#source(model),
 			},

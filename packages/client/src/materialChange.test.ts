@@ -35,10 +35,15 @@ test("figures that wander are no news, a clear change and every change of stream
 		lending({}, 13),
 		lending({ streams: 1 }),
 		lending({ spans: [] }),
+		lending({ links: [["near", 20, false]] }),
 		silent,
 	]) {
 		expect(isMaterialChange(before, news)).toBe(true);
 		expect(isMaterialChange(news, before)).toBe(true);
 	}
 	expect(isMaterialChange(undefined, before)).toBe(true);
+	const near = lending({ links: [["near", 20, false]] });
+	expect(isMaterialChange(near, lending({ links: [["near", 30, false]] }))).toBe(false);
+	expect(isMaterialChange(near, lending({ links: [["near", 90, false]] }))).toBe(true);
+	expect(isMaterialChange(near, lending({ links: [["other", 20, false]] }))).toBe(true);
 });

@@ -1,7 +1,7 @@
 import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Directory } from "@tabmesh/directory";
 import { createTokenizer, type ShardSource, type Tokenizer } from "@tabmesh/model";
-import { generate } from "@tabmesh/pipeline";
+import { type Experience, generate } from "@tabmesh/pipeline";
 import type { Peer } from "@tabmesh/transport";
 import { EmptyPromptError, InvalidParameterError, ModelFileError, type Sampling } from "@tabmesh/wire";
 import type { NetworkModel } from "./networkModel.ts";
@@ -17,6 +17,8 @@ export interface GenerationNetwork {
 	/** In a private room: what shows that we may ask there. */
 	readonly capability?: string;
 	readonly minStages: number;
+	/** What earlier answers taught of peers. */
+	readonly experience: Experience;
 	model(nameOrId: string | undefined): Promise<NetworkModel>;
 	source(model: NetworkModel): ShardSource;
 }
@@ -117,6 +119,7 @@ export class TextGeneration implements Generation {
 			maxTokens: options.maxTokens ?? defaultMaxTokens,
 			stopTokens: eos,
 			minStages: options.minStages ?? this.#network.minStages,
+			experience: this.#network.experience,
 			signal,
 			onReplay: (replay) => {
 				replays.push(replay);

@@ -20,7 +20,7 @@ export type Part<D extends Device> = readonly [device: D, range: Range];
 /** Up to so many devices every choice, first, last and order is looked at: 2⁸ sets, and a table of their shortest ways. */
 const EXACT_DEVICES = 8;
 /** In larger swarms so many of the best devices are tried as the one that the others should be near to. */
-const ANCHORS = 4;
+const ANCHORS = 3;
 /** More stages than this only add delay (`limits.routeHops` is 64). */
 const MOST_STAGES = 64;
 
@@ -137,7 +137,12 @@ function exactChain<D extends Device>(
 
 	let best: { ms: number; mask: number; first: number; last: number } | undefined;
 	const ways = candidates.map((_, first) => shortestWays(first, hop));
+	const room = new Float64Array(1 << count);
+	const quickestMs = candidates[bySpeed[0]!]!.layerMs * length;
 	for (let mask = 1; mask < 1 << count; mask++) {
+		const lowest = 31 - Math.clz32(mask & -mask);
+		room[mask] = room[mask & (mask - 1)]! + candidates[lowest]!.most;
+		if (room[mask]! < length) continue;
 		for (let first = 0; first < count; first++) {
 			if (!((mask >> first) & 1)) continue;
 			for (let last = 0; last < count; last++) {
@@ -145,7 +150,7 @@ function exactChain<D extends Device>(
 				const inside = ways[first]![mask * count + last]!;
 				const around = isRing ? hop[last]![first]! : arrive[first]! + leave[last]!;
 				const way = inside + around;
-				if (best && way >= best.ms) continue;
+				if (best && way + quickestMs >= best.ms) continue;
 				const ms = way + computeMs(mask, first, last, candidates, bySpeed, length);
 				if (!best || ms < best.ms) best = { ms, mask, first, last };
 			}

@@ -397,8 +397,11 @@ function shareAmongAtLeast(
 		const awaited: Lender[] = Array.from({ length: count - present.length }, () => ({
 			peer: "",
 			time: meanTime,
+			bytes: () => 0,
 			fits: () => true,
 			held: undefined,
+			stored: undefined,
+			serving: undefined,
 			ready: false,
 			joined: 0,
 		}));

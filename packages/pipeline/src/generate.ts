@@ -14,11 +14,15 @@ import {
 	TimeoutError,
 } from "@tabmesh/wire";
 import { type CheckedRequest, checked } from "./checkedRequest.ts";
+import type { Experience } from "./experience.ts";
+import { lapTime } from "./holders.ts";
 import { planRoute } from "./planRoute.ts";
 import type { StageStatus } from "./stageLink.ts";
 import { type Replay, type ResumableStream, StageFailure, StreamRun } from "./streamRun.ts";
 import { swarmChange } from "./swarmChange.ts";
 
+/** Tokens of an answer from which its laps say something about its stages: the first ones are about caches and loading. */
+const TELLING_TOKENS = 16;
 /** Routes tried before an answer is given up: the first, and others without the peers that could not serve. */
 const MOST_PLANS = 3;
 /** How long peers that are busy, or just took other layers, may take to be able to serve. */
@@ -42,6 +46,8 @@ export interface GenerateInit {
 	stopTokens?: readonly number[];
 	/** @default 1 */
 	minStages?: number;
+	/** What answers before this one taught of peers; what this one teaches is added to it. */
+	experience?: Experience;
 	/**
 	 * How long the swarm is waited for in all, in milliseconds: before the first token where peers refuse or are busy, and in the
 	 * middle of an answer where nobody holds what a lost stage held. @default 10,000 and 30,000
@@ -183,7 +189,7 @@ class Generation implements TokenGeneration {
 	}
 
 	async #answer(): Promise<TokenSummary> {
-		const { directory, model, room, minStages = 1, patienceMs = PATIENCE_MS, peer } = this.#init;
+		const { directory, experience, model, room, minStages = 1, patienceMs = PATIENCE_MS, peer } = this.#init;
 		const { signal } = this.#cancelled;
 		const request = checked(this.#init);
 		const { resume } = this.#init;
@@ -200,7 +206,9 @@ class Generation implements TokenGeneration {
 			let hops: Hop[];
 			try {
 				const { id: self, connections } = peer;
-				hops = planRoute(directory.members, model, { room, minStages, exclude, self, connections });
+				const extraMs = (other: string): number => experience?.extraMs(other, performance.now()) ?? 0;
+				const view = { room, exclude, self, connections, extraMs };
+				hops = planRoute(directory.members, model, { ...view, minStages });
 			} catch (error) {
 				// What the peer that was left out had said is the better explanation.
 				if (reason === undefined) throw error;
@@ -215,17 +223,29 @@ class Generation implements TokenGeneration {
 				continue;
 			}
 			try {
-				return await this.#serve(request, hops);
+				// Asked before it begins: our own stream makes its stages look busy.
+				const announced = lapTime(hops, directory.members, model, { room, self: peer.id }).lapMs;
+				const summary = await this.#serve(request, hops);
+				this.#learn(hops, announced, summary);
+				return summary;
 			} catch (error) {
 				if (!(error instanceof StageFailure)) throw error;
 				reason = error.error;
 				const now = performance.now();
+				if (!isRefusal(reason)) experience?.failed(error.peer, now);
 				if (isRefusal(reason)) deadline ||= now + patienceMs;
 				if (!error.another) throw reason;
 				if (plans++ >= MOST_PLANS && now >= deadline) throw reason;
 				exclude.add(error.peer);
 			}
 		}
+	}
+
+	/** Adds what the laps of this answer took to what is known of its stages. */
+	#learn(hops: readonly Hop[], announcedMs: number, { tokens, replays, timing }: TokenSummary): void {
+		if (tokens.length < TELLING_TOKENS || replays.length > 0 || !Number.isFinite(announcedMs)) return;
+		const lapMs = 1000 / timing.tokensPerSecond;
+		this.#init.experience?.served(hops, announcedMs, lapMs, performance.now());
 	}
 
 	async #serve(request: CheckedRequest, start: readonly Hop[] | ResumableStream): Promise<TokenSummary> {

@@ -9,8 +9,14 @@ export const USABLE_MEMORY = 0.9;
 
 /** A lender as the deal sees it. */
 export interface Lender extends Device {
+	/** Bytes of memory that layers `[from, to)` take it. */
+	bytes(from: number, to: number): number;
 	/** What it holds or is fetching of this model. */
 	readonly held: Range | undefined;
+	/** What it could hold without fetching it first. */
+	readonly stored: Range | undefined;
+	/** What it serves now; not `held` where it moves or grows. */
+	readonly serving: Range | undefined;
 	/** Whether it serves what it holds. */
 	readonly ready: boolean;
 	readonly joined: number;
@@ -37,24 +43,27 @@ function lenderOf(member: Member, model: ModelRef): Lender {
 	const lends = member.lends!;
 	const sizes = modelSizes(model.manifest);
 	const usable = lends.memoryBytes * USABLE_MEMORY;
-	const fits = (from: number, to: number): boolean =>
-		sizes.servingBytes(spanOf(from, to, sizes.layers), lends.numericsClass) <= usable;
+	const bytes = (from: number, to: number): number =>
+		sizes.servingBytes(spanOf(from, to, sizes.layers), lends.numericsClass);
+	const fits = (from: number, to: number): boolean => bytes(from, to) <= usable;
 	const bytesPerMs = Math.min(lends.bytesPerMs, FASTEST_BYTES_PER_MS);
-	const held = lends.spans
+	const spans = lends.spans
 		.filter((span) => span.model === model.id && span.to <= sizes.layers && span.to > span.from)
 		// Only what the deal could have given: a first layer without its embedding closes no gap.
 		.filter((span) => span.embed === (span.from === 0) && span.head === (span.to === sizes.layers))
 		// Who moves announces both spans: where it moves to counts, or everybody would send it there again.
-		.sort(
-			(a, b) => Number(a.ready) - Number(b.ready) || b.to - b.from - (a.to - a.from) || a.from - b.from,
-		)[0];
+		.sort((a, b) => Number(a.ready) - Number(b.ready) || b.to - b.from - (a.to - a.from) || a.from - b.from);
+	const [held] = spans;
 	return {
 		peer: member.peer,
 		joined: member.joined,
 		time: (from, to) => sizes.decodeBytes(from, to, lends.numericsClass) / bytesPerMs,
+		bytes,
 		fits,
 		// An owner who takes memory back gives layers back.
 		held: held && fits(held.from, held.to) ? { from: held.from, to: held.to } : undefined,
+		stored: lends.stored?.find((span) => span.model === model.id && span.to <= sizes.layers),
+		serving: spans.find(({ ready }) => ready),
 		ready: held?.ready ?? false,
 	};
 }

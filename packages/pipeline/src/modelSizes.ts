@@ -11,6 +11,9 @@ const bytesPerWeight: Readonly<Record<string, number>> = {
 	q4: 0.5 + 4 / 32,
 };
 
+/** Numerics classes whose bytes per weight are kept at hand: a few backends, vendors and formats. */
+const MOST_CLASSES = 64;
+
 /** How much memory the parts of one model take on a lender. */
 export interface ModelSizes {
 	readonly layers: number;
@@ -57,9 +60,15 @@ function sizesOf(manifest: Manifest): ModelSizes {
 	// Keys and values in float32, the largest that any backend keeps.
 	const keyValueBytes = 2 * keyValueHeads * headSize * 4 * contextLength;
 
+	const bytesOf = new Map<string, number>();
 	const weightBytes = (span: Span, numericsClass = ""): number => {
 		// `ort<version>/<backend>/<vendor>/<weights>/<kv>`
-		const perWeight = bytesPerWeight[numericsClass.split("/")[3] ?? ""] ?? 4;
+		let perWeight = bytesOf.get(numericsClass);
+		if (perWeight === undefined) {
+			perWeight = bytesPerWeight[numericsClass.split("/")[3] ?? ""] ?? 4;
+			// Strangers name their classes; what they invent is not remembered.
+			if (bytesOf.size < MOST_CLASSES) bytesOf.set(numericsClass, perWeight);
+		}
 		const to = span.head ? span.to + 1 : span.to;
 		return (
 			(packed[to]! - packed[span.from]!) * perWeight +

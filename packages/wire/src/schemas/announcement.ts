@@ -25,6 +25,13 @@ export const heldSpanSchema = v.pipe(
 );
 export type HeldSpan = v.InferOutput<typeof heldSpanSchema>;
 
+/** Layers of a model whose blocks a peer has on its disk: it can hold any of them within seconds. */
+export const storedSpanSchema = v.pipe(
+	v.strictObject({ model: cidSchema, from: layerSchema, to: layerSchema }),
+	v.check((span) => span.from < span.to, "an ordered span"),
+);
+export type StoredSpan = v.InferOutput<typeof storedSpanSchema>;
+
 /** A connection that a peer measured: with whom, the round trip in milliseconds, and whether it runs through a TURN server. */
 export const measuredLinkSchema = v.strictTuple([
 	peerIdSchema,
@@ -55,6 +62,8 @@ export const announcementSchema = v.strictObject({
 			/** Models its owner is willing to serve. */
 			models: v.pipe(v.array(cidSchema), v.maxLength(limits.announcedSpans)),
 			spans: v.pipe(v.array(heldSpanSchema), v.maxLength(limits.announcedSpans)),
+			/** What it could hold without fetching anything, what it holds included. */
+			stored: v.optional(v.pipe(v.array(storedSpanSchema), v.maxLength(limits.announcedSpans))),
 			/** Streams it serves now. */
 			streams: countSchema,
 			/** How far others are: relays first, since two peers that measured the same one know about how far they are apart. */
