@@ -1,6 +1,6 @@
 import type { Directory } from "@tabmesh/directory";
 import type { Engine, EngineHandle, LoadProgress, ShardSource, WeightFormat } from "@tabmesh/model";
-import { deal, type StageServer, serveStages } from "@tabmesh/pipeline";
+import { deal, rebalance, type StageServer, StalledLenders, serveStages } from "@tabmesh/pipeline";
 import type { Peer } from "@tabmesh/transport";
 import {
 	type Announcement,
@@ -11,6 +11,7 @@ import {
 	WeightFormatError,
 } from "@tabmesh/wire";
 import { TypedEventEmitter } from "main-event";
+import { announcedLinks } from "./announcedLinks.ts";
 import { isMaterialChange } from "./materialChange.ts";
 import { modelView } from "./modelView.ts";
 import type { NetworkModel } from "./networkModel.ts";
@@ -40,6 +41,8 @@ export interface LenderNetwork {
 const settleMs = 250;
 /** A lender whose layers nobody else holds moves only when that stands for so long: whoever seems gone may be back the next moment. */
 const confirmMs = 3_000;
+/** So long a place where the swarm needs us more must stand: gossip reaches everybody by then, so that two do not move for one gap. */
+const rebalanceMs = 5_000;
 /**
  * Another weight format is loaded when the swarm wanted it for so long: whoever it lacks memory of may be about to join. Lenders wait one
  * after the other, since one of them often is enough.
@@ -66,6 +69,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	readonly #options: LendOptions;
 	readonly #joined = Date.now();
 	readonly #ended = new AbortController();
+	readonly #stalled = new StalledLenders();
 	#engine: Engine | undefined;
 	#source: ReadingAhead | undefined;
 	#server: StageServer | undefined;
@@ -350,7 +354,8 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		const model = this.#model;
 		if (this.#over() || this.#view.phase === "paused" || !model || !this.#engine) return;
 		const { directory, minStages, peer } = this.#network;
-		const target = deal(directory.members, model, { minStages }).assignments.get(peer.id);
+		const doubted = this.#stalled.of(directory.members, model, performance.now());
+		const target = deal(directory.members, model, { minStages, doubted }).assignments.get(peer.id);
 		if (this.#seekFormat(model, target)) return;
 		if (!target) {
 			if (!this.#held && !this.#loadingSpan && this.#view.phase !== "waiting")
@@ -358,15 +363,13 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			return;
 		}
 		if (sameSpan(target, this.#loadingSpan ?? this.#held)) {
-			this.#doubt = undefined;
+			const place = this.#isNeededElsewhere(model, doubted);
+			if (!place) this.#doubt = undefined;
+			else if (this.#stands(place, rebalanceMs)) await this.#move(model, place);
 			return;
 		}
-		if (this.#held && !this.#loadingSpan && !this.#othersHold(model, this.#held)) {
-			const now = performance.now();
-			if (!sameSpan(target, this.#doubt?.target)) this.#doubt = { target, since: now };
-			const wait = this.#doubt!.since + confirmMs - now;
-			if (wait > 0) return this.#reconsiderSoon(wait);
-		}
+		const isMissed = this.#held && !this.#loadingSpan && !this.#othersHold(model, this.#held);
+		if (isMissed && !this.#stands(target, confirmMs)) return;
 		this.#doubt = undefined;
 		await this.#move(model, target);
 	}
@@ -382,6 +385,24 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		const ahead = new AbortController();
 		this.#source!.begin(model, target, AbortSignal.any([loading.signal, ahead.signal]));
 		try {
+	/** Where the swarm needs us more than where we are, although every layer is held. */
+	#isNeededElsewhere(model: NetworkModel, doubted: ReadonlySet<string>): Span | undefined {
+		const { directory, minStages, peer } = this.#network;
+		// Who asks for stages wants them spread as they are.
+		if (minStages > 1 || this.#loadingSpan) return undefined;
+		return rebalance(directory.members, model, { doubted }).get(peer.id);
+	}
+
+	/** Whether a better place has been the same for so long; looks again when it may have. */
+	#stands(target: Span, ms: number): boolean {
+		const now = performance.now();
+		if (!sameSpan(target, this.#doubt?.target)) this.#doubt = { target, since: now };
+		const wait = this.#doubt!.since + ms - now;
+		if (wait > 0) this.#reconsiderSoon(wait);
+		else this.#doubt = undefined;
+		return wait <= 0;
+	}
+
 			const handle = await this.#hold(model, target, loading.signal);
 			if (loading.signal.aborted) return;
 			if (this.#held) this.#server!.spans.drop(model.id, this.#held);
@@ -530,6 +551,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		clearTimeout(this.#figures);
 		this.#loading?.abort();
 		this.#network.directory.removeEventListener("change", this.#onSwarm);
+				links: announcedLinks(this.#network.peer.connections),
 		this.#server?.removeEventListener("change", this.#onServing);
 		// Asked before anything is waited for: a page that is being closed gets no further.
 		const handedOver = this.#server?.leave();
