@@ -20,6 +20,7 @@ function program() {
 			publish: record("publish"),
 			ask: record("ask"),
 			models: () => record("models")({}),
+			room: record("room"),
 		},
 		(status) => statuses.push(status),
 	);
@@ -161,6 +162,26 @@ test("publish knows where to look and what to write", async () => {
 		cacheDir: "/tmp/tabmesh-test-cache",
 	});
 	await expect(parse("publish", "./x", "--weights", "q3")).rejects.toThrow(CommanderError);
+});
+
+test("room makes, narrows and tells invitations, each with its own options", async () => {
+	expect(await parse("room", "mint", "family", "--key", "k.pem")).toEqual({
+		action: "mint",
+		name: "family",
+		key: "k.pem",
+		actions: ["ask", "lend"],
+		days: 30,
+	});
+	expect(await parse(..."room attenuate word --actions ask --days 1 --to peer --key k".split(" "))).toEqual({
+		action: "attenuate",
+		capability: "word",
+		actions: ["ask"],
+		days: 1,
+		to: "peer",
+		key: "k",
+	});
+	expect(await parse("room", "show", "word")).toEqual({ action: "show", capability: "word" });
+	await expect(parse("room", "attenuate", "word", "--days", "0")).rejects.toThrow(InvalidParameterError);
 });
 
 test("every command explains itself with examples", async () => {

@@ -4,6 +4,7 @@ import { cacheFolder } from "./cacheFolder.ts";
 import type { AskOptions } from "./commands/ask.ts";
 import type { LendCommandOptions } from "./commands/lend.ts";
 import type { PublishCommandOptions } from "./commands/publish.ts";
+import type { RoomOptions } from "./commands/room.ts";
 import type { StartOptions } from "./commands/start.ts";
 import {
 	formatSize,
@@ -17,6 +18,7 @@ import {
 	parseSize,
 	parseTokens,
 } from "./optionValues.ts";
+import { roomCommand } from "./roomCommand.ts";
 
 /** What the commands do; each resolves with an exit status. Loaded when needed: `--help` must not wait for a runtime. */
 export interface Commands {
@@ -25,6 +27,7 @@ export interface Commands {
 	publish(options: PublishCommandOptions): Promise<number>;
 	ask(options: AskOptions): Promise<number>;
 	models(): Promise<number>;
+	room(options: RoomOptions): Promise<number>;
 }
 
 /** More lenders than this on one machine only take turns on its cores. */
@@ -325,6 +328,7 @@ Examples:
 			const options = { ...given(rest), waitSeconds: wait, ...(text === undefined ? {} : { text }) };
 			finish(await commands.ask(options as unknown as AskOptions));
 		});
+	program.addCommand(roomCommand(async (options) => finish(await commands.room(options))));
 	return program;
 }
 

@@ -51,6 +51,10 @@ export async function run(argv: readonly string[]): Promise<number> {
 				const { ask } = await import("./commands/ask.ts");
 				return ask(options, process, stopSignal());
 			},
+			async room(options) {
+				const { room } = await import("./commands/room.ts");
+				return room(options, { print, note });
+			},
 			async models() {
 				const { modelsTable } = await import("./commands/models.ts");
 				print(modelsTable());
