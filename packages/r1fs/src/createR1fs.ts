@@ -47,6 +47,9 @@ const defaultWindowBytes = 32 * 1024 * 1024;
 /** A file that is being added has its blocks before it has a name; a block that nobody touched for so long is left over. */
 const looseMs = 10 * 60_000;
 
+/** What is here is told again so often: records in a DHT hold for two hours, and one attempt or two may fail. */
+const announceEveryMs = 30 * 60_000;
+
 /** Blocks that are hashed and stored side by side while a file is added: 8 MiB wait at most. */
 const writesAtOnce = 8;
 
@@ -120,6 +123,21 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 			);
 		}
 	}
+
+	// Files of an earlier visit are here as well, and evicted ones are not.
+	async function announceAll(): Promise<void> {
+		const kept = (await store.files()).sort((a, b) => b.addedAt - a.addedAt);
+		await providers?.provide(
+			kept.map(({ cid }) => cid),
+			{ all: true },
+		);
+	}
+	const announcing = providers
+		? setInterval(() => announceAll().catch(() => {}), announceEveryMs)
+		: undefined;
+	if (providers) announceAll().catch(() => {});
+	// Node would wait for it.
+	(announcing as { unref?(): void } | undefined)?.unref?.();
 
 	/** Announcing is a courtesy: a file is kept whether or not the announcement leaves. */
 	async function announce(cid: string): Promise<void> {
@@ -372,6 +390,7 @@ export function createR1fs(init: CreateR1fsInit): R1fs {
 			if (closing.signal.aborted) return;
 			closing.abort(new DOMException("The files were closed.", "AbortError"));
 			stopServing();
+			clearInterval(announcing);
 			unwatch();
 			await store.close();
 		},

@@ -7,6 +7,7 @@
  * not know who has what: providers are handed in.
  */
 export { type OpenBlockStoreOptions, openBlockStore } from "#openBlockStore";
+export { announcedProviders } from "./announcedProviders.ts";
 export { blockLimits } from "./blockLimits.ts";
 export type {
 	BlockStore,
@@ -40,3 +41,4 @@ export type {
 } from "./r1fs.ts";
 export type { ByteRange } from "./readFile.ts";
 export type { SealedFileKey } from "./sealedKey.ts";
+export { type SwarmProvidersInit, swarmProviders } from "./swarmProviders.ts";

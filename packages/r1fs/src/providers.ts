@@ -7,6 +7,10 @@ export type Provider = { readonly peer: string } | { readonly origin: HttpOrigin
 export interface Providers {
 	/** Providers of a file by its CID, as they become known; ends when no more are. */
 	find(cid: string, options: { signal: AbortSignal }): AsyncIterable<Provider>;
-	/** Tells others that these files can be had here. */
-	provide(cids: readonly string[]): Promise<void>;
+	/**
+	 * Tells others that these files can be had here.
+	 *
+	 * @param options.all - these and no others, the newest first; said again from time to time, because what is told is forgotten
+	 */
+	provide(cids: readonly string[], options?: { all?: boolean }): Promise<void>;
 }
