@@ -25,6 +25,21 @@ export async function openPage(context: BrowserContext, url: string): Promise<Pa
 	return page;
 }
 
+/** Pages of this context may keep nothing: a sandboxed document has no origin, and is denied what belongs to one. */
+export async function denyStorage(context: BrowserContext): Promise<void> {
+	await context.route("**/*", async (route) => {
+		const response = await route.fetch();
+		await route.fulfill({
+			response,
+			headers: {
+				...response.headers(),
+				"content-security-policy": "sandbox allow-scripts",
+				"access-control-allow-origin": "*",
+			},
+		});
+	});
+}
+
 /** Ends the processes of all of a browser's tabs at once, as the system does when it needs their memory. */
 export async function killTabs(browser: Browser): Promise<void> {
 	const crashes = browser
