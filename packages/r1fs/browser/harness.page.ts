@@ -1,4 +1,4 @@
-import { createR1fs, openBlockStore } from "@tabmesh/r1fs";
+import { createR1fs, type Degradation, openBlockStore } from "@tabmesh/r1fs";
 import { CID } from "multiformats/cid";
 import { storePromises } from "../src/blockStore.conformance.ts";
 import { openIndexedBlockStore } from "../src/indexedBlockStore.ts";
@@ -45,6 +45,15 @@ const harness = {
 		} catch (error) {
 			return `${error}\n${(error as Error).stack}`;
 		}
+	},
+
+	async keepInMemory(): Promise<{ read: string; degraded: Degradation | undefined }> {
+		const files = createR1fs({ store: await openBlockStore() });
+		const { cid } = await files.add("read again");
+		const read = new TextDecoder().decode(await files.get(cid).bytes());
+		const { degraded } = await files.usage();
+		await files.close();
+		return { read, degraded };
 	},
 
 	/** Adds files until the page is killed, and says which blocks and files were acknowledged. */

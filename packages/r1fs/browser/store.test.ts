@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { killTabs, openBrowser, openPage } from "../../../e2e/setup/openBrowser.ts";
+import { denyStorage, killTabs, openBrowser, openPage } from "../../../e2e/setup/openBrowser.ts";
 import { servePage } from "../../../e2e/setup/servePage.ts";
 import { storePromises } from "../src/blockStore.conformance.ts";
 import type { R1fsHarness } from "./harness.page.ts";
@@ -44,6 +44,16 @@ describe("in Chromium", () => {
 		for (const { title } of storePromises({ lasting: true })) {
 			expect(await page.evaluate((name) => harness.hold(name), title), title).toBeUndefined();
 		}
+		await context.close();
+	});
+
+	test("a page that may keep nothing has its files in memory, and says so", async () => {
+		const context = await browser.newContext();
+		await denyStorage(context);
+		const page = await openPage(context, served.url);
+		const { read, degraded } = await page.evaluate(() => harness.keepInMemory());
+		expect(read).toBe("read again");
+		expect(degraded).toMatchObject({ reason: "denied", message: expect.stringMatching(/SecurityError/) });
 		await context.close();
 	});
 

@@ -50,7 +50,7 @@ export function createMemoryReports(place: string): MemoryReports {
 			end = done.resolve;
 		},
 		async others() {
-			const { held = [] } = (await locks?.query()) ?? {};
+			const { held = [] } = (await locks?.query().catch(() => ({ held: [] }))) ?? {};
 			const others = new Map<string, MemoryReport>();
 			for (const { name } of held) {
 				if (!name?.startsWith(prefix)) continue;
