@@ -1,17 +1,22 @@
 import { createEnvelopeSigner, createIdentity } from "@tabmesh/dauth";
-import { type PublishedModel, publishModel, type WeightFormat } from "@tabmesh/model";
+import { type ModelSource, type PublishedModel, publishModel, type WeightFormat } from "@tabmesh/model";
 import { openSeededModel } from "@tabmesh/model/testing";
 import { type Relay, startRelay } from "@tabmesh/relay";
 import { encodeCbor, type Gate, OutOfMemoryBudgetError } from "@tabmesh/wire";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { connect, type Lender, type LendOptions, type Tabmesh } from "./index.ts";
 
-/** One wide layer: 1.2 MB in float32 and 0.35 MB in 8 bits, embedding and head 0.13 MB each. */
-const shape = { layers: 1, feedForward: 1536 };
 let relay: Relay;
+let source: ModelSource;
 let published: PublishedModel;
 let gate: Uint8Array;
 const open: Tabmesh[] = [];
+
+/** A model of wide layers: 1.2 MB in float32 and 0.35 MB in 8 bits each, embedding and head 0.13 MB. */
+async function publish(layers: number): Promise<void> {
+	source = await openSeededModel({ layers, feedForward: 1536 });
+	published = await publishModel(source);
+}
 
 async function signGate(...offered: WeightFormat[]): Promise<void> {
 	const record: Gate = {
@@ -42,8 +47,7 @@ function announcedClass(mesh: Tabmesh): string | undefined {
 }
 
 beforeAll(async () => {
-	const source = await openSeededModel(shape);
-	published = await publishModel(source);
+	await publish(1);
 	relay = await startRelay({
 		port: 0,
 		site: () => ({
@@ -124,4 +128,46 @@ test("a layer too large for a worker's heap is held in fewer bits, and where non
 	await signGate("f32");
 	const { lender: other } = await lend(small);
 	await expect(reaches(other, "serving")).rejects.toThrow(OutOfMemoryBudgetError);
+});
+
+/** Each change of format is thought over for 15 seconds. */
+test.runIf(process.env.TABMESH_LARGE === "1")(
+	"a lender whose swarm stays short of memory takes a smaller format, and goes back when another joins",
+	async () => {
+		await publish(4);
+		await signGate("f32", "q8");
+		const { mesh, lender } = await lend({ memoryBytes: 4e6 });
+		await reaches(lender, "serving");
+		expect(lender.view).toMatchObject({ bitsPerWeight: 32, sparing: false });
+		expect(mesh.models[0]!.coverage.complete).toBe(false);
+		while (!lender.view.sparing)
+			await new Promise((resolve) => lender.addEventListener("change", resolve, { once: true }));
+		await reaches(lender, "serving");
+		expect(lender.view).toMatchObject({ bitsPerWeight: 8, span: { from: 0, to: 4 } });
+		const { lender: second } = await lend({ memoryBytes: 4e6 });
+		while (lender.view.sparing)
+			await new Promise((resolve) => lender.addEventListener("change", resolve, { once: true }));
+		await Promise.all([reaches(lender, "serving"), reaches(second, "serving")]);
+		for (const { view } of [lender, second])
+			expect(view).toMatchObject({ bitsPerWeight: 32, sparing: false });
+		while (!mesh.models[0]!.coverage.complete)
+			await new Promise((resolve) => mesh.addEventListener("swarm", resolve, { once: true }));
+	},
+	120_000,
+);
+
+test("who pauses while layers are still loading lends nothing until he says go on, and serves at once then", async () => {
+	await signGate("f32");
+	const { mesh, lender } = await lend({ memoryBytes: 16e6 });
+	await lender.pause();
+	expect(lender.view.phase).toBe("paused");
+	await lender.resume();
+	await reaches(lender, "loading");
+	await lender.pause();
+	while (lender.view.usedBytes < 1e6)
+		await new Promise((resolve) => lender.addEventListener("change", resolve, { once: true }));
+	expect(lender.view.phase).toBe("paused");
+	expect(announcedClass(mesh)).toBeUndefined();
+	await lender.resume();
+	expect(lender.view.phase).toBe("serving");
 });

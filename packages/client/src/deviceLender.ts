@@ -254,6 +254,8 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		this.#wish = undefined;
 		server.removeEventListener("change", this.#onServing);
 		engine.removeEventListener("devicelost", this.#onDeviceLost);
+		// Whoever plans a route now must not count on us.
+		await this.#announce();
 		await server.close();
 		await engine.close();
 		if (this.#over()) return;
@@ -271,10 +273,13 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	 * Whether another format is on its way: at once where we can hold nothing in this one, else when the swarm wanted it for a while and no
 	 * stream runs here.
 	 */
-	#seekFormat(model: NetworkModel, target: Span | undefined): boolean {
+	#seekFormat(model: NetworkModel, target: Span | undefined, doubted: ReadonlySet<string>): boolean {
 		const { directory, minStages, peer } = this.#network;
 		if (this.#formats.length === 1) return false;
-		const { weights, span } = sparingFormat(directory.members, model, peer.id, this.#formats, { minStages });
+		const { weights, span } = sparingFormat(directory.members, model, peer.id, this.#formats, {
+			minStages,
+			doubted,
+		});
 		clearTimeout(this.#wishing);
 		if (weights === this.#weights) {
 			this.#wish = undefined;
@@ -356,7 +361,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		const { directory, minStages, peer } = this.#network;
 		const doubted = this.#stalled.of(directory.members, model, performance.now());
 		const target = deal(directory.members, model, { minStages, doubted }).assignments.get(peer.id);
-		if (this.#seekFormat(model, target)) return;
+		if (this.#seekFormat(model, target, doubted)) return;
 		if (!target) {
 			if (!this.#held && !this.#loadingSpan && this.#view.phase !== "waiting")
 				this.#show({ phase: "waiting" });
@@ -498,11 +503,11 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	}
 
 	async #announce(): Promise<void> {
-		if (this.#over() || !this.#engine || !this.#model || !this.#server) return;
+		if (this.#over() || !this.#model || !this.#server) return;
 		this.#announced = this.#announcement();
 		const announced = this.#network.directory.announce(this.#announced);
 		// Not awaited: an engine that is compiling answers late.
-		void this.#measureMemory(this.#engine);
+		if (this.#engine) void this.#measureMemory(this.#engine);
 		await announced;
 	}
 
@@ -524,6 +529,8 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		};
 		// Paused: still here, but no lender, so that others take the layers over.
 		if (this.#view.phase === "paused") return announcement;
+		// The same between two engines.
+		if (!this.#engine) return announcement;
 		const { streams, msPerToken } = this.#server!;
 		const model = this.#model!.id;
 		const spans = [
@@ -533,7 +540,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		return {
 			...announcement,
 			lends: {
-				numericsClass: this.#engine!.info.numericsClass,
+				numericsClass: this.#engine.info.numericsClass,
 				memoryBytes: this.#options.memoryBytes,
 				freeBytes: Math.max(0, this.#options.memoryBytes - this.#usedBytes),
 				bytesPerMs: msPerToken > 0 && this.#heldBytes > 0 ? this.#heldBytes / msPerToken : assumedBytesPerMs,
