@@ -379,17 +379,6 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		await this.#move(model, target);
 	}
 
-	async #move(model: NetworkModel, target: Span): Promise<void> {
-		this.#loading?.abort();
-		const loading = new AbortController();
-		this.#loading = loading;
-		this.#loadingSpan = target;
-		this.#show({ phase: "loading", span: target, loading: undefined });
-		await this.#announce();
-		if (loading.signal.aborted) return;
-		const ahead = new AbortController();
-		this.#source!.begin(model, target, AbortSignal.any([loading.signal, ahead.signal]));
-		try {
 	/** Where the swarm needs us more than where we are, although every layer is held. */
 	#isNeededElsewhere(model: NetworkModel, doubted: ReadonlySet<string>): Span | undefined {
 		const { directory, minStages, peer } = this.#network;
@@ -408,6 +397,17 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		return wait <= 0;
 	}
 
+	async #move(model: NetworkModel, target: Span): Promise<void> {
+		this.#loading?.abort();
+		const loading = new AbortController();
+		this.#loading = loading;
+		this.#loadingSpan = target;
+		this.#show({ phase: "loading", span: target, loading: undefined });
+		await this.#announce();
+		if (loading.signal.aborted) return;
+		const ahead = new AbortController();
+		this.#source!.begin(model, target, AbortSignal.any([loading.signal, ahead.signal]));
+		try {
 			const handle = await this.#hold(model, target, loading.signal);
 			if (loading.signal.aborted) return;
 			if (this.#held) this.#server!.spans.drop(model.id, this.#held);
@@ -547,6 +547,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 				models: [model],
 				spans,
 				streams,
+				links: announcedLinks(this.#network.peer.connections),
 			},
 		};
 	}
@@ -558,7 +559,6 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		clearTimeout(this.#figures);
 		this.#loading?.abort();
 		this.#network.directory.removeEventListener("change", this.#onSwarm);
-				links: announcedLinks(this.#network.peer.connections),
 		this.#server?.removeEventListener("change", this.#onServing);
 		// Asked before anything is waited for: a page that is being closed gets no further.
 		const handedOver = this.#server?.leave();
