@@ -73,6 +73,18 @@ describe("deal", () => {
 		expect(spans).toEqual(["0-5", "5-6"]);
 	});
 
+	it("makes several pipelines of even stages where throughput is asked for, and one short lap where it is not", () => {
+		const half = { memoryBytes: roomFor(3) };
+		const lenders = ["a", "b", "c", "d"].map((peer, joined) => ({ peer, joined, ...half }));
+		expect(plan(lenders, { objective: "throughput" }).spans.sort()).toEqual(["0-3", "0-3", "3-6", "3-6"]);
+		const uneven = [
+			{ peer: "quick", joined: 1, memoryBytes: roomFor(5), bytesPerMs: 1500 },
+			{ peer: "slow", joined: 2, memoryBytes: roomFor(5), bytesPerMs: 1000 },
+		];
+		expect(plan(uneven, { objective: "throughput" }).spans).toEqual(["0-4", "4-6"]);
+		expect(plan(uneven).spans).toEqual(["1-6", "0-1"]);
+	});
+
 	it("leaves the shares of lenders that are still to come", () => {
 		const first = { peer: "a", joined: 1 };
 		const second = { peer: "b", joined: 2 };

@@ -2,6 +2,7 @@ import type { Member } from "@tabmesh/directory";
 import type { ModelRef } from "@tabmesh/model";
 import type { Span } from "@tabmesh/wire";
 import { bestChain, cutEvenly, type Neighbours, type Part, type Range } from "./bestChain.ts";
+import { bestPipelines } from "./bestPipelines.ts";
 import type { Objective } from "./holders.ts";
 import { type Lender, lendersOf, USABLE_MEMORY } from "./lenders.ts";
 import { type Links, linksOf } from "./links.ts";
@@ -47,8 +48,9 @@ export interface Deal {
  * - A gap is filled by lenders that hold nothing, then by those whose layers others hold too, the latest to join first.
  *   Nobody else moves unless that makes the model whole; then those do who have the fewest layers to load for it.
  * - Where nobody holds anything yet, and in gaps, the shortest lap decides who takes how much (`bestChain`): quick and near
- *   devices first. With `objective: "throughput"` and with `minStages`, stages share the layers so that each takes about
- *   the same time; with `minStages` the shares of lenders that are still to come are left for them.
+ *   devices first. With `objective: "throughput"` it is several pipelines of stages that take about the same time each
+ *   (`bestPipelines`). With `minStages`, too, stages take about the same time, and the shares of lenders that are still to
+ *   come are left for them.
  * - Whoever is left over is a spare: it repeats the layers with the fewest holders (`placeSpares`).
  *
  * Embedding and head count as part of the first and last layer.
@@ -118,7 +120,12 @@ function assign(plan: Plan): Assignments {
 	const kept: Assignments = new Map();
 	for (const { peer, held } of lenders) if (held) kept.set(peer, held);
 	if (kept.size === 0 && minStages === 1) {
-		const chain = shareAmongFewest({ from: 0, to: layers }, lenders, plan, { before: [], after: [] });
+		const all = { from: 0, to: layers };
+		const side =
+			plan.objective === "throughput"
+				? bestPipelines(all, lenders, (lender) => roomIn(lender, all))
+				: undefined;
+		const chain = side ?? shareAmongFewest(all, lenders, plan, { before: [], after: [] });
 		for (const [{ peer }, range] of chain) kept.set(peer, range);
 	}
 	for (const { peer, fits } of lenders) {

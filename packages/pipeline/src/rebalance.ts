@@ -15,6 +15,9 @@ const WORTH_MOVING = 4 / 3;
 /** Reading a layer from the disk takes a hundredth of fetching it over a home's line (400 MB/s, 10 to 50 Mbit/s). */
 const FETCH_COST = 100;
 
+/** A second holder of one layer is worth third holders of so many. */
+const SECOND_OVER_THIRD = 10;
+
 export interface RebalanceOptions {
 	/** As for `deal`. */
 	doubted?: ReadonlySet<string>;
@@ -25,7 +28,7 @@ export interface RebalanceOptions {
  * and, where all layers have two, at most one lender, to where the swarm would otherwise be slowest. Pure and deterministic
  * like `deal`, to be asked after it, where it lets a lender keep what it holds.
  *
- * It comes to rest: the first kind of move leaves strictly fewer layers with one holder, and the second raises the least
+ * It comes to rest: the first kind of move leaves strictly less lacking, and the second raises the least
  * throughput of all layers by a third or does not happen.
  */
 export function rebalance(
@@ -67,18 +70,22 @@ function secondHolders(
 	moves: Map<string, Range>,
 	by: "stored" | "fetched",
 ): void {
-	if (holders.every((count) => count >= WANTED_HOLDERS)) return;
-	/** Holders that layers in `range` lack, where `counts` hold them. */
+	// Whoever only reads its disk goes for a third holder, too: the second one may leave at any time.
+	const lack = (count: number): number =>
+		SECOND_OVER_THIRD * Math.max(0, WANTED_HOLDERS - count) +
+		(by === "stored" ? Math.max(0, WANTED_HOLDERS + 1 - count) : 0);
+	if (holders.every((count) => lack(count) === 0)) return;
+	/** What layers in `range` lack, where `counts` hold them. */
 	const lacking = (counts: readonly number[], { from, to }: Range): number => {
 		let sum = 0;
-		for (let layer = from; layer < to; layer++) sum += Math.max(0, WANTED_HOLDERS - counts[layer]!);
+		for (let layer = from; layer < to; layer++) sum += lack(counts[layer]!);
 		return sum;
 	};
-	/** How many of those one more holder of `range` makes up for. */
+	/** How much of that one more holder of `range` makes up for. */
 	const saved = (counts: readonly number[], { from, to }: Range): number => {
-		let count = 0;
-		for (let layer = from; layer < to; layer++) if (counts[layer]! < WANTED_HOLDERS) count++;
-		return count;
+		let sum = 0;
+		for (let layer = from; layer < to; layer++) sum += lack(counts[layer]!) - lack(counts[layer]! + 1);
+		return sum;
 	};
 	for (;;) {
 		let best: { lender: Lender; to: Range; gain: number; cost: number } | undefined;

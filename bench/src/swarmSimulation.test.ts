@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { modelOf, shapes } from "../e2e/lab/modelOf.ts";
-import { seeded } from "../e2e/lab/seeded.ts";
-import { type SwarmInit, SwarmSimulation } from "../e2e/lab/swarmSimulation.ts";
+import { modelOf, shapes } from "../../e2e/lab/modelOf.ts";
+import { seeded } from "../../e2e/lab/seeded.ts";
+import { type SwarmInit, SwarmSimulation } from "../../e2e/lab/swarmSimulation.ts";
 
 const hourMs = 3_600_000;
 const models = Array.from({ length: 6 }, (_, i) => modelOf(shapes.tinyLlama, `bafy${i}`));
