@@ -6,7 +6,9 @@ import type { OpenBlockStoreOptions } from "./openBlockStore.ts";
 export type { OpenBlockStoreOptions };
 
 const MiB = 1024 * 1024;
+/** A shard of a model and the file around it; a tab survives it. */
 const defaultMemoryBytes = 256 * MiB;
+/** A model of a billion parameters in 8 bits and a few small ones; half of what the browser gives where that is less. */
 const defaultBudgetBytes = 2048 * MiB;
 
 export async function openBlockStore(options: OpenBlockStoreOptions = {}): Promise<BlockStore> {

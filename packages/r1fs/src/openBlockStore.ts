@@ -21,6 +21,7 @@ export interface OpenBlockStoreOptions {
 /** Enough for a shard of a model and the file around it, and a tab survives it. */
 export const defaultMemoryBytes = 256 * MiB;
 
+/** A disk has more than a browser gives: a model of some billion parameters. */
 const defaultBudgetBytes = 4096 * MiB;
 
 /**
