@@ -92,6 +92,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	#figures: ReturnType<typeof setTimeout> | undefined;
 	#figuresSpread = 0;
 	#announced: Announcement | undefined;
+	#paused = false;
 	#view: LenderView;
 
 	constructor(network: LenderNetwork, options: LendOptions) {
@@ -123,16 +124,18 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	}
 
 	async pause(): Promise<void> {
-		if (!this.#server || this.#over()) return;
-		this.#server.paused = true;
+		if (this.#paused || this.#over()) return;
+		this.#paused = true;
+		if (this.#server) this.#server.paused = true;
 		this.#show({ phase: "paused" });
 		await this.#announce();
 	}
 
 	async resume(): Promise<void> {
-		if (!this.#server || this.#view.phase !== "paused") return;
-		this.#server.paused = false;
-		this.#show({ phase: this.#held ? "serving" : "waiting" });
+		if (!this.#paused || this.#over()) return;
+		this.#paused = false;
+		if (this.#server) this.#server.paused = false;
+		this.#show({ phase: this.#phase() });
 		await this.#announce();
 		this.#reconsiderSoon();
 	}
@@ -140,6 +143,13 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	async leave(): Promise<void> {
 		if (this.#over()) return;
 		await this.#end("left", undefined);
+	}
+
+	#phase(): LenderView["phase"] {
+		if (this.#paused) return "paused";
+		if (this.#loadingSpan) return "loading";
+		if (this.#held) return "serving";
+		return this.#engine ? "waiting" : "joining";
 	}
 
 	#over(): boolean {
@@ -219,7 +229,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			this.#weights = weights ?? best[here];
 			this.#serve(model, engine);
 			this.#show({
-				phase: "waiting",
+				phase: this.#phase(),
 				span: undefined,
 				loading: undefined,
 				backend: here,
@@ -241,6 +251,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			room: this.#network.room,
 			models: (id) => (id === model.id ? model : undefined),
 		});
+		this.#server.paused = this.#paused;
 		this.#server.addEventListener("change", this.#onServing);
 	}
 
@@ -342,12 +353,12 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	readonly #onDeviceLost = (): void => {
 		// The engine's worker starts again by itself; what was held has to be loaded anew.
 		this.#held = undefined;
-		this.#show({ phase: "waiting", span: undefined });
+		this.#show({ phase: this.#phase(), span: undefined });
 		void this.#announce().then(() => this.#reconsiderSoon());
 	};
 
 	#reconsiderSoon(ms = settleMs): void {
-		if (this.#over() || this.#view.phase === "paused") return;
+		if (this.#over() || this.#paused) return;
 		this.#settle ??= setTimeout(() => {
 			this.#settle = undefined;
 			void this.#reconsider();
@@ -357,7 +368,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	/** Takes what the deal gives us now; the same as we have, nearly always. */
 	async #reconsider(): Promise<void> {
 		const model = this.#model;
-		if (this.#over() || this.#view.phase === "paused" || !model || !this.#engine) return;
+		if (this.#over() || this.#paused || !model || !this.#engine) return;
 		const { directory, minStages, peer } = this.#network;
 		const doubted = this.#stalled.of(directory.members, model, performance.now());
 		const target = deal(directory.members, model, { minStages, doubted }).assignments.get(peer.id);
@@ -416,7 +427,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			this.#loadingSpan = undefined;
 			this.#usedBytes = await this.#engine!.usedBytes();
 			this.#show({
-				phase: "serving",
+				phase: this.#phase(),
 				span: target,
 				loading: undefined,
 				usedBytes: this.#usedBytes,
@@ -528,7 +539,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			joined: this.#joined,
 		};
 		// Paused: still here, but no lender, so that others take the layers over.
-		if (this.#view.phase === "paused") return announcement;
+		if (this.#paused) return announcement;
 		// The same between two engines.
 		if (!this.#engine) return announcement;
 		const { streams, msPerToken } = this.#server!;
