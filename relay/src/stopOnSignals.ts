@@ -1,4 +1,10 @@
 /**
+ * One press of Ctrl-C reaches us several times: the terminal tells every process of its group, and npm and our own
+ * parents hand it on.
+ */
+const samePressMs = 250;
+
+/**
  * Stops in order at the first SIGINT or SIGTERM and at once at the second: a person who presses Ctrl-C twice means it.
  *
  * @param stop - resolves when everything is put away
@@ -6,11 +12,14 @@
  */
 export function stopOnSignals(stop: (signal: NodeJS.Signals) => Promise<void>): Promise<number> {
 	return new Promise((resolve) => {
-		let stopping = false;
+		let stopping: number | undefined;
 		const onSignal = (signal: NodeJS.Signals): void => {
 			// 128 + signal number is what a shell reports for a program ended by that signal.
-			if (stopping) process.exit(signal === "SIGINT" ? 130 : 143);
-			stopping = true;
+			if (stopping !== undefined) {
+				if (performance.now() - stopping > samePressMs) process.exit(signal === "SIGINT" ? 130 : 143);
+				return;
+			}
+			stopping = performance.now();
 			stop(signal).then(
 				() => resolve(0),
 				() => resolve(1),
