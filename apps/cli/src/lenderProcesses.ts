@@ -53,6 +53,13 @@ export function startLenderProcesses(init: LenderProcessesInit): LenderProcesses
 				init.model,
 				"--threads",
 				String(init.threads),
+				// Whoever starts a network waits for its answers; and it ends as a whole, with its answers.
+				"--nice",
+				"0",
+				"--finish",
+				"0",
+				// The files lie on this machine already.
+				"--no-keep",
 			],
 			{ stdio: ["ignore", "pipe", "pipe", "ipc"], execArgv: [] },
 		);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeSeededModel } from "@tabmesh/model/testing";
@@ -178,4 +178,99 @@ test("Ctrl-C cancels an answer", async () => {
 	const { status } = await asked.ended;
 	// The tiny model may have come to its end before the signal arrived.
 	expect([0, 130]).toContain(status);
+});
+
+/** What `lend --json` said, one object per line. */
+function records({ said }: Started): Record<string, unknown>[] {
+	return said.stdout
+		.split("\n")
+		.filter(Boolean)
+		.map((line) => JSON.parse(line));
+}
+
+async function untilServes(volunteer: Started): Promise<void> {
+	await expect.poll(() => records(volunteer).at(-1)?.phase, { timeout: 30_000 }).toBe("serving");
+}
+
+test("a headless volunteer answers after other programs, on the cores it may use, and says what it serves", async () => {
+	const { url } = await network("--lenders 0");
+	const key = join(folder, "volunteer.pem");
+	const volunteer = tabmesh(`lend --relay ${url} --memory 64MB --cores 1 --key-file ${key} --json`);
+	await untilServes(volunteer);
+	const asked = `ask --prompt-tokens 1,300 --max-tokens 8 --json --relay ${url}`;
+	const answer = JSON.parse((await tabmesh(asked).ended).stdout);
+	expect(answer.tokens).toHaveLength(8);
+	const [joining] = records(volunteer);
+	expect(joining).toMatchObject({ phase: "joining", room: "public", peer: answer.peers[0].peer });
+	await expect.poll(() => records(volunteer).at(-1)?.streams, { timeout: 30_000 }).toBe(0);
+	expect(records(volunteer)).toContainEqual(
+		expect.objectContaining({ phase: "serving", span: [0, 4], name: "tiny", backend: "cpu", streams: 1 }),
+	);
+	if (process.platform === "linux") {
+		const threads = `/proc/${volunteer.child.pid}/task`;
+		const stats = await Promise.all(
+			(await readdir(threads)).map((id) => readFile(`${threads}/${id}/stat`, "utf8")),
+		);
+		// proc_pid_stat(5): the nice value is the 17th field after the name in parentheses.
+		expect(stats.map((stat) => stat.replace(/^.*\) /s, "").split(" ")[16])).toContain("19");
+		const status = await readFile(`/proc/${volunteer.child.pid}/status`, "utf8");
+		expect(/^Cpus_allowed_list:\s*(.*)$/m.exec(status)?.[1]).toMatch(/^\d+$/);
+	}
+	volunteer.child.kill("SIGTERM");
+	expect((await volunteer.ended).status).toBe(0);
+	const again = tabmesh(`lend --relay ${url} --memory 64MB --key-file ${key} --no-keep --json`);
+	await untilServes(again);
+	expect(records(again)[0]).toMatchObject({ peer: joining!.peer });
+});
+
+test("a volunteer told to stop lets a running answer end, takes no other, and is gone; told twice, at once", async () => {
+	const large = await writeSeededModel(join(folder, "slow"), { layers: 12, hidden: 64, context: 1024 });
+	const { url } = await network(`--lenders 0 --model ${large}`);
+	const asked = `ask --model slow --prompt-tokens 1,300 --max-tokens 900 --relay ${url}`;
+	const lend = `lend --relay ${url} --memory 256MB --nice 0 --model slow`;
+
+	const polite = tabmesh(lend);
+	await expect.poll(() => polite.said.stdout, { timeout: 30_000 }).toMatch(/serving layers 1–12 of slow/);
+	const running = tabmesh(asked);
+	await expect.poll(() => running.said.stdout, { timeout: 30_000 }).not.toBe("");
+	// One press of Ctrl-C arrives twice where npm stands between.
+	polite.child.kill("SIGINT");
+	polite.child.kill("SIGINT");
+	const { status, stderr } = await running.ended;
+	expect([status, stderr]).toEqual([0, expect.stringMatching(/^900 tokens .* length/)]);
+	expect((await polite.ended).status).toBe(0);
+	expect(polite.said.stdout).toMatch(/leaving when the answer ends[\s\S]*left the network\n$/);
+
+	const hasty = tabmesh(lend);
+	await expect.poll(() => hasty.said.stdout, { timeout: 30_000 }).toMatch(/serving/);
+	const lost = tabmesh(asked);
+	await expect.poll(() => lost.said.stdout, { timeout: 30_000 }).not.toBe("");
+	hasty.child.kill("SIGINT");
+	await new Promise((resolve) => setTimeout(resolve, 400));
+	hasty.child.kill("SIGINT");
+	expect((await hasty.ended).status).toBe(130);
+	await end(lost.child, "SIGTERM");
+});
+
+test("outside of its schedule a volunteer says when it comes, and calls nobody", async () => {
+	const [from, to] = [5, 6].map((hours) => new Date(Date.now() + hours * 3_600_000).getHours());
+	const away = tabmesh(`lend --relay http://127.0.0.1:9 --memory 64MB --schedule ${from}:00-${to}:00`);
+	await expect.poll(() => away.said.stdout, { timeout: 30_000 }).toMatch(/^away until \d\d:00\n$/);
+	away.child.kill("SIGTERM");
+	expect(await away.ended).toMatchObject({ status: 0, stderr: "" });
+});
+
+test("a volunteer offers nothing that its machine does not have", async () => {
+	const cores = availableParallelism();
+	for (const [args, sentence] of [
+		["--memory 900TB", /^--memory .* takes what this machine has at most, .* not 900000 GB\.$/],
+		[`--cores ${cores + 1}`, new RegExp(`^--cores .* takes at most ${cores} here, not "${cores + 1}"\\.$`)],
+		["--cores 1 --threads 2", /^2 --threads on 1 --cores .* Leave --threads out/],
+		["--capability nonsense", /^--capability .* takes an invitation .* copy all of it\.$/],
+	] as const) {
+		const { status, stdout, stderr } = await tabmesh(`lend ${args}`).ended;
+		expect([args, status, stdout]).toEqual([args, 1, ""]);
+		expect(stderr.trimEnd()).toMatch(sentence);
+		expect(stderr.trimEnd()).not.toMatch(/\n|at file:/);
+	}
 });

@@ -119,7 +119,20 @@ test("bad values are refused in one sentence that names the option", async () =>
 	] as const) {
 		await expect(parse("ask", option, value)).rejects.toThrow(InvalidParameterError);
 	}
-	await expect(parse("lend", "--threads", "0")).rejects.toThrow(InvalidParameterError);
+	for (const [option, value] of [
+		["--threads", "0"],
+		["--cores", "none"],
+		["--nice", "20"],
+		["--max-load", "101"],
+		["--schedule", "at night"],
+		["--finish", "-1"],
+		["--room", "a room"],
+		["--memory", "1kB"],
+	] as const) {
+		const error = await parse("lend", option, value).catch((reason: unknown) => reason);
+		expect(error).toBeInstanceOf(InvalidParameterError);
+		expect((error as Error).message).toContain(option);
+	}
 	await expect(parse("start", "--log-level", "loud")).rejects.toThrow(CommanderError);
 	await expect(parse("start", "--unknown")).rejects.toThrow(CommanderError);
 	await expect(parse("publish")).rejects.toThrow(CommanderError);
@@ -149,6 +162,41 @@ test("ask hands everything on, and nothing that was not given", async () => {
 		seed: 7,
 		json: true,
 		waitSeconds: 1,
+	});
+});
+
+test("lend is polite unless told otherwise, and hands on what was asked for", async () => {
+	expect(await parse("lend", "--memory", "1GB")).toEqual({
+		relay: "http://localhost:8787",
+		memory: 1e9,
+		nice: 19,
+		finish: 30,
+		keep: true,
+		cacheDir: "/tmp/tabmesh-test-cache",
+	});
+	expect(
+		await parse(
+			..."lend --memory 1GB --model m --threads 2 --cores 2 --nice 5 --max-load 50% --schedule 22:00-07:00".split(
+				" ",
+			),
+			..."--finish 0 --room lab --capability token --key-file k.pem --no-keep --json".split(" "),
+		),
+	).toEqual({
+		relay: "http://localhost:8787",
+		memory: 1e9,
+		model: "m",
+		threads: 2,
+		cores: 2,
+		nice: 5,
+		maxLoad: 50,
+		schedule: { from: 1320, to: 420 },
+		finish: 0,
+		room: "lab",
+		capability: "token",
+		keyFile: "k.pem",
+		keep: false,
+		json: true,
+		cacheDir: "/tmp/tabmesh-test-cache",
 	});
 });
 

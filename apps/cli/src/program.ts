@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { parseHost, parsePort, stopOnSignals } from "@tabmesh/relay/command-line";
 import { Command, Option } from "commander";
 import { cacheFolder } from "./cacheFolder.ts";
@@ -19,6 +20,7 @@ import {
 	parseTokens,
 } from "./optionValues.ts";
 import { roomCommand } from "./roomCommand.ts";
+import { parseSchedule } from "./schedule.ts";
 
 /** What the commands do; each resolves with an exit status. Loaded when needed: `--help` must not wait for a runtime. */
 export interface Commands {
@@ -70,6 +72,15 @@ const minStagesOption = (): Option =>
 	parsed(
 		option("--min-stages <n>", "spread the model over at least this many devices", "TABMESH_MIN_STAGES"),
 		(text, name) => parseCount(text, name, 1, 64),
+	);
+
+const roomOption = (): Option =>
+	parsed(option("--room <name>", "room to enter (default: the network's own)", "TABMESH_ROOM"), parseRoom);
+const capabilityOption = (): Option =>
+	option(
+		"--capability <token>",
+		"invitation to a private room; it carries the room's name",
+		"TABMESH_CAPABILITY",
 	);
 
 /** Only what was given: `exactOptionalPropertyTypes` tells absent from undefined. */
@@ -217,19 +228,82 @@ Examples:
 		.addOption(option("--model <id>", "model to lend for (default: the network's first)", "TABMESH_MODEL"))
 		.addOption(
 			parsed(
-				option("--threads <n>", "processor threads to use (default: 1)", "TABMESH_THREADS"),
+				option(
+					"--threads <n>",
+					"threads to compute with (default: what --cores says, else 1)",
+					"TABMESH_THREADS",
+				),
 				(text, name) => parseCount(text, name, 1, 256),
 			),
 		)
+		.addOption(
+			parsed(
+				option("--cores <n>", "processors that may be used at all (default: all of them)", "TABMESH_CORES"),
+				(text, name) => parseCount(text, name, 1, 1024),
+			),
+		)
+		.addOption(
+			parsed(
+				option("--nice <n>", "0: as important as other programs; 19: after all of them", "TABMESH_NICE"),
+				(text, name) => parseCount(text, name, 0, 19),
+			).default(19),
+		)
+		.addOption(
+			parsed(
+				option(
+					"--max-load <percent>",
+					"pause while other programs use more of the processors than this",
+					"TABMESH_MAX_LOAD",
+				),
+				(text, name) => parseCount(text.replace(/ ?%$/, ""), name, 1, 100),
+			),
+		)
+		.addOption(
+			parsed(
+				option(
+					"--schedule <times>",
+					"lend from one time of day to another, such as 22:00-07:00 (default: always)",
+					"TABMESH_SCHEDULE",
+				),
+				parseSchedule,
+			),
+		)
+		.addOption(
+			parsed(
+				option(
+					"--finish <seconds>",
+					"how long running answers may take to end when it leaves",
+					"TABMESH_FINISH",
+				),
+				(text, name) => parseCount(text, name, 0, 3600),
+			).default(30),
+		)
+		.addOption(roomOption())
+		.addOption(capabilityOption())
+		.addOption(
+			option(
+				"--key-file <file>",
+				"key of this peer, made when missing (default: a new one each time)",
+				"TABMESH_KEY_FILE",
+			),
+		)
+		.option("--no-keep", "keep no weights on disk for the next time")
+		.option("--json", "print one JSON object per change instead of a line")
 		.addHelpText(
 			"after",
 			`
+Prints one line for each change of what it holds and serves. Ctrl-C takes nothing new, lets running answers end and
+says goodbye; pressed again it ends at once.
+Weights are kept in ${join(cacheFolder(), "blocks")} (TABMESH_CACHE moves that), 4 GiB at most.
+
 Examples:
   tabmesh lend --memory 2GiB
-  tabmesh lend --relay https://mesh.example.org --threads 4`,
+  tabmesh lend --relay https://mesh.example.org --cores 4
+  tabmesh lend --relay https://mesh.example.org --schedule 22:00-07:00 --max-load 50
+  tabmesh lend --capability "$INVITATION" --key-file ~/.config/tabmesh/key.pem --json`,
 		)
-		.action(async (values: LendCommandOptions) =>
-			finish(await commands.lend(given(values) as LendCommandOptions)),
+		.action(async (values: Omit<LendCommandOptions, "cacheDir">) =>
+			finish(await commands.lend({ ...given(values), cacheDir: cacheFolder() } as LendCommandOptions)),
 		);
 
 	program
@@ -289,6 +363,8 @@ Examples:
 				parseTokens,
 			),
 		)
+		.addOption(roomOption())
+		.addOption(capabilityOption())
 		.option("--raw", "leave the chat template out and continue the text as it is")
 		.addOption(minStagesOption())
 		.addOption(

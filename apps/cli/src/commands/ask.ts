@@ -1,5 +1,6 @@
 import { connect, type GenerateOptions, type ModelView, type Tabmesh } from "@tabmesh/client";
 import { EmptyPromptError, InvalidParameterError, ModelNotFoundError, NoRouteError } from "@tabmesh/wire";
+import { checkInvitation } from "../checkInvitation.ts";
 import { formatSize } from "../optionValues.ts";
 
 /** `tabmesh ask`: what the command line gave. */
@@ -8,6 +9,9 @@ export interface AskOptions {
 	text?: string;
 	promptTokens?: number[];
 	model?: string;
+	room?: string;
+	/** An invitation to a private room. */
+	capability?: string;
 	/** Leave the chat template out. */
 	raw?: boolean;
 	minStages?: number;
@@ -137,7 +141,14 @@ function requestOf(options: AskOptions, model: ModelView, prompt: string | undef
 export async function ask(options: AskOptions, streams: AskStreams, signal: AbortSignal): Promise<number> {
 	const { stdout, stderr } = streams;
 	const prompt = await readPrompt(options, streams.stdin);
-	const mesh = await connect({ relay: options.relay, signal });
+	const { relay, room, capability } = options;
+	if (capability !== undefined) await checkInvitation(capability);
+	const mesh = await connect({
+		relay,
+		signal,
+		...(room === undefined ? {} : { room }),
+		...(capability === undefined ? {} : { capability }),
+	});
 	try {
 		const model = await waitForModel(mesh, options, stderr, signal);
 		const generation = mesh.generate(requestOf(options, model, prompt));

@@ -1,7 +1,7 @@
 import type { LenderView } from "@tabmesh/client";
 import { OutOfMemoryBudgetError } from "@tabmesh/wire";
 import { expect, test } from "vitest";
-import { stateLine } from "./lend.ts";
+import { stateKey, stateLine, stateRecord } from "./lenderLines.ts";
 
 const view: LenderView = {
 	phase: "joining",
@@ -41,4 +41,31 @@ test("each state is one line that a person understands, with layers counted as o
 		"serving layer 6 of the model in 8 bits, since memory is short, with 2 threads (cpu)",
 	);
 	expect(stateLine({ ...view, phase: "failed", error })).toBe("failed: No span fits into 64 MB.");
+});
+
+test("what is served is part of the line: streams while there are any, what they came to afterwards", () => {
+	const serving = { ...view, phase: "serving", span, backend: "cpu" } as const;
+	expect(stateLine({ ...serving, streams: 2 })).toMatch(/ \(cpu\), 2 streams$/);
+	expect(stateLine({ ...serving, tokensServed: 24, msPerToken: 1.26 })).toMatch(
+		/, 24 tokens so far, 1\.3 ms each$/,
+	);
+	expect(stateLine({ ...view, phase: "paused", streams: 1 })).toBe("paused, 1 stream");
+});
+
+test("figures that move all the time are no change, a stream is one", () => {
+	const serving = { ...view, phase: "serving", span, backend: "cpu" } as const;
+	expect(stateKey({ ...serving, tokensServed: 9, usedBytes: 9 })).toBe(stateKey(serving));
+	expect(stateKey({ ...serving, streams: 1 })).not.toBe(stateKey(serving));
+});
+
+test("programs get the same in words and numbers that JSON keeps", () => {
+	const record = stateRecord({ ...view, phase: "serving", span, backend: "cpu", bitsPerWeight: 8 });
+	expect(JSON.parse(JSON.stringify(record))).toEqual(record);
+	expect(record).toMatchObject({
+		phase: "serving",
+		span: [2, 5],
+		backend: "cpu",
+		threads: 2,
+		bitsPerWeight: 8,
+	});
 });
