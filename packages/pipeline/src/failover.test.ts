@@ -1,39 +1,24 @@
-import type { Engine, ForwardResult } from "@tabmesh/model";
 import { StageLostError } from "@tabmesh/wire";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { FixtureDirectory } from "./fixtures.ts";
 import { type GenerateInit, generate } from "./generate.ts";
 import { greedy } from "./sampling.ts";
 import type { Replay } from "./streamRun.ts";
-import { type TestLender, type TestModel, type TestPeer, TestSwarm, testModel, until } from "./testSwarm.ts";
+import {
+	around,
+	random,
+	type TestLender,
+	type TestModel,
+	type TestPeer,
+	TestSwarm,
+	testModel,
+	until,
+} from "./testSwarm.ts";
 
 const prompt = [1, ...Array.from({ length: 40 }, (_, i) => 260 + ((i * 37) % 240))];
 const maxTokens = 60;
 
-/** mulberry32 (Tommy Ettinger): reproducible moments. */
-function random(seed: number): () => number {
-	let state = seed;
-	return () => {
-		state = (state + 0x6d2b79f5) | 0;
-		let t = Math.imul(state ^ (state >>> 15), 1 | state);
-		t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-		return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-	};
-}
 const draw = random(20_261_121);
-
-/** An engine whose results `change` passes on, changed, late or never. */
-function around(engine: Engine, change: (results: ForwardResult[]) => Promise<ForwardResult[]>): Engine {
-	return new Proxy(engine, {
-		get(target, name) {
-			if (name === "forward") {
-				return (...call: Parameters<Engine["forward"]>) => target.forward(...call).then(change);
-			}
-			const value = Reflect.get(target, name, target);
-			return typeof value === "function" ? value.bind(target) : value;
-		},
-	});
-}
 
 describe("an answer over three stages", () => {
 	let model: TestModel;

@@ -387,7 +387,8 @@ export class StageSession {
 						type: "pong",
 						nonce: request.nonce,
 						received: this.#received,
-						computed: this.#history.end,
+						// Rejected drafts count as long as nothing was computed in their place.
+						computed: Math.min(this.#history.end, this.#received),
 					} satisfies StageResponse),
 				);
 				return;

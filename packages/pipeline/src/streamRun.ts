@@ -98,7 +98,7 @@ export interface Replay {
 	readonly numericsChanged: boolean;
 }
 
-export interface RunListener {
+interface RunListener {
 	onToken(token: number): void;
 	onStages(stages: readonly StageStatus[]): void;
 	onReplay(replay: Replay): void;
@@ -600,6 +600,7 @@ export class StreamRun implements StageListener {
 			this.#stall!.lost.set(peer, link.status.numericsClass);
 			const member = this.#init.directory.members.find((each) => each.peer === peer);
 			if (member) this.#lostMembers.set(peer, member);
+			if (!wasOpening && !isRefusal(error)) this.#init.experience?.failed(peer, performance.now());
 			link.update({ state: "lost" });
 			this.#changed();
 			if (wasOpening || final || ++this.#failovers > MOST_FAILOVERS) {
@@ -661,13 +662,14 @@ export class StreamRun implements StageListener {
 		const here = new Set(members.map((member) => member.peer));
 		const known = [...members, ...[...this.#lostMembers.values()].filter((member) => !here.has(member.peer))];
 		const now = performance.now();
+		const extraMs = (other: string): number => this.#init.experience?.extraMs(other, now) ?? 0;
 		const ever = new Set([...this.#excluded.keys(), ...lost]);
 		const still = new Set([...this.#excluded].filter(([, until]) => until > now).map(([each]) => each));
 		if (peer !== undefined) still.add(peer);
 		const gone = new Set([...this.#lostMembers.keys()].filter((each) => !here.has(each)));
 		for (const exclude of [ever, still]) {
 			const all = new Set([...exclude, ...gone]);
-			const view = { room, self, connections, exclude: all };
+			const view = { room, self, connections, exclude: all, extraMs };
 			const replaced = replaceLost(hops, lost, known, model, view);
 			if (replaced) return replaced;
 			try {

@@ -2,7 +2,14 @@
 import { createEnvelopeSigner, createIdentity, type EnvelopeSigner } from "@tabmesh/dauth";
 import type { Member } from "@tabmesh/directory";
 import { createEngine } from "@tabmesh/inference";
-import { type Engine, type ModelRef, publishModel, type ShardSource, sourceOfModel } from "@tabmesh/model";
+import {
+	type Engine,
+	type ForwardResult,
+	type ModelRef,
+	publishModel,
+	type ShardSource,
+	sourceOfModel,
+} from "@tabmesh/model";
 import { openSeededModel, type SeededModelOptions } from "@tabmesh/model/testing";
 import { createPeer, type Peer } from "@tabmesh/transport";
 import { createRelayPeer } from "@tabmesh/transport/relay";
@@ -153,4 +160,31 @@ export class TestSwarm {
 /** Waits until `condition` holds. */
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
 	while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** Reproducible moments in [0, 1): mulberry32 by Tommy Ettinger. */
+export function random(seed: number): () => number {
+	let state = seed;
+	return () => {
+		state = (state + 0x6d2b79f5) | 0;
+		let t = Math.imul(state ^ (state >>> 15), 1 | state);
+		t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+		return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+	};
+}
+
+/** An engine whose results `change` passes on, changed, late or never. */
+export function around(
+	engine: Engine,
+	change: (results: ForwardResult[]) => Promise<ForwardResult[]>,
+): Engine {
+	return new Proxy(engine, {
+		get(target, name) {
+			if (name === "forward") {
+				return (...call: Parameters<Engine["forward"]>) => target.forward(...call).then(change);
+			}
+			const value = Reflect.get(target, name, target);
+			return typeof value === "function" ? value.bind(target) : value;
+		},
+	});
 }

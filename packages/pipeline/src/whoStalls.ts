@@ -1,11 +1,11 @@
 /** How far one stage is, in positions. */
-export interface StagePositions {
+interface StagePositions {
 	readonly received: number;
 	readonly computed: number;
 }
 
 /** Who keeps a stream from going on. */
-export interface Culprit {
+interface Culprit {
 	/** Place on the route. */
 	readonly place: number;
 	/** Whether it may as well be the link from the stage before. */

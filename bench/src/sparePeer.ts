@@ -1,0 +1,80 @@
+// A process of its own: a headless peer that holds every span that somebody serves, so that it can take any of them over.
+// Arguments: address of the network, catalog name of the model.
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { createIdentity } from "@tabmesh/dauth";
+import { createDirectory } from "@tabmesh/directory";
+import { createEngine } from "@tabmesh/inference";
+import { publishModel, sourceOfModel } from "@tabmesh/model";
+import { fetchCatalogModel, openModelFile } from "@tabmesh/model/node";
+import { serveStages, spanOf } from "@tabmesh/pipeline";
+import { createPeer } from "@tabmesh/transport";
+import { protocolVersion, type Span } from "@tabmesh/wire";
+
+const cacheDir = join(process.env.TABMESH_CACHE ?? join(homedir(), ".cache", "tabmesh"), "models");
+const [url, name] = process.argv.slice(2);
+const { relays, room } = (await (await fetch(`${url}/tabmesh.json`)).json()) as {
+	relays: string[];
+	room: string;
+};
+const file = await openModelFile(await fetchCatalogModel(name!, { cacheDir }));
+const { id, manifest } = await publishModel(file);
+const { layers } = manifest.config;
+const identity = await createIdentity();
+const peer = await createPeer({ identity, relays, agent: "bench/1" });
+const directory = await createDirectory({ peer, identity, room });
+const memoryBytes = 2e9;
+const engine = await createEngine({ memoryBytes });
+const source = sourceOfModel(file);
+const model = { id, manifest };
+const server = serveStages({
+	peer,
+	engine,
+	source,
+	room,
+	models: (asked) => (asked === id ? model : undefined),
+});
+/** Every span that somebody else serves, once. */
+const held = new Map<string, Span>();
+const joined = Date.now();
+let announced = false;
+
+async function follow(): Promise<void> {
+	for (const { peer: other, lends } of directory.members) {
+		for (const { from, to, ready } of lends?.spans ?? []) {
+			if (other === peer.id || !ready || held.has(`${from}-${to}`)) continue;
+			const span = spanOf(from, to, layers);
+			await server.spans.hold(model, span);
+			held.set(`${from}-${to}`, span);
+			announced = false;
+		}
+	}
+	if (announced) return;
+	announced = true;
+	await directory.announce({
+		rooms: [room],
+		majors: [protocolVersion.oldestMajor, protocolVersion.major],
+		kind: "node",
+		joined,
+		lends: {
+			numericsClass: engine.info.numericsClass,
+			memoryBytes,
+			freeBytes: memoryBytes,
+			// Slower than a tab by what it says, so that no route begins with it.
+			bytesPerMs: 1e4,
+			models: [id],
+			spans: [...held.values()].map((span) => ({ model: id, ...span, ready: true, msPerToken: 0 })),
+			streams: 0,
+		},
+	});
+}
+
+while (held.size < 3) {
+	await follow();
+	await new Promise((resolve) => setTimeout(resolve, 100));
+}
+console.log(peer.id);
+for (;;) {
+	await new Promise((resolve) => setTimeout(resolve, 100));
+	await follow();
+}
