@@ -40,13 +40,10 @@ export async function denyStorage(context: BrowserContext): Promise<void> {
 	});
 }
 
-/** Ends the processes of all of a browser's tabs at once, as the system does when it needs their memory. */
-export async function killTabs(browser: Browser): Promise<void> {
-	const crashes = browser
-		.contexts()
-		.flatMap((context) => context.pages())
-		.map((page) => new Promise((resolve) => page.once("crash", resolve)));
-	const session = await browser.newBrowserCDPSession();
+/** Ends the processes of all tabs at once, as the system does when it needs their memory; returns when this context's are gone. */
+export async function killTabs(context: BrowserContext): Promise<void> {
+	const crashes = context.pages().map((page) => new Promise((resolve) => page.once("crash", resolve)));
+	const session = await context.browser()!.newBrowserCDPSession();
 	const { processInfo } = await session.send("SystemInfo.getProcessInfo");
 	await session.detach();
 	for (const { type, id } of processInfo) if (type === "renderer") process.kill(id, "SIGKILL");

@@ -98,7 +98,7 @@ describe("in Chromium, records in IndexedDB", () => {
 				page.evaluate((from) => harness.replaceUntilKilled(from), from).catch(() => {});
 				while (last < from) await new Promise((resolve) => setTimeout(resolve, 2));
 				await new Promise((resolve) => setTimeout(resolve, random() * spreadMs));
-				await killTabs(browser);
+				await killTabs(context);
 				await page.close();
 				const next = await openPage(context, served.url);
 				expect(await next.evaluate(() => harness.open())).toBeUndefined();

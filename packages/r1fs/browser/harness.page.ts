@@ -47,10 +47,10 @@ const harness = {
 		}
 	},
 
-	async keepInMemory(): Promise<{ read: string; degraded: Degradation | undefined }> {
+	async keepInMemory(): Promise<{ read: unknown; degraded: Degradation | undefined }> {
 		const files = createR1fs({ store: await openBlockStore() });
 		const { cid } = await files.add("read again");
-		const read = new TextDecoder().decode(await files.get(cid).bytes());
+		const read = await files.get(cid).json();
 		const { degraded } = await files.usage();
 		await files.close();
 		return { read, degraded };

@@ -82,7 +82,7 @@ describe("in Chromium", () => {
 				});
 				await opened;
 				await new Promise((resolve) => setTimeout(resolve, random() * spreadMs));
-				await killTabs(browser);
+				await killTabs(context);
 				await page.close();
 				const next = await openPage(context, served.url);
 				const { lost, usedBytes, storedBytes } = await next.evaluate(
