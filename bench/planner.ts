@@ -225,9 +225,10 @@ function churningSwarm(peers: number, habits: Partial<SwarmInit>) {
 		memoryBytes: (random) => meanBytes * (0.4 + 1.2 * random()),
 		...habits,
 	});
-	simulation.run(0.5);
+	// Half an hour of 10,000 peers is what a few minutes simulate: 1,000 of them leave in it, and 12,000 layers are watched.
+	simulation.run(0.2);
 	simulation.measureFromHere();
-	simulation.run(1);
+	simulation.run(0.4);
 	return { peers, models: models.length, lapMs: simulation.lapMs(), ...simulation.figures };
 }
 
@@ -242,7 +243,7 @@ const diskBytes = 2 * 1024 ** 3;
 const churn = churningSwarm(peers, { diskBytes, growing: true });
 note(`${peers} peers: every layer held twice for ${churn.coveredTwice.toFixed(5)} of the time`);
 // What the parts of it are worth, in a swarm that is simulated quickly.
-const fewer = Math.min(peers, 1000);
+const fewer = Math.min(peers, 500);
 const variants = {
 	asLendersDoToday: churningSwarm(fewer, {}).coveredTwice,
 	growing: churningSwarm(fewer, { growing: true }).coveredTwice,
@@ -264,7 +265,7 @@ print(
 			medianLapOverBest: median(ratios),
 			swarms: ratios.length,
 			churn,
-			coveredTwiceOf1000: variants,
+			coveredTwiceOf500: variants,
 		},
 	},
 	{ plan_ms: "≤ 100", moved_per_lost: "≤ 1", lap_over_best: "≤ 1.05", covered_twice: "≥ 0.999" },
