@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureChromium } from "./ensureChromium.ts";
+import { ensureFirefox } from "./ensureFirefox.ts";
 
 /** `npm test`: unit tests, then those in a real browser, then one line that sums both up. */
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -33,6 +34,7 @@ function count(file: string, content: boolean, read: (report: unknown) => Count)
 }
 
 const chromium = ensureChromium();
+if (ensureFirefox() === undefined) console.error("No Firefox: its tests are left out.");
 mkdirSync(results, { recursive: true });
 for (const file of [unitFile, e2eFile]) rmSync(file, { force: true });
 
