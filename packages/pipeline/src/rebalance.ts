@@ -101,7 +101,8 @@ function secondHolders(
 			if (!to) continue;
 			const lost = lacking(without, own) - lacking(holders, own);
 			const gain = saved(without, to) - lost;
-			if (gain <= 0) continue;
+			// Third holders alone are worth a move only where many layers get one: nobody moves to and fro for a few.
+			if (gain < Math.min(SECOND_OVER_THIRD, Math.max(1, (to.to - to.from) / 2))) continue;
 			const cost = loadCost(lender, to);
 			// The most layers saved for what has to be loaded; of equals the last to join.
 			if (!best || gain * best.cost >= best.gain * cost) best = { lender, to, gain, cost };
