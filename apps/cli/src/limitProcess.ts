@@ -28,7 +28,7 @@ export function keepToCores(count: number): boolean {
 }
 
 /** Numbers of the processors that this process may use: `0-2,5` (proc_pid_status(5)) is 0, 1, 2 and 5. */
-export function allowedCores(): number[] {
+function allowedCores(): number[] {
 	const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "";
 	return list.split(",").flatMap((range) => {
 		const [first = Number.NaN, last = first] = range.split("-").map(Number);
