@@ -14,7 +14,7 @@ export interface MintOptions {
 	name: string;
 	/** The owner's key file, made where it is missing. */
 	key: string;
-	actions: string[];
+	actions: readonly string[];
 	days: number;
 	/** Peer id; without it the invitation is a link for whoever has it. */
 	to?: string;
@@ -26,7 +26,7 @@ export interface AttenuateOptions {
 	capability: string;
 	/** Key file of its holder, where it was given to a peer. */
 	key?: string;
-	actions?: string[];
+	actions?: readonly string[];
 	days?: number;
 	to?: string;
 }
