@@ -40,12 +40,20 @@ export async function denyStorage(context: BrowserContext): Promise<void> {
 	});
 }
 
-/** Ends the processes of all tabs at once, as the system does when it needs their memory; returns when this context's are gone. */
+/** Ends the processes of all tabs at once, as the system does when it needs their memory; returns when the browser knows that they are gone. */
 export async function killTabs(context: BrowserContext): Promise<void> {
 	const crashes = context.pages().map((page) => new Promise((resolve) => page.once("crash", resolve)));
 	const session = await context.browser()!.newBrowserCDPSession();
-	const { processInfo } = await session.send("SystemInfo.getProcessInfo");
-	await session.detach();
-	for (const { type, id } of processInfo) if (type === "renderer") process.kill(id, "SIGKILL");
+	const renderers = async (): Promise<number[]> => {
+		const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+		return processInfo.filter(({ type }) => type === "renderer").map(({ id }) => id);
+	};
+	const killed = await renderers();
+	for (const id of killed) process.kill(id, "SIGKILL");
 	await Promise.all(crashes);
+	// Among them are processes that wait for a next page: that must not be given a dead one.
+	while ((await renderers()).some((id) => killed.includes(id))) {
+		await new Promise((resolve) => setTimeout(resolve, 20));
+	}
+	await session.detach();
 }

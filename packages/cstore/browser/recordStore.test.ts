@@ -8,7 +8,7 @@ import type { CstoreHarness } from "./harness.page.ts";
 declare const harness: CstoreHarness;
 
 // Enough to notice a store that breaks; `npm run test:large` kills fifty times.
-const kills = process.env.TABMESH_LARGE === "1" ? 50 : 5;
+const kills = process.env.TABMESH_LARGE === "1" ? 50 : 3;
 /** What a few writes of ten records take. */
 const spreadMs = 60;
 
@@ -95,8 +95,16 @@ describe("in Chromium, records in IndexedDB", () => {
 						),
 					last,
 				);
-				page.evaluate((from) => harness.replaceUntilKilled(from), from).catch(() => {});
-				while (last < from) await new Promise((resolve) => setTimeout(resolve, 2));
+				let failed: unknown;
+				page
+					.evaluate((from) => harness.replaceUntilKilled(from), from)
+					.catch((error) => {
+						failed = error;
+					});
+				while (last < from) {
+					if (failed) throw failed;
+					await new Promise((resolve) => setTimeout(resolve, 2));
+				}
 				await new Promise((resolve) => setTimeout(resolve, random() * spreadMs));
 				await killTabs(context);
 				await page.close();
@@ -112,7 +120,7 @@ describe("in Chromium, records in IndexedDB", () => {
 			}
 			await context.close();
 		},
-		20_000 + kills * 6_000,
+		60_000 + kills * 15_000,
 	);
 
 	test("are refused politely where the browser keeps nothing for a site: the page goes on, and says why", async () => {

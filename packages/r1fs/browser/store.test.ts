@@ -9,7 +9,7 @@ import type { R1fsHarness } from "./harness.page.ts";
 declare const harness: R1fsHarness;
 
 // Enough to notice a store that breaks; `npm run test:large` kills fifty times.
-const kills = process.env.TABMESH_LARGE === "1" ? 50 : 5;
+const kills = process.env.TABMESH_LARGE === "1" ? 50 : 3;
 /** What adding a file of some MiB takes: a tab dies anywhere within. */
 const spreadMs = 120;
 
@@ -53,7 +53,10 @@ describe("in Chromium", () => {
 		const page = await openPage(context, served.url);
 		const { read, degraded } = await page.evaluate(() => harness.keepInMemory());
 		expect(read).toBe("read again");
-		expect(degraded).toMatchObject({ reason: "denied", message: expect.stringMatching(/SecurityError/) });
+		expect(degraded).toMatchObject({
+			reason: "denied",
+			message: expect.stringMatching(/^Nothing can be kept/),
+		});
 		await context.close();
 	});
 
@@ -105,6 +108,6 @@ describe("in Chromium", () => {
 			if (kills >= 50) console.log(`${kills} kills, ${blocks.length} blocks, ${files.length} files, 0 lost`);
 			await context.close();
 		},
-		20_000 + kills * 8_000,
+		60_000 + kills * 15_000,
 	);
 });
