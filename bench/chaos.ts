@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { connect, type GenerationSummary, type Tabmesh } from "@tabmesh/client";
 import type { Browser, Page } from "playwright-core";
+import { seeded } from "../e2e/lab/seeded.ts";
 import { joinTab, launchBrowser, untilServing } from "./src/browser.ts";
 import { startNetwork } from "./src/network.ts";
-import { random } from "./src/random.ts";
 import { median, note, print } from "./src/report.ts";
 
 // Answers over three Chromium tabs with one headless spare, stories15M: each loses a stage, any of them, at a random token, by
@@ -25,7 +25,7 @@ const prompts = [
 	[1],
 ];
 
-const draw = random(seed);
+const draw = seeded(seed);
 const below = (count: number): number => Math.floor(draw() * count);
 
 /** Who lends, by peer id, and how to end it. */

@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { seeded } from "../../../e2e/lab/seeded.ts";
 import { denyStorage, killTabs, openBrowser, openPage } from "../../../e2e/setup/openBrowser.ts";
 import { servePage } from "../../../e2e/setup/servePage.ts";
 import type { CstoreHarness } from "./harness.page.ts";
@@ -11,17 +12,6 @@ declare const harness: CstoreHarness;
 const kills = process.env.TABMESH_LARGE === "1" ? 50 : 3;
 /** What a few writes of ten records take. */
 const spreadMs = 60;
-
-/** The same moments at every run (Marsaglia's xorshift32). */
-function seededRandom(seed: number): () => number {
-	let state = seed;
-	return () => {
-		state ^= state << 13;
-		state ^= state >>> 17;
-		state ^= state << 5;
-		return (state >>> 0) / 2 ** 32;
-	};
-}
 
 describe("in Chromium, records in IndexedDB", () => {
 	let served: Awaited<ReturnType<typeof servePage>>;
@@ -77,7 +67,7 @@ describe("in Chromium, records in IndexedDB", () => {
 		`outlive a tab that is killed at ${kills} random moments while writing: every write is there as a whole or not at all`,
 		async () => {
 			const context = await browser.newContext();
-			const random = seededRandom(4_711);
+			const random = seeded(4_711);
 			let last = 0;
 			await context.exposeFunction("acknowledged", (n: string) => {
 				last = Number(n);

@@ -48,12 +48,6 @@ export class TabmeshChat extends LitElement {
 				grid-template-columns: minmax(0, 1fr);
 				gap: 1.75rem;
 			}
-			.lede {
-				max-width: 34rem;
-				margin-top: 0.9rem;
-				color: var(--_muted);
-				font-size: 1.125rem;
-			}
 			.talk {
 				display: grid;
 				align-content: start;

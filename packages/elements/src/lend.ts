@@ -48,12 +48,6 @@ export class TabmeshLend extends LitElement {
 				display: grid;
 				gap: clamp(1.5rem, 1rem + 2.4cqi, 2.5rem);
 			}
-			.lede {
-				max-width: 34rem;
-				margin-top: 0.9rem;
-				color: var(--_muted);
-				font-size: 1.125rem;
-			}
 			.offer {
 				display: grid;
 				gap: 1.5rem;
@@ -74,13 +68,6 @@ export class TabmeshLend extends LitElement {
 			}
 			.memory label {
 				font-weight: 550;
-			}
-			input[type="range"] {
-				width: 100%;
-				height: 44px;
-				margin: 0;
-				accent-color: var(--_accent);
-				cursor: pointer;
 			}
 			.ends {
 				display: flex;

@@ -40,12 +40,6 @@ export class TabmeshStorage extends LitElement {
 				display: grid;
 				gap: clamp(1.5rem, 1rem + 2.4cqi, 2.5rem);
 			}
-			.lede {
-				max-width: 34rem;
-				margin-top: 0.9rem;
-				color: var(--_muted);
-				font-size: 1.125rem;
-			}
 			.room {
 				display: grid;
 				gap: 1.5rem;
@@ -116,13 +110,6 @@ export class TabmeshStorage extends LitElement {
 				font-size: 1rem;
 				font-weight: 550;
 				line-height: 1.35;
-			}
-			input[type="range"] {
-				width: 100%;
-				height: 44px;
-				margin: 0;
-				accent-color: var(--_accent);
-				cursor: pointer;
 			}
 			.setting button {
 				margin-top: 0.4rem;

@@ -91,6 +91,13 @@ export const theme = css`
 		font-size: 0.875rem;
 		line-height: 1.45;
 	}
+	/* What a page is for, below its title. */
+	.lede {
+		max-width: 34rem;
+		margin-top: 0.9rem;
+		color: var(--_muted);
+		font-size: 1.125rem;
+	}
 	.mono {
 		font-family: var(--_mono);
 		font-size: 0.92em;
@@ -172,6 +179,13 @@ export const controls = css`
 	button.primary:disabled {
 		background: var(--_line);
 		color: var(--_muted);
+	}
+	input[type="range"] {
+		width: 100%;
+		height: 44px;
+		margin: 0;
+		accent-color: var(--_accent);
+		cursor: pointer;
 	}
 	select,
 	input[type="number"] {

@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { seeded } from "../../../e2e/lab/seeded.ts";
 import { denyStorage, killTabs, openBrowser, openPage } from "../../../e2e/setup/openBrowser.ts";
 import { servePage } from "../../../e2e/setup/servePage.ts";
 import { storePromises } from "../src/blockStore.conformance.ts";
@@ -12,17 +13,6 @@ declare const harness: R1fsHarness;
 const kills = process.env.TABMESH_LARGE === "1" ? 50 : 3;
 /** What adding a file of some MiB takes: a tab dies anywhere within. */
 const spreadMs = 120;
-
-/** The same moments at every run (Marsaglia's xorshift32). */
-function seededRandom(seed: number): () => number {
-	let state = seed;
-	return () => {
-		state ^= state << 13;
-		state ^= state >>> 17;
-		state ^= state << 5;
-		return (state >>> 0) / 2 ** 32;
-	};
-}
 
 describe("in Chromium", () => {
 	let served: Awaited<ReturnType<typeof servePage>>;
@@ -64,7 +54,7 @@ describe("in Chromium", () => {
 		`a tab killed at ${kills} random moments while writing: the store opens every time, and no acknowledged block or file is lost`,
 		async () => {
 			const context = await browser.newContext();
-			const random = seededRandom(20_261_121);
+			const random = seeded(20_261_121);
 			const blocks: string[] = [];
 			const files: string[] = [];
 			await context.exposeFunction("acknowledged", (kind: "block" | "file", cid: string) => {

@@ -29,6 +29,11 @@ export function unwrap<T>(outcome: Outcome<T>): T {
 	return outcome.value;
 }
 
+/** The buffers that arrays lie in, each once: some share one, and a buffer moves to another thread only once. */
+export function buffersOf(arrays: readonly ArrayBufferView[]): ArrayBuffer[] {
+	return [...new Set(arrays.map(({ buffer }) => buffer as ArrayBuffer))];
+}
+
 /** What the worker offers the page. */
 export interface EngineWorkerApi {
 	/** @param firstHandle - handles of this worker count from here */

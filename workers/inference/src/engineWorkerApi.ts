@@ -1,8 +1,8 @@
-import type { Engine, ForwardResult, ShardSource } from "@tabmesh/model";
+import type { Engine, ShardSource } from "@tabmesh/model";
 import { EngineUnavailableError } from "@tabmesh/wire";
 import { type ProxyMethods, releaseProxy, transfer } from "comlink";
 import type { EngineOptions } from "./engineOptions.ts";
-import { type EngineWorkerApi, outcomeOf, unwrap } from "./engineProtocol.ts";
+import { buffersOf, type EngineWorkerApi, outcomeOf, unwrap } from "./engineProtocol.ts";
 import type { Runtime } from "./runtime.ts";
 import { SpanEngine } from "./spanEngine.ts";
 
@@ -54,14 +54,11 @@ export function engineWorkerApi(openRuntime: (options: EngineOptions) => Promise
 		reserve: (handle, stream, maxTokens) => outcomeOf(() => engine().reserve(handle, stream, maxTokens)),
 		forward: async (handle, rows, options) => {
 			const outcome = await outcomeOf(() => engine().forward(handle, rows, options));
-			return "value" in outcome ? transfer(outcome, buffersOf(outcome.value)) : outcome;
+			return "value" in outcome
+				? transfer(outcome, buffersOf(outcome.value.map(({ logits, hidden }) => logits ?? hidden!.data)))
+				: outcome;
 		},
 		truncate: (stream, position) => outcomeOf(() => engine().truncate(stream, position)),
 		release: (stream) => outcomeOf(() => engine().release(stream)),
 	};
-}
-
-/** The buffers that results lie in, each once: rows of a batch share one. */
-function buffersOf(results: readonly ForwardResult[]): ArrayBuffer[] {
-	return [...new Set(results.map((result) => (result.logits ?? result.hidden!.data).buffer as ArrayBuffer))];
 }

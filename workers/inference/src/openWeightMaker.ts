@@ -1,8 +1,8 @@
 import { EngineUnavailableError } from "@tabmesh/wire";
 import { transfer, wrap } from "comlink";
-import { unwrap } from "./engineProtocol.ts";
+import { buffersOf, unwrap } from "./engineProtocol.ts";
 import type { WeightMaker } from "./runtime.ts";
-import { buffersOf, type WeightWorkerApi } from "./weightWorkerApi.ts";
+import type { WeightWorkerApi } from "./weightWorkerApi.ts";
 
 /**
  * Makes weights in a worker of its own: in a page ONNX Runtime compiles on the inference worker's thread, which does nothing else

@@ -1,7 +1,7 @@
 import { composeSpan, type GraphFormat, type SourceWeight } from "@tabmesh/model";
 import type { Manifest, Span } from "@tabmesh/wire";
 import { transfer } from "comlink";
-import { type Outcome, outcomeOf } from "./engineProtocol.ts";
+import { buffersOf, type Outcome, outcomeOf } from "./engineProtocol.ts";
 import { makeWeights } from "./makeWeights.ts";
 import type { ExternalWeight } from "./runtime.ts";
 
@@ -25,8 +25,3 @@ export const weightWorkerApi: WeightWorkerApi = {
 		return transfer(outcome, buffersOf(outcome.value.map(({ data }) => data)));
 	},
 };
-
-/** The buffers that arrays lie in, each once. */
-export function buffersOf(arrays: readonly Uint8Array<ArrayBuffer>[]): ArrayBuffer[] {
-	return [...new Set(arrays.map(({ buffer }) => buffer))];
-}
