@@ -75,7 +75,7 @@ describe.runIf(large)(
 				"𝔘🙂e\u0301",
 				"ab".repeat(300),
 			]) {
-				expect(tokenizer.encode(text)).toEqual(text === "" ? [] : llamaCpp.tokenize(text, false));
+				expect(tokenizer.encode(text)).toEqual(text === "" ? [] : await llamaCpp.tokenize(text, false));
 			}
 		});
 	},
