@@ -23,13 +23,13 @@ import { TypedEventEmitter } from "main-event";
 import { DeviceLender } from "./deviceLender.ts";
 import type { DeviceStorage } from "./deviceStorage.ts";
 import { type EnteredRoom, enterRoom } from "./enterRoom.ts";
-import { layerHolders } from "./layerHolders.ts";
 import { modelView } from "./modelView.ts";
 import { fetchNetworkModel, type NetworkModel } from "./networkModel.ts";
 import { NetworkWallet, type WalletNetwork } from "./networkWallet.ts";
 import { R1fsStorage } from "./r1fsStorage.ts";
 import { readSite } from "./readSite.ts";
 import { RoomState } from "./roomState.ts";
+import { RoomProviders } from "./sharedFiles.ts";
 import type {
 	ConnectOptions,
 	GenerateOptions,
@@ -37,6 +37,7 @@ import type {
 	Lender,
 	LendOptions,
 	ModelView,
+	SharedFiles,
 	Tabmesh,
 	TabmeshEvents,
 } from "./tabmesh.ts";
@@ -163,6 +164,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	readonly #known: NetworkModel[] = [];
 	readonly #sources = new Map<string, ShardSource>();
 	readonly #state: RoomState;
+	readonly #providers: RoomProviders;
 	#files: Promise<R1fs> | undefined;
 	#lender: Lender | undefined;
 	#views: readonly ModelView[] | undefined;
@@ -177,6 +179,11 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 			{ peer, identity, room, ...(capability === undefined ? {} : { capability }) },
 			cache === undefined ? undefined : `${cache}/state.sqlite`,
 		);
+		this.#providers = new RoomProviders({
+			directory: parts.directory,
+			peer,
+			state: () => this.state(),
+		});
 		this.wallet = new NetworkWallet({ chain, identity, folder, state: () => this.state() });
 		for (const model of parts.models) {
 			model.then(
@@ -268,6 +275,12 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		return this.#state.open();
 	}
 
+	async files(): Promise<SharedFiles> {
+		const files = await this.#openFiles();
+		await this.#providers.share(files);
+		return files;
+	}
+
 	async close(): Promise<void> {
 		const { closing, directory, peer, identity } = this.#parts;
 		if (closing.signal.aborted) return;
@@ -296,7 +309,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		this.dispatchEvent(new CustomEvent("notice", { detail: error }));
 	};
 
-	/** Opened when the first byte of a model is needed: looking costs this device nothing. */
+	/** Opened when the first byte of a model or file is needed: looking costs this device nothing. */
 	#openFiles(): Promise<R1fs> {
 		const { cache, directory, peer } = this.#parts;
 		const onDegraded = ({ message }: { message: string }): void =>
@@ -310,9 +323,11 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 			createR1fs({
 				store,
 				peer,
-				providers: layerHolders(directory, peer.id),
+				providers: this.#providers,
 				// Who only asks gives nothing away.
-				maySend: (to) => this.#lends() && (directory.allows(to, "lend") || directory.allows(to, "ask")),
+				maySend: (to) =>
+					(this.#lends() || this.#providers.shares) &&
+					(directory.allows(to, "lend") || directory.allows(to, "ask")),
 			}),
 		);
 		return this.#files;

@@ -2,6 +2,7 @@ import type { Cstore } from "@tabmesh/cstore";
 import type { Wallet } from "@tabmesh/dauth/wallet";
 import type { Directory, Member } from "@tabmesh/directory";
 import type { Backend } from "@tabmesh/model";
+import type { R1fs } from "@tabmesh/r1fs";
 import type { ConnectionView } from "@tabmesh/transport";
 import type { FinishReason, Sampling, Span, TabmeshError } from "@tabmesh/wire";
 import type { DeviceStorage } from "./deviceStorage.ts";
@@ -201,6 +202,9 @@ export interface Lender extends EventTarget {
 	leave(): Promise<void>;
 }
 
+/** Files of people, by content address: see R1FS. */
+export type SharedFiles = Pick<R1fs, "add" | "get" | "list" | "pin" | "remove" | "stat" | "unpin">;
+
 /** One connection to one network: ask, lend, look. */
 export interface Tabmesh {
 	/** Our own peer id. */
@@ -219,6 +223,19 @@ export interface Tabmesh {
 	 * wallets'.
 	 */
 	state(): Promise<Cstore>;
+	/**
+	 * Files that the room's peers give each other, encrypted where `add` is told so. From the first call on this device gives what it
+	 * keeps to peers of the room, and tells them what that is; in Node that takes `cacheDir`.
+	 *
+	 * @example
+	 * ```ts
+	 * const files = await mesh.files();
+	 * const { link } = await files.add(blob, { encrypt: true });
+	 * // Anywhere else in the room, as long as somebody there has it:
+	 * const bytes = await (await mesh.files()).get(link).bytes();
+	 * ```
+	 */
+	files(): Promise<SharedFiles>;
 	/** What this device keeps. Opened when it is first asked something. */
 	readonly storage: DeviceStorage;
 	/**

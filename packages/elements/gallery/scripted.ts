@@ -271,6 +271,10 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		throw new Error("A scripted network has no shared state.");
 	}
 
+	async files(): Promise<never> {
+		throw new Error("A scripted network has no files.");
+	}
+
 	lend(options: LendOptions): Lender {
 		this.calls.push({ method: "lend", options });
 		this.lender = new ScriptedLender({
