@@ -36,7 +36,7 @@ export interface EngineHandle {
 	readonly keyValueBytesPerToken: number;
 }
 
-/** Names a stream inside one engine: hex of the 16-byte stream id. */
+/** Names a stream inside one engine. */
 export type StreamKey = string;
 
 /** One stream's part of a batched forward call. Rows may have different lengths and positions. */
@@ -88,6 +88,18 @@ export interface Engine {
 	 * @throws OutOfMemoryBudgetError when it does not fit now
 	 */
 	reserve(handle: EngineHandle, stream: StreamKey, maxTokens: number): Promise<void>;
+	/**
+	 * Sets the memory of a stream anew to `maxTokens` positions, at least those that it has.
+	 *
+	 * @throws OutOfMemoryBudgetError when it does not fit now, EngineInputError; the stream is as before then
+	 */
+	resize(stream: StreamKey, maxTokens: number): Promise<void>;
+	/**
+	 * As `reserve`, but the new stream begins with a copy of the first `positions` of another one of the same span.
+	 *
+	 * @throws OutOfMemoryBudgetError when it does not fit now, EngineInputError when the other one is not that long
+	 */
+	fork(stream: StreamKey, from: StreamKey, positions: number, maxTokens: number): Promise<void>;
 	/**
 	 * Runs one batch through a span; every row's KV grows by its inputs. Results are in the order of the rows.
 	 * Chunked, batched and one-by-one calls give equal results within one numerics class.

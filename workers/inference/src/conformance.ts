@@ -149,6 +149,57 @@ export const conformanceCases: readonly ConformanceCase[] = [
 		},
 	},
 	{
+		title: "memory set anew, and a copy of another's beginning, go on exactly as the stream itself",
+		run: async (bench) => {
+			const whole = await loadWhole(bench);
+			const { engine } = bench;
+			const tokens = someTokens(bench, 20, 13);
+			const rest = tokens.slice(12);
+			const next = someTokens(bench, 1, 14);
+			const used = await engine.usedBytes();
+			const go = async (stream: string, position: number, input: Int32Array): Promise<Float32Array> => {
+				const [row] = await forward(bench, whole, [{ stream, position, input }], "last");
+				return row!.logits!;
+			};
+			await engine.reserve(whole, "first", 24);
+			await engine.reserve(whole, "other", 24);
+			await go("first", 0, tokens);
+			await go("other", 0, rest);
+			await engine.truncate("first", 12);
+			const expected = await go("first", 12, rest);
+			const expectedNext = await go("first", 20, next);
+			await engine.truncate("first", 20);
+			// Together in one run: their memory may be one piece afterwards.
+			await forward(
+				bench,
+				whole,
+				["first", "other"].map((stream) => ({ stream, position: stream === "first" ? 20 : 8, input: next })),
+				"last",
+			);
+			await engine.truncate("first", 20);
+			await engine.fork("copy", "first", 12, 40);
+			await engine.resize("first", 20);
+			await engine.release("other");
+			equal(await engine.usedBytes(), used + 60 * whole.keyValueBytesPerToken, "bytes of both streams");
+			same(await go("copy", 12, rest), expected, "the copy");
+			same(await go("copy", 20, next), expectedNext, "the copy's next position");
+			await engine.resize("first", 24);
+			same(await go("first", 20, next), expectedNext, "the stream after its memory was set anew");
+			await engine.release("first");
+			await engine.truncate("copy", 20);
+			same(await go("copy", 20, next), expectedNext, "the copy without the stream");
+			await fails("EngineInput", "less memory than positions", () => engine.resize("copy", 20));
+			await fails("EngineInput", "memory for nobody", () => engine.resize("nobody", 20));
+			await fails("EngineInput", "a copy of nobody", () => engine.fork("new", "nobody", 0, 20));
+			await fails("EngineInput", "a copy of what is not there", () => engine.fork("new", "copy", 22, 24));
+			await fails("EngineInput", "a copy without room", () => engine.fork("new", "copy", 20, 19));
+			await fails("EngineInput", "a copy in place of itself", () => engine.fork("copy", "copy", 2, 24));
+			await engine.release("copy");
+			equal(await engine.usedBytes(), used, "bytes after the release");
+			await engine.unload(whole);
+		},
+	},
+	{
 		title: "spans [0, a) + [a, n) equal the whole, wherever the cut and whatever the span carries",
 		run: async (bench) => {
 			const { engine, model } = bench;
@@ -249,6 +300,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
 			const whole = await loadWhole(bench);
 			const { contextLength } = bench.model.manifest.config;
 			const streams = Math.ceil(engine.info.memoryBytes / (contextLength * whole.keyValueBytesPerToken));
+			await engine.reserve(whole, "small", 1);
 			let refused: unknown;
 			let taken = 0;
 			for (; taken <= streams && !refused; taken++) {
@@ -257,6 +309,12 @@ export const conformanceCases: readonly ConformanceCase[] = [
 				});
 			}
 			equal((refused as TabmeshError | undefined)?.code, "OutOfMemoryBudget", "a stream too many");
+			const full = await engine.usedBytes();
+			await fails("OutOfMemoryBudget", "more of a stream", () => engine.resize("small", contextLength));
+			await fails("OutOfMemoryBudget", "a copy too many", () =>
+				engine.fork("copy", "small", 0, contextLength),
+			);
+			equal(await engine.usedBytes(), full, "bytes after what did not fit");
 			let reads = 0;
 			const counting: ShardSource = {
 				read: (...args) => {
@@ -456,6 +514,11 @@ function near({ engine }: Bench, got: Float32Array, expected: Float32Array, what
 			throw new Error(`${what}: value ${i} is ${got[i]} and not ${expected[i]}`);
 		}
 	}
+}
+
+function same(got: Float32Array, expected: Float32Array, what: string): void {
+	equal(got.length, expected.length, `length of ${what}`);
+	for (let i = 0; i < got.length; i++) equal(got[i], expected[i], `value ${i} of ${what}`);
 }
 
 function equal(got: unknown, expected: unknown, what: string): void {

@@ -21,3 +21,11 @@ export function checkMaxTokens(maxTokens: number, { contextLength }: ModelConfig
 		},
 	);
 }
+
+/** @throws EngineInputError when a stream cannot be cut, or go on in memory, at `position` */
+export function checkPositions(position: number, most: number): void {
+	if (Number.isInteger(position) && position >= 0 && position <= most) return;
+	throw new EngineInputError(`There are ${most} positions: ${position} of them are too many.`, {
+		details: { most, position },
+	});
+}

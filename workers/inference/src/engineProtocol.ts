@@ -50,6 +50,8 @@ export interface EngineWorkerApi {
 	cancelLoad(load: number): Promise<void>;
 	unload(handle: EngineHandle): Promise<Outcome<void>>;
 	reserve(handle: EngineHandle, stream: StreamKey, maxTokens: number): Promise<Outcome<void>>;
+	resize(stream: StreamKey, maxTokens: number): Promise<Outcome<void>>;
+	fork(stream: StreamKey, from: StreamKey, positions: number, maxTokens: number): Promise<Outcome<void>>;
 	forward(
 		handle: EngineHandle,
 		rows: readonly ForwardRow[],

@@ -52,6 +52,8 @@ export function engineWorkerApi(openRuntime: (options: EngineOptions) => Promise
 
 		unload: (handle) => outcomeOf(() => engine().unload(handle)),
 		reserve: (handle, stream, maxTokens) => outcomeOf(() => engine().reserve(handle, stream, maxTokens)),
+		resize: (stream, maxTokens) => outcomeOf(() => engine().resize(stream, maxTokens)),
+		fork: (...call) => outcomeOf(() => engine().fork(...call)),
 		forward: async (handle, rows, options) => {
 			const outcome = await outcomeOf(() => engine().forward(handle, rows, options));
 			return "value" in outcome

@@ -9,6 +9,7 @@ const storageAndCopies = 0x80 | 0x04 | 0x08;
 
 /** What one stream holds on the GPU: a buffer for each layer's keys and for its values. */
 interface Slot {
+	readonly maxTokens: number;
 	readonly buffers: readonly GPUBuffer[];
 	readonly tensors: readonly Tensor[];
 }
@@ -33,14 +34,54 @@ export class FixedKeyValues implements KeyValues {
 	}
 
 	reserve(stream: string, maxTokens: number): void {
+		this.#fill(stream, maxTokens, () => this.#buffer(maxTokens));
+	}
+
+	/** Buffer by buffer, so that no more than one is there twice. */
+	resize({ stream, length }: KeyValueRow, maxTokens: number): void {
+		const old = this.#slots.get(stream)!;
+		if (old.maxTokens === maxTokens) return;
+		this.#fill(stream, maxTokens, (i) => {
+			const buffer = this.#copy(old, i, length, maxTokens);
+			old.buffers[i]!.destroy();
+			return buffer;
+		});
+	}
+
+	fork(stream: string, from: KeyValueRow, maxTokens: number): void {
+		const other = this.#slots.get(from.stream)!;
+		this.#fill(stream, maxTokens, (i) => this.#copy(other, i, from.length, maxTokens));
+	}
+
+	#fill(stream: string, maxTokens: number, bufferOf: (i: number) => GPUBuffer): void {
 		const { keyValueHeads, headSize } = this.#config;
 		const dims = [1, keyValueHeads, maxTokens, headSize];
-		const size = 4 * keyValueHeads * maxTokens * headSize;
-		const buffers = this.#names.map(() => this.#device.createBuffer({ size, usage: storageAndCopies }));
+		const buffers = this.#names.map((_, i) => bufferOf(i));
 		const tensors = buffers.map((buffer) =>
 			this.#runtime.Tensor.fromGpuBuffer(buffer, { dataType: "float32", dims }),
 		);
-		this.#slots.set(stream, { buffers, tensors });
+		this.#slots.set(stream, { maxTokens, buffers, tensors });
+	}
+
+	#buffer(maxTokens: number): GPUBuffer {
+		const { keyValueHeads, headSize } = this.#config;
+		const size = 4 * keyValueHeads * maxTokens * headSize;
+		return this.#device.createBuffer({ size, usage: storageAndCopies });
+	}
+
+	/** Each head's positions lie together, with room behind them. */
+	#copy({ maxTokens, buffers }: Slot, i: number, length: number, newMaxTokens: number): GPUBuffer {
+		const { keyValueHeads, headSize } = this.#config;
+		const buffer = this.#buffer(newMaxTokens);
+		const position = 4 * headSize;
+		const encoder = this.#device.createCommandEncoder();
+		for (let head = 0; head < keyValueHeads; head++) {
+			const from = head * maxTokens * position;
+			const to = head * newMaxTokens * position;
+			encoder.copyBufferToBuffer(buffers[i]!, from, buffer, to, length * position);
+		}
+		this.#device.queue.submit([encoder.finish()]);
+		return buffer;
 	}
 
 	bind([row]: readonly KeyValueRow[]): BoundKeyValues {

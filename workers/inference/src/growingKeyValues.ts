@@ -41,6 +41,18 @@ export class GrowingKeyValues implements KeyValues {
 	/** Memory comes with the positions; the engine has counted it. */
 	reserve(): void {}
 
+	/** Room comes with the positions; what lies behind them, or beside other streams, is given back. */
+	resize(row: KeyValueRow): void {
+		const block = this.#blocks.get(row.stream);
+		if (!block || (block.streams.length === 1 && block.capacity < row.length + growth)) return;
+		this.#blocks.set(row.stream, this.#gather([row], row.length));
+	}
+
+	fork(stream: string, from: KeyValueRow): void {
+		if (from.length > 0)
+			this.#blocks.set(stream, { ...this.#gather([from], from.length), streams: [stream] });
+	}
+
 	bind(rows: readonly KeyValueRow[], count: number): BoundKeyValues {
 		if (this.#names.length === 0) return { feeds: {}, fetches: {} };
 		const needed = Math.max(...rows.map((row) => row.length)) + count;

@@ -23,6 +23,10 @@ export interface KeyValues {
 	readonly batches: boolean;
 	/** Sets memory aside for `maxTokens` positions of a new stream. */
 	reserve(stream: string, maxTokens: number): void;
+	/** Gives a stream room for `maxTokens` positions, and back what is beyond. */
+	resize(row: KeyValueRow, maxTokens: number): void;
+	/** Sets memory aside as `reserve` does, and copies what `from` has into it. */
+	fork(stream: string, from: KeyValueRow, maxTokens: number): void;
 	/** @param count - positions that the run adds to each row */
 	bind(rows: readonly KeyValueRow[], count: number): BoundKeyValues;
 	/** Takes over what the run that was bound last gave back. */

@@ -27,7 +27,7 @@ import {
 	type Span,
 } from "@tabmesh/wire";
 import type { InferenceSession, Tensor } from "onnxruntime-common";
-import { checkMaxTokens, checkSpan } from "./engineCalls.ts";
+import { checkMaxTokens, checkPositions, checkSpan } from "./engineCalls.ts";
 import { EngineEventTarget } from "./engineEventTarget.ts";
 import { defaultPieceBytes, type EngineOptions } from "./engineOptions.ts";
 import { fetchProgress } from "./fetchProgress.ts";
@@ -57,8 +57,8 @@ interface LoadedPiece {
 
 interface Stream {
 	readonly loaded: Loaded;
-	readonly maxTokens: number;
-	readonly bytes: number;
+	maxTokens: number;
+	bytes: number;
 	length: number;
 }
 
@@ -275,6 +275,35 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		this.#streams.set(stream, { loaded, maxTokens, bytes, length: 0 });
 	}
 
+	async resize(stream: StreamKey, maxTokens: number): Promise<void> {
+		await this.#inTurn(async () => {
+			const state = this.#streamOf(stream);
+			const { loaded, length } = state;
+			checkMaxTokens(maxTokens, loaded.config);
+			checkPositions(length, maxTokens);
+			const bytes = maxTokens * loaded.handle.keyValueBytesPerToken;
+			if (bytes > state.bytes) this.#take(bytes - state.bytes, "the stream");
+			else this.#usedBytes -= state.bytes - bytes;
+			state.maxTokens = maxTokens;
+			state.bytes = bytes;
+			for (const { keyValues } of loaded.pieces) keyValues.resize({ stream, length }, maxTokens);
+		});
+	}
+
+	async fork(stream: StreamKey, from: StreamKey, positions: number, maxTokens: number): Promise<void> {
+		await this.#inTurn(async () => {
+			const { loaded, length } = this.#streamOf(from);
+			if (this.#streams.has(stream)) throw new EngineInputError("This stream has its memory already.");
+			checkMaxTokens(maxTokens, loaded.config);
+			checkPositions(positions, Math.min(length, maxTokens));
+			const bytes = maxTokens * loaded.handle.keyValueBytesPerToken;
+			this.#take(bytes, "the stream");
+			const begun = { stream: from, length: positions };
+			for (const { keyValues } of loaded.pieces) keyValues.fork(stream, begun, maxTokens);
+			this.#streams.set(stream, { loaded, maxTokens, bytes, length: positions });
+		});
+	}
+
 	async forward(
 		handle: EngineHandle,
 		rows: readonly ForwardRow[],
@@ -297,16 +326,8 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 
 	async truncate(stream: StreamKey, position: number): Promise<void> {
 		await this.#inTurn(async () => {
-			const state = this.#streams.get(stream);
-			if (!state) throw new EngineInputError("There is no such stream.");
-			if (!Number.isInteger(position) || position < 0 || position > state.length) {
-				throw new EngineInputError(
-					`The stream has ${state.length} positions: it cannot be cut at ${position}.`,
-					{
-						details: { length: state.length, position },
-					},
-				);
-			}
+			const state = this.#streamOf(stream);
+			checkPositions(position, state.length);
 			state.length = position;
 		});
 	}
@@ -383,6 +404,12 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		const loaded = this.#loaded.get(handle.id);
 		if (!loaded) throw new EngineInputError("This span is not loaded.", { details: { handle: handle.id } });
 		return loaded;
+	}
+
+	#streamOf(stream: StreamKey): Stream {
+		const state = this.#streams.get(stream);
+		if (!state) throw new EngineInputError("There is no such stream.");
+		return state;
 	}
 
 	/** Makes sure that every row fits its stream, before anything runs. */

@@ -41,7 +41,7 @@ interface Split {
 
 interface Stream {
 	readonly split: Split;
-	readonly maxTokens: number;
+	maxTokens: number;
 }
 
 /**
@@ -133,8 +133,67 @@ export class SplitEngine extends EngineEventTarget implements Engine {
 		const split = this.#find(handle);
 		if (this.#streams.has(stream)) throw new EngineInputError("This stream has its memory already.");
 		checkMaxTokens(maxTokens, split.spec.model.manifest.config);
+		await this.#begin(stream, split, maxTokens, (engine, share) =>
+			engine.reserve(split.loaded.get(share)!, stream, maxTokens),
+		);
+	}
+
+	async resize(stream: StreamKey, maxTokens: number): Promise<void> {
+		await this.#inTurn(async () => {
+			const state = this.#streamOf(stream);
+			const { split, maxTokens: before } = state;
+			this.#checkRoom(split, maxTokens - before);
+			state.maxTokens = maxTokens;
+			try {
+				await this.#onAll(split, (engine) => engine.resize(stream, maxTokens));
+			} catch (error) {
+				state.maxTokens = before;
+				await this.#onAll(split, (engine) => engine.resize(stream, before)).catch(() => {});
+				throw error;
+			}
+		});
+	}
+
+	async fork(stream: StreamKey, from: StreamKey, positions: number, maxTokens: number): Promise<void> {
+		await this.#inTurn(async () => {
+			const { split } = this.#streamOf(from);
+			if (this.#streams.has(stream)) throw new EngineInputError("This stream has its memory already.");
+			await this.#begin(stream, split, maxTokens, (engine) =>
+				engine.fork(stream, from, positions, maxTokens),
+			);
+		});
+	}
+
+	/** Sets memory for a new stream aside in all workers or, where one of them refuses, in none. */
+	async #begin(
+		stream: StreamKey,
+		split: Split,
+		maxTokens: number,
+		reserve: (engine: Engine, share: SpanShare) => Promise<void>,
+	): Promise<void> {
+		this.#checkRoom(split, maxTokens);
+		const state = { split, maxTokens };
+		this.#streams.set(stream, state);
+		try {
+			await this.#onAll(split, reserve);
+		} catch (error) {
+			if (this.#streams.get(stream) === state) this.#streams.delete(stream);
+			await this.#release(stream, split);
+			throw error;
+		}
+	}
+
+	/** @throws the first worker's error, when all have answered */
+	async #onAll({ shares }: Split, call: (engine: Engine, share: SpanShare) => Promise<void>): Promise<void> {
+		const calls = shares.map(async (share) => call(await this.#engine(share), share));
+		const failed = (await Promise.allSettled(calls)).find(({ status }) => status === "rejected");
+		if (failed) throw (failed as PromiseRejectedResult).reason;
+	}
+
+	/** @throws OutOfMemoryBudgetError when the device lends no memory for so many positions more */
+	#checkRoom({ spec }: Split, positions: number): void {
 		const freeBytes = this.info.memoryBytes - this.#usedBytes();
-		const bytes = maxTokens * handle.keyValueBytesPerToken;
+		const bytes = positions * keyValueBytesPerToken(spec.model.manifest.config, spec.span);
 		if (bytes > freeBytes) {
 			throw new OutOfMemoryBudgetError(
 				`Memory for the stream takes ${bytes} bytes, and ${freeBytes} are free.`,
@@ -142,17 +201,6 @@ export class SplitEngine extends EngineEventTarget implements Engine {
 					details: { bytes, freeBytes },
 				},
 			);
-		}
-		const state = { split, maxTokens };
-		this.#streams.set(stream, state);
-		const reserving = split.shares.map(async (share) =>
-			(await this.#engine(share)).reserve(split.loaded.get(share)!, stream, maxTokens),
-		);
-		const failed = (await Promise.allSettled(reserving)).find(({ status }) => status === "rejected");
-		if (failed) {
-			if (this.#streams.get(stream) === state) this.#streams.delete(stream);
-			await this.#release(stream, split);
-			throw (failed as PromiseRejectedResult).reason;
 		}
 	}
 
@@ -184,11 +232,8 @@ export class SplitEngine extends EngineEventTarget implements Engine {
 
 	async truncate(stream: StreamKey, position: number): Promise<void> {
 		await this.#inTurn(async () => {
-			const state = this.#streams.get(stream);
-			if (!state) throw new EngineInputError("There is no such stream.");
-			await Promise.all(
-				state.split.shares.map(async (share) => (await this.#engine(share)).truncate(stream, position)),
-			);
+			const { shares } = this.#streamOf(stream).split;
+			await Promise.all(shares.map(async (share) => (await this.#engine(share)).truncate(stream, position)));
 		});
 	}
 
@@ -361,6 +406,12 @@ export class SplitEngine extends EngineEventTarget implements Engine {
 				}),
 			),
 		);
+	}
+
+	#streamOf(stream: StreamKey): Stream {
+		const state = this.#streams.get(stream);
+		if (!state) throw new EngineInputError("There is no such stream.");
+		return state;
 	}
 
 	#find(handle: EngineHandle): Split {

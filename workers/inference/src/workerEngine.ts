@@ -160,6 +160,16 @@ export class WorkerEngine extends EngineEventTarget implements Engine {
 		await life.ask(life.api.reserve(handle, stream, maxTokens));
 	}
 
+	async resize(stream: StreamKey, maxTokens: number): Promise<void> {
+		const life = await this.#life;
+		await life.ask(life.api.resize(stream, maxTokens));
+	}
+
+	async fork(stream: StreamKey, from: StreamKey, positions: number, maxTokens: number): Promise<void> {
+		const life = await this.#life;
+		await life.ask(life.api.fork(stream, from, positions, maxTokens));
+	}
+
 	async forward(
 		handle: EngineHandle,
 		rows: readonly ForwardRow[],
