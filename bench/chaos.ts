@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { connect, type GenerationSummary, type Tabmesh } from "@tabmesh/client";
@@ -10,12 +10,20 @@ import { median, note, print } from "./src/report.ts";
 
 // Answers over three Chromium tabs with one headless spare, stories15M: each loses a stage, any of them, at a random token, by
 // a closed tab or by the end of its process. Held against the text that nobody disturbed.
+// BENCH_ROUNDS=20 BENCH_SEED=3 is a slice of it.
 const rounds = Number(process.env.BENCH_ROUNDS ?? 100);
 const seed = Number(process.env.BENCH_SEED ?? 1);
 const stages = 3;
 const tokens = 96;
 /** How long a swarm may take to deal its layers after a tab came. */
 const settleMs = 4_000;
+/** How long a tab or the spare may take until it serves, and an answer until it is whole: far more than they need. */
+const startMs = 45_000;
+const answerMs = 60_000;
+/** How long the end of what was started may take. */
+const endMs = 5_000;
+/** One that doubled another place may stay, as long as the machine has room for it. */
+const mostTabs = 5;
 /** Of stories15M. */
 const modelLayers = 6;
 /** Beginnings of stories in tokens of the model's vocabulary. */
@@ -28,28 +36,54 @@ const prompts = [
 const draw = seeded(seed);
 const below = (count: number): number => Math.floor(draw() * count);
 
-/** Who lends, by peer id, and how to end it. */
-const killers = new Map<string, { what: string; kill(): Promise<unknown> }>();
-
-function lending(mesh: Tabmesh): string[] {
-	return mesh.members.filter(({ lends }) => lends?.spans.some(({ ready }) => ready)).map(({ peer }) => peer);
+interface Living {
+	readonly kind: "page" | "node";
+	readonly what: string;
+	/** Does not wait until it is gone. */
+	kill(): void;
 }
+/** Who lends, by peer id. */
+const living = new Map<string, Living>();
+const gone = new Set<string>();
+/** How to end whatever was started. */
+const endings: (() => unknown)[] = [];
 
-async function until(mesh: Tabmesh, condition: () => boolean): Promise<void> {
-	while (!condition()) {
-		await Promise.race([
-			new Promise((resolve) => mesh.addEventListener("swarm", resolve, { once: true })),
-			new Promise((resolve) => setTimeout(resolve, 100)),
-		]);
+/** @throws Error that names `what` when it takes longer */
+async function within<T>(ms: number, what: string, work: Promise<T>): Promise<T> {
+	let timer: ReturnType<typeof setTimeout> | undefined;
+	const late = new Promise<never>((_, reject) => {
+		timer = setTimeout(() => reject(new Error(`${what} took longer than ${ms / 1000} s.`)), ms);
+	});
+	try {
+		return await Promise.race([work, late]);
+	} finally {
+		clearTimeout(timer);
 	}
 }
+
+async function holdsWithin(ms: number, condition: () => boolean): Promise<boolean> {
+	const deadline = performance.now() + ms;
+	while (!condition()) {
+		if (performance.now() > deadline) return false;
+		await new Promise((resolve) => setTimeout(resolve, 50));
+	}
+	return true;
+}
+
+async function end(): Promise<void> {
+	const all = Promise.allSettled(endings.splice(0).map(async (stop) => stop()));
+	await within(endMs, "The end", all).catch((error) => note(String(error)));
+}
+
+const serves = (mesh: Tabmesh, peer: string): boolean =>
+	mesh.members.some((member) => member.peer === peer && member.lends?.spans.some(({ ready }) => ready));
 
 /** Whether tabs alone hold all layers, and the spare serves. */
 function isWhole(mesh: Tabmesh): boolean {
 	const layers = new Set<number>();
 	let spares = 0;
 	for (const { peer, kind, lends } of mesh.members) {
-		if (!killers.has(peer)) continue;
+		if (!living.has(peer)) continue;
 		const spans = lends?.spans.filter(({ ready }) => ready) ?? [];
 		if (kind === "node" && spans.length > 0) spares++;
 		if (kind === "page") {
@@ -59,60 +93,85 @@ function isWhole(mesh: Tabmesh): boolean {
 	return layers.size === modelLayers && spares > 0;
 }
 
-async function isWholeWithin(mesh: Tabmesh, ms: number): Promise<boolean> {
-	const deadline = performance.now() + ms;
-	await until(mesh, () => isWhole(mesh) || performance.now() > deadline);
-	return isWhole(mesh);
+/** Who holds what, for a message. */
+function described(mesh: Tabmesh): string {
+	return mesh.members
+		.filter(({ lends }) => lends)
+		.map(({ peer, kind, lends }) => {
+			const spans = lends!.spans.map(({ from, to, ready }) => `${from}-${to}${ready ? "" : " loading"}`);
+			return `${kind} …${peer.slice(-4)} ${living.has(peer) ? "" : "gone "}[${spans.join(", ")}]`;
+		})
+		.join("; ");
 }
 
 /** Opens a tab that lends, and learns its peer id: it is the new one. */
 async function addTab(mesh: Tabmesh, browser: Browser, url: string): Promise<void> {
 	// A context each: in one, a new tab would take the key of the tab that is gone.
 	const context = await browser.newContext();
+	context.setDefaultTimeout(startMs);
 	const page = await joinTab(context, url, { threads: 1 });
-	await untilServing(page);
-	const isNew = (peer: string): boolean => !killers.has(peer) && !gone.has(peer);
-	await until(mesh, () => lending(mesh).some(isNew));
-	const peer = lending(mesh).find(isNew)!;
+	await within(startMs, "A tab's way to its layers", untilServing(page));
+	const newcomer = (): string | undefined =>
+		mesh.members.find(({ peer }) => !living.has(peer) && !gone.has(peer) && serves(mesh, peer))?.peer;
+	if (!(await holdsWithin(startMs, () => newcomer() !== undefined))) {
+		throw new Error(`Nobody hears of a tab that serves: ${described(mesh)}`);
+	}
 	const crash = draw() < 0.5;
-	killers.set(peer, {
+	const close = (): void => void context.close().catch(() => {});
+	living.set(newcomer()!, {
+		kind: "page",
 		what: crash ? "a tab's process ended" : "a tab closed",
-		kill: () => (crash ? endProcess(page) : context.close()),
+		kill: () => (crash ? endProcess(page, close) : close()),
 	});
 }
-const gone = new Set<string>();
 
-async function endProcess(page: Page): Promise<void> {
-	const session = await page.context().newCDPSession(page);
+function endProcess(page: Page, close: () => void): void {
+	page.once("crash", close);
 	// It never answers.
-	session.send("Page.crash").catch(() => {});
-	await new Promise((resolve) => page.once("crash", resolve));
-	void page.context().close();
+	const crash = async (): Promise<unknown> => (await page.context().newCDPSession(page)).send("Page.crash");
+	crash().catch(() => {});
 }
 
-async function addSpare(mesh: Tabmesh, url: string): Promise<ChildProcess> {
-	const child = spawn(
-		process.execPath,
-		[fileURLToPath(new URL("src/sparePeer.ts", import.meta.url)), url, "stories15m"],
-		{ stdio: ["ignore", "pipe", "inherit"] },
-	);
-	const [line] = await once(child.stdout!, "data");
-	const peer = String(line).trim();
-	killers.set(peer, {
-		what: "the spare's process ended",
-		kill: async () => {
-			child.kill("SIGKILL");
-			await once(child, "exit");
-		},
+async function addSpare(mesh: Tabmesh, url: string): Promise<void> {
+	const program = fileURLToPath(new URL("src/sparePeer.ts", import.meta.url));
+	const child = spawn(process.execPath, [program, url, "stories15m"], {
+		stdio: ["ignore", "pipe", "inherit", "ipc"],
 	});
-	await until(mesh, () => lending(mesh).includes(peer));
-	return child;
+	const kill = (): void => void child.kill("SIGKILL");
+	endings.push(kill);
+	const [line] = await within(
+		startMs,
+		"The spare's way to its layers",
+		Promise.race([
+			once(child.stdout!, "data"),
+			once(child, "exit").then(([code]) => Promise.reject(new Error(`The spare ended with ${code}.`))),
+		]),
+	);
+	const peer = String(line).trim();
+	if (!(await holdsWithin(startMs, () => serves(mesh, peer)))) {
+		throw new Error(`Nobody hears of the spare: ${described(mesh)}`);
+	}
+	living.set(peer, { kind: "node", what: "the spare's process ended", kill });
+}
+
+/** Tabs in all places, and the spare beside them. */
+async function fillUp(mesh: Tabmesh, browser: Browser, url: string): Promise<void> {
+	const of = (kind: Living["kind"]): number =>
+		[...living.values()].filter((each) => each.kind === kind).length;
+	if (of("node") === 0) await addSpare(mesh, url);
+	while (of("page") < stages) await addTab(mesh, browser, url);
+	// A newcomer may have doubled another place: then one more comes.
+	while (!(await holdsWithin(settleMs, () => isWhole(mesh)))) {
+		if (of("page") >= mostTabs) throw new Error(`Tabs do not take all places: ${described(mesh)}`);
+		await addTab(mesh, browser, url);
+	}
 }
 
 interface Run {
 	readonly what: string;
 	readonly place: number;
 	readonly at: number;
+	/** Why the answer was not written to its end. */
 	readonly error?: unknown;
 	readonly summary?: GenerationSummary;
 	/** The longest gap between two tokens. */
@@ -135,7 +194,7 @@ async function ask(mesh: Tabmesh, promptTokens: number[], killAt?: number): Prom
 	let count = 0;
 	let last = 0;
 	let stallMs = 0;
-	try {
+	const read = async (): Promise<GenerationSummary> => {
 		for await (const _ of generation) {
 			const now = performance.now();
 			if (last > 0) stallMs = Math.max(stallMs, now - last);
@@ -143,29 +202,36 @@ async function ask(mesh: Tabmesh, promptTokens: number[], killAt?: number): Prom
 			if (++count !== killAt) continue;
 			place = below(route.length);
 			const victim = route[place]!;
-			const killer = killers.get(victim)!;
-			what = killer.what;
-			killers.delete(victim);
+			what = living.get(victim)!.what;
 			gone.add(victim);
-			void killer.kill();
+			living.get(victim)!.kill();
+			living.delete(victim);
 		}
-		return { what, place, at: killAt ?? 0, summary: await generation.summary, stallMs };
+		return generation.summary;
+	};
+	try {
+		const summary = await within(answerMs, "The answer", read());
+		return { what, place, at: killAt ?? 0, summary, stallMs };
 	} catch (error) {
+		generation.cancel();
 		return { what, place, at: killAt ?? 0, error, stallMs };
 	}
 }
 
-const network = await startNetwork("--model", "stories15m", "--min-stages", String(stages));
-const browser = await launchBrowser();
-let spare: ChildProcess | undefined;
-try {
+const runs: (Run & { readonly changed: boolean })[] = [];
+
+async function lose(): Promise<void> {
+	const network = await startNetwork("--model", "stories15m", "--min-stages", String(stages));
+	endings.push(() => network.stop());
+	const browser = await launchBrowser();
+	endings.push(() => browser.close());
 	const mesh = await connect({ relay: network.url });
+	endings.push(() => mesh.close());
 	for (let i = 0; i < stages; i++) {
 		await addTab(mesh, browser, network.url);
 		note(`tab ${i + 1} serves`);
 	}
-	await until(mesh, () => mesh.models[0]?.coverage.complete === true);
-	spare = await addSpare(mesh, network.url);
+	await fillUp(mesh, browser, network.url);
 	note("the spare stands by");
 	const texts: string[] = [];
 	for (const prompt of prompts) {
@@ -173,20 +239,18 @@ try {
 		if (!summary) throw error;
 		texts.push(summary.tokens.join(" "));
 	}
-
-	const runs: (Run & { readonly changed: boolean })[] = [];
 	for (let round = 0; round < rounds; round++) {
+		await fillUp(mesh, browser, network.url);
 		const which = below(prompts.length);
 		const run = await ask(mesh, prompts[which]!, 2 + below(tokens - 10));
 		const changed = run.summary !== undefined && run.summary.tokens.join(" ") !== texts[which];
 		runs.push({ ...run, changed });
 		const outcome = run.error ?? (changed ? "another text" : `${run.stallMs.toFixed(0)} ms`);
 		note(`${round + 1}: stage ${run.place + 1} at token ${run.at}, ${run.what}: ${outcome}`);
-		if (spare.exitCode !== null || spare.signalCode !== null) spare = await addSpare(mesh, network.url);
-		while (killers.size < stages + 1) await addTab(mesh, browser, network.url);
-		// Tabs again in all places, and the spare beside them. A newcomer may have doubled another place: then one more comes.
-		while (!(await isWholeWithin(mesh, settleMs))) await addTab(mesh, browser, network.url);
 	}
+}
+
+function report(): void {
 	const stalls = runs
 		.filter(({ error }) => error === undefined)
 		.map(({ stallMs }) => stallMs)
@@ -203,14 +267,23 @@ try {
 				p95_stall_ms: percentile(0.95),
 			},
 			details: {
-				rounds,
+				rounds: runs.length,
 				seed,
-				longestMs: stalls.at(-1),
+				longestMs: Math.round(stalls.at(-1) ?? Number.NaN),
 				/** Nothing is taken off for the prompt that the spare computes. */
 				byWay: ways.map((way) => {
 					const own = runs.filter(({ what }) => what === way);
 					return { way, runs: own.length, medianMs: Math.round(median(own.map(({ stallMs }) => stallMs))) };
 				}),
+				byPlace: Array.from({ length: stages }, (_, place) => {
+					const own = runs.filter((run) => run.place === place);
+					return {
+						stage: place + 1,
+						runs: own.length,
+						medianMs: Math.round(median(own.map(({ stallMs }) => stallMs))),
+					};
+				}),
+				stallsMs: stalls.map(Math.round),
 				numericsChanged: runs.filter(({ summary }) =>
 					summary?.replays.some((replay) => replay.numericsChanged),
 				).length,
@@ -218,10 +291,20 @@ try {
 		},
 		{ lost: "0", changed: "0", median_stall_ms: "≤ 1000", p95_stall_ms: "≤ 3000" },
 	);
-	await mesh.close();
-} finally {
-	spare?.kill("SIGKILL");
-	await browser.close();
-	await network.stop();
 }
-process.exit(0);
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+	process.once(signal, async () => {
+		await end();
+		process.exit(1);
+	});
+}
+try {
+	await lose();
+} catch (error) {
+	process.exitCode = 1;
+	note(`After ${runs.length} of ${rounds}: ${error instanceof Error ? error.stack : error}`);
+}
+if (runs.length > 0) report();
+await end();
+process.exit();

@@ -5,6 +5,9 @@ import { note } from "./report.ts";
 
 const cli = fileURLToPath(new URL("../../apps/cli/bin/tabmesh.js", import.meta.url));
 
+/** How long it may take to stop. */
+const stopMs = 4_000;
+
 /** A network of its own, started as a person would start it. */
 export interface Network {
 	readonly url: string;
@@ -32,10 +35,13 @@ export async function startNetwork(...args: string[]): Promise<Network> {
 		url,
 		pid: child.pid!,
 		async stop() {
-			if (child.exitCode !== null) return;
+			if (child.exitCode !== null || child.signalCode !== null) return;
 			child.removeAllListeners("exit");
+			const ended = once(child, "exit");
 			child.kill("SIGTERM");
-			await once(child, "exit");
+			const enough = setTimeout(() => child.kill("SIGKILL"), stopMs);
+			await ended;
+			clearTimeout(enough);
 		},
 	};
 }

@@ -11,6 +11,9 @@ import { serveStages, spanOf } from "@tabmesh/pipeline";
 import { createPeer } from "@tabmesh/transport";
 import { protocolVersion, type Span } from "@tabmesh/wire";
 
+// Whoever started it may be killed without a chance to end it.
+process.on("disconnect", () => process.exit());
+
 const cacheDir = join(process.env.TABMESH_CACHE ?? join(homedir(), ".cache", "tabmesh"), "models");
 const [url, name] = process.argv.slice(2);
 const { relays, room } = (await (await fetch(`${url}/tabmesh.json`)).json()) as {
