@@ -14,6 +14,7 @@ declare global {
  * itself costs, without libp2p or any code of ours.
  *
  * @param pauseMs - rest between two round trips; 0 measures a channel that never cools down, which no ring's does
+ * @param iceServers - STUN and TURN servers of both sides
  */
 export async function rawRoundTripMs(
 	caller: Page,
@@ -21,26 +22,30 @@ export async function rawRoundTripMs(
 	bytes: number,
 	rounds: number,
 	pauseMs = 0,
+	iceServers: RTCIceServer[] = [],
 ): Promise<number> {
-	const offer = await caller.evaluate(async () => {
-		const connection = new RTCPeerConnection();
+	const offer = await caller.evaluate(async (iceServers) => {
+		const connection = new RTCPeerConnection({ iceServers });
 		globalThis.rawChannel = { connection, channel: connection.createDataChannel("raw") };
 		await connection.setLocalDescription();
 		while (connection.iceGatheringState !== "complete") await new Promise((done) => setTimeout(done, 10));
 		return connection.localDescription!.toJSON();
-	});
-	const answer = await answerer.evaluate(async (offer) => {
-		const connection = new RTCPeerConnection();
-		globalThis.rawChannel = { connection };
-		connection.ondatachannel = ({ channel }) => {
-			channel.binaryType = "arraybuffer";
-			channel.onmessage = ({ data }) => channel.send(data);
-		};
-		await connection.setRemoteDescription(offer);
-		await connection.setLocalDescription();
-		while (connection.iceGatheringState !== "complete") await new Promise((done) => setTimeout(done, 10));
-		return connection.localDescription!.toJSON();
-	}, offer as RTCSessionDescriptionInit);
+	}, iceServers);
+	const answer = await answerer.evaluate(
+		async ({ offer, iceServers }) => {
+			const connection = new RTCPeerConnection({ iceServers });
+			globalThis.rawChannel = { connection };
+			connection.ondatachannel = ({ channel }) => {
+				channel.binaryType = "arraybuffer";
+				channel.onmessage = ({ data }) => channel.send(data);
+			};
+			await connection.setRemoteDescription(offer);
+			await connection.setLocalDescription();
+			while (connection.iceGatheringState !== "complete") await new Promise((done) => setTimeout(done, 10));
+			return connection.localDescription!.toJSON();
+		},
+		{ offer: offer as RTCSessionDescriptionInit, iceServers },
+	);
 	const times = await caller.evaluate(
 		async ({ answer, bytes, rounds, pauseMs }) => {
 			const { connection, channel } = globalThis.rawChannel;

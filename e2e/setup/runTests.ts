@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureChromium } from "./ensureChromium.ts";
+import { ensureCoturn } from "./ensureCoturn.ts";
 import { ensureFirefox } from "./ensureFirefox.ts";
 
 /** `npm test`: unit tests, then those in a real browser, then one line that sums both up. */
@@ -84,6 +85,7 @@ function unitTests(): Count {
 
 const chromium = ensureChromium();
 if (ensureFirefox() === undefined) console.error("No Firefox: its tests are left out.");
+if (ensureCoturn() === undefined) console.error("No coturn: the latency lab's tests are left out.");
 mkdirSync(results, { recursive: true });
 for (const file of [unitFile, againFile, e2eFile]) rmSync(file, { force: true });
 
