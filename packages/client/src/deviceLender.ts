@@ -542,7 +542,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		if (this.#paused) return announcement;
 		// The same between two engines.
 		if (!this.#engine) return announcement;
-		const { streams, msPerToken } = this.#server!;
+		const { streams, msPerToken, keptBytes } = this.#server!;
 		const model = this.#model!.id;
 		const spans = [
 			...(this.#held ? [{ model, ...this.#held, ready: true, msPerToken }] : []),
@@ -553,7 +553,8 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			lends: {
 				numericsClass: this.#engine.info.numericsClass,
 				memoryBytes: this.#options.memoryBytes,
-				freeBytes: Math.max(0, this.#options.memoryBytes - this.#usedBytes),
+				// What is kept of finished streams gives way.
+				freeBytes: Math.max(0, this.#options.memoryBytes - this.#usedBytes + keptBytes),
 				bytesPerMs: msPerToken > 0 && this.#heldBytes > 0 ? this.#heldBytes / msPerToken : assumedBytesPerMs,
 				models: [model],
 				spans,

@@ -1,5 +1,6 @@
 import type { Engine, EngineHandle, LoadProgress, ModelRef, ShardSource } from "@tabmesh/model";
 import { OutOfMemoryBudgetError, RouteRefusedError, type Span } from "@tabmesh/wire";
+import type { KeptPrefixes } from "./keptPrefixes.ts";
 import { spanContains } from "./modelSizes.ts";
 
 export interface SpanOptions {
@@ -33,6 +34,7 @@ interface Entry {
 export class LoadedSpans {
 	readonly #engine: Engine;
 	readonly #source: ShardSource;
+	readonly #prefixes: KeptPrefixes | undefined;
 	readonly #entries = new Map<string, Entry>();
 	readonly #held = new Map<string, { model: string; span: Span }>();
 	#uses = 0;
@@ -41,9 +43,11 @@ export class LoadedSpans {
 		for (const entry of this.#entries.values()) if (entry.loaded) this.#entries.delete(entry.key);
 	};
 
-	constructor(engine: Engine, source: ShardSource) {
+	/** @param prefixes - what is kept beside the spans, and given up before them */
+	constructor(engine: Engine, source: ShardSource, prefixes?: KeptPrefixes) {
 		this.#engine = engine;
 		this.#source = source;
+		this.#prefixes = prefixes;
 		engine.addEventListener("devicelost", this.#onDeviceLost);
 	}
 
@@ -95,11 +99,12 @@ export class LoadedSpans {
 	}
 
 	/**
-	 * Frees memory by unloading cuts that no stream uses.
+	 * Frees memory: first what is kept of finished streams, then by unloading cuts that no stream uses.
 	 *
-	 * @returns whether there was one
+	 * @returns whether there was some
 	 */
 	async freeIdle(): Promise<boolean> {
+		if (await this.#prefixes?.evict()) return true;
 		const idle = [...this.#entries.values()]
 			.filter((entry) => entry.users === 0 && entry.loaded && !this.#held.has(entry.key))
 			.sort((a, b) => a.idleSince - b.idleSince)[0];
@@ -189,6 +194,7 @@ export class LoadedSpans {
 		if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key);
 		entry.abort.abort();
 		const handle = await entry.loading.catch(() => undefined);
+		if (handle) this.#prefixes?.forget(handle);
 		// After a lost device the engine does not know the handle any more.
 		if (handle) await this.#engine.unload(handle).catch(() => {});
 	}

@@ -53,6 +53,16 @@ it("gives every position again from anywhere, in order, with the chain behind th
 					expect(next.chain).toEqual(story.at(at));
 				}
 				expect(at).toBe(history.end);
+				const end = Math.min(start, history.end);
+				const begun = history.beginning(end, story.at(end));
+				expect(begun).toMatchObject({ end, bytes: end * rowBytes });
+				at = 0;
+				for (let next = begun.from(at, most); next; next = begun.from(at, most)) {
+					expect(positionsIn(next)).toEqual(Array.from({ length: next.rows }, (_, row) => at + row));
+					at += next.rows;
+					expect(next).toMatchObject({ chain: story.at(at), last: false });
+				}
+				expect(at).toBe(end);
 			},
 		),
 		{ numRuns: Number(process.env.FUZZ_RUNS ?? 2_000) },

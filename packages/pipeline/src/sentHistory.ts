@@ -78,6 +78,20 @@ export class SentHistory {
 		}
 	}
 
+	/** A history of the first `position` positions, behind which the chain is `chain`: where another stream goes on. */
+	beginning(position: number, chain: Link): SentHistory {
+		const begun = new SentHistory(this.rowBytes);
+		for (const step of this.#steps) {
+			const rows = Math.min(step.rows, position - step.position);
+			if (rows <= 0) break;
+			const bytes = step.bytes.subarray(0, rows * this.rowBytes);
+			const isLast = step.position + rows === position;
+			begun.#keep({ ...step, rows, bytes, chain: isLast ? chain : step.chain });
+		}
+		begun.#known = begun.#end;
+		return begun;
+	}
+
 	/**
 	 * The steps from `position` on as one of at most `rows` rows, but whole where it is a single step. Undefined at the end.
 	 * It ends with the first `last`.

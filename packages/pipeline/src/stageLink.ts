@@ -155,18 +155,23 @@ export class StageLink {
 	}
 
 	/** Asks the stage to end the stream; what it still says, its last `progress`, goes to the listener. */
-	finish(): void {
+	finish(links: Uint8Array<ArrayBuffer>): void {
 		if (!this.#stream) this.close();
-		else this.send({ type: "close" }).catch(() => {});
+		else this.send({ type: "close", links }).catch(() => {});
 	}
 
-	/** Frees the stage and listens no more. */
-	close(): void {
+	/**
+	 * Frees the stage and listens no more.
+	 *
+	 * @param links - of what it may keep for streams that begin alike
+	 */
+	close(links?: Uint8Array<ArrayBuffer>): void {
 		if (this.#closed) return;
 		this.#closed = true;
 		const stream = this.#stream;
 		if (stream) {
-			stream.send(encodeCbor({ type: "close" } satisfies StageRequest)).catch(() => {});
+			const request: StageRequest = { type: "close", ...(links ? { links } : {}) };
+			stream.send(encodeCbor(request)).catch(() => {});
 			void stream.close();
 		}
 		this.#resolveEnded();

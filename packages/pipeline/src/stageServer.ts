@@ -18,6 +18,7 @@ import {
 	toWireError,
 } from "@tabmesh/wire";
 import { BatchQueue } from "./batchQueue.ts";
+import { KeptPrefixes, type Prefix } from "./keptPrefixes.ts";
 import { LoadedSpans } from "./loadedSpans.ts";
 import { ringProtocol, stageProtocol } from "./protocols.ts";
 import { RollingMedian } from "./rollingMedian.ts";
@@ -62,6 +63,8 @@ export interface StageServerInit {
 	maxStreamsPerAsker?: number;
 	/** How long a stream is kept for an asker whose connection broke, in milliseconds. @default 60,000 */
 	leaseMs?: number;
+	/** How long a finished stream is kept for those that begin alike, in milliseconds. @default 300,000 */
+	keepMs?: number;
 	/** How long a link for a stream that nobody opened yet is kept, in milliseconds. @default 20,000 */
 	ringHoldMs?: number;
 }
@@ -78,6 +81,8 @@ export interface StageServer extends EventTarget {
 	readonly msPerToken: number;
 	/** Bytes of what was sent, kept for spares of the next stages. */
 	readonly historyBytes: number;
+	/** Bytes of the engine's memory with finished streams, kept for those that go on and given up when somebody needs them. */
+	readonly keptBytes: number;
 	/** Whether new streams are refused; running ones go on. */
 	paused: boolean;
 	/**
@@ -109,6 +114,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 	readonly peer: Peer;
 	readonly engine: Engine;
 	readonly spans: LoadedSpans;
+	readonly prefixes: KeptPrefixes;
 	readonly queue: BatchQueue;
 	readonly #init: StageServerInit;
 	readonly #sessions = new Map<string, StageSession>();
@@ -135,9 +141,11 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		this.peer = init.peer;
 		this.leaseMs = init.leaseMs ?? LEASE_MS;
 		this.engine = init.engine;
-		this.spans = new LoadedSpans(init.engine, init.source);
+		this.prefixes = new KeptPrefixes(init.engine, init.keepMs);
+		this.spans = new LoadedSpans(init.engine, init.source, this.prefixes);
 		this.queue = new BatchQueue(init.engine);
 		this.#onDeviceLost = () => {
+			this.prefixes.clear();
 			for (const session of this.#sessions.values()) {
 				session.fail(new StageLostError("A stage lost its GPU.", { details: { peer: this.peer.id } }));
 			}
@@ -157,6 +165,14 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		return [...this.#sessions.values()].reduce((sum, session) => sum + session.historyBytes, 0);
 	}
 
+	get keptBytes(): number {
+		return this.prefixes.bytes;
+	}
+
+	*running(): Iterable<Prefix> {
+		for (const { prefix } of this.#sessions.values()) if (prefix) yield prefix;
+	}
+
 	get tokensServed(): number {
 		return this.#tokensServed;
 	}
@@ -171,6 +187,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 
 	set paused(paused: boolean) {
 		this.#paused = paused;
+		if (paused) this.prefixes.clear();
 		this.#changed();
 	}
 
@@ -228,6 +245,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 			session.fail(new StageLostError("A stage left.", { details: { peer: this.peer.id } }));
 		}
 		await Promise.all(sessions.map((session) => session.ended));
+		this.prefixes.clear();
 		clearTimeout(this.#changeTimer);
 		await this.spans.close();
 	}

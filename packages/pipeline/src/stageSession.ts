@@ -1,4 +1,4 @@
-import type { Engine, ForwardResult, ModelRef } from "@tabmesh/model";
+import type { Engine, ForwardResult, ModelRef, StreamKey } from "@tabmesh/model";
 import type { MessageStream, Offence, Peer } from "@tabmesh/transport";
 import {
 	decodeCbor,
@@ -34,6 +34,7 @@ import {
 	toWireError,
 } from "@tabmesh/wire";
 import type { BatchQueue, Lane } from "./batchQueue.ts";
+import { type Beginning, type KeptPrefixes, originOf, type Prefix } from "./keptPrefixes.ts";
 import type { LoadedSpans, SpanLease } from "./loadedSpans.ts";
 import { ringProtocol } from "./protocols.ts";
 import { RollingMedian } from "./rollingMedian.ts";
@@ -75,9 +76,12 @@ export interface StageContext {
 	readonly peer: Peer;
 	readonly engine: Engine;
 	readonly spans: LoadedSpans;
+	readonly prefixes: KeptPrefixes;
 	readonly queue: BatchQueue;
 	/** How long a stream whose asker is gone is kept for him, in milliseconds. */
 	readonly leaseMs: number;
+	/** Streams of which others may begin with the same. */
+	running(): Iterable<Prefix>;
 	/** Called after each step with the positions it computed, and its time where it was a decode step. */
 	onStep(rows: number, decodeMs: number | undefined): void;
 	/** The session has a newer route: links of it may be waiting. */
@@ -125,7 +129,10 @@ export class StageSession {
 	#state: "preparing" | "serving" | "finished" | "ended" = "preparing";
 	readonly #loaded: Promise<void>;
 	#lease: SpanLease | undefined;
-	#reserved = false;
+	/** Its name in the engine, once it has memory there. */
+	#memory: StreamKey | undefined;
+	/** Of whom it may take over a beginning, and who may take over its own; undefined after the stages before it changed. */
+	#origin: string | undefined;
 	#lane: Lane | undefined;
 	/** Aborted when the links of this generation are given up. */
 	#links = new AbortController();
@@ -136,7 +143,7 @@ export class StageSession {
 	/** Runs while the asker is gone. */
 	#leaseTimer: ReturnType<typeof setTimeout> | undefined;
 	/** The tokens themselves, at the first stage. */
-	readonly #tokens = new TokenChain();
+	#tokens = new TokenChain();
 	/** Positions that have come in; what the engine has computed follows it. */
 	#received = 0;
 	#prompt: Int32Array[] = [];
@@ -144,7 +151,7 @@ export class StageSession {
 	#promptPosition = 0;
 	#chunk = FIRST_CHUNK;
 	/** What the engine has computed. */
-	readonly #history: SentHistory;
+	#history: SentHistory;
 	/** Positions that the successor has, from us or from before. */
 	#sent = 0;
 	/** Positions behind them that it must forget with the next frame. */
@@ -168,6 +175,7 @@ export class StageSession {
 		this.#isFirst = init.place === 0;
 		this.#isLast = init.place === init.route.hops.length - 1;
 		this.#sampled = sampledBefore(init.open.generation);
+		this.#origin = this.#originOf(init.route);
 		this.#history = new SentHistory(historyRowBytes(init.model, init.route.hops[init.place]!.span));
 		const { promise, resolve } = Promise.withResolvers<void>();
 		this.ended = promise;
@@ -194,6 +202,24 @@ export class StageSession {
 	/** Most that `historyBytes` can become. */
 	get mostHistoryBytes(): number {
 		return this.#open.maxPositions * this.#history.rowBytes;
+	}
+
+	/** What another stream may begin with. */
+	get prefix(): Prefix | undefined {
+		const { links } = this.#open;
+		return links && this.#state !== "ended" ? this.#prefix(links) : undefined;
+	}
+
+	#prefix(links: Uint8Array): Prefix | undefined {
+		const { asker } = this;
+		const { handle } = this.#lane ?? {};
+		const [origin, memory] = [this.#origin, this.#memory];
+		if (!handle || origin === undefined || memory === undefined) return undefined;
+		return { asker, origin, handle, memory, links, history: this.#history, tokens: this.#tokens };
+	}
+
+	#originOf({ model, hops }: Route): string {
+		return originOf(this.asker, model, hops.slice(0, this.#place + 1));
 	}
 
 	/** Whether an `open` of a newer generation finds here what it can go on from. */
@@ -231,6 +257,7 @@ export class StageSession {
 		this.lastHeard = performance.now();
 		this.#route = route;
 		this.#place = place;
+		if (this.#originOf(route) !== this.#origin) this.#origin = undefined;
 		this.#unlink();
 		this.#open = { ...this.#open, generation };
 		this.#sampled = sampledBefore(generation);
@@ -246,8 +273,8 @@ export class StageSession {
 			const { handle } = this.#lane;
 			this.#lane.close();
 			// Behind a running step, whose result nobody takes any more.
-			this.#context.engine.truncate(this.key, end).catch((error) => this.fail(error));
-			this.#lane = this.#context.queue.lane(this.key, handle, (error) => this.fail(error));
+			this.#context.engine.truncate(this.#memory!, end).catch((error) => this.fail(error));
+			this.#lane = this.#context.queue.lane(this.#memory!, handle, (error) => this.fail(error));
 		}
 		this.#context.onRoute(this);
 		void this.#join(false);
@@ -295,7 +322,7 @@ export class StageSession {
 	}
 
 	async #load(): Promise<void> {
-		const { spans, engine, queue } = this.#context;
+		const { spans, engine, prefixes, queue } = this.#context;
 		let lastTold = Number.NEGATIVE_INFINITY;
 		const lease = await spans.acquire(this.#model, this.#route.hops[this.#place]!.span, {
 			signal: this.#abort.signal,
@@ -311,9 +338,18 @@ export class StageSession {
 			return;
 		}
 		this.#lease = lease;
+		const { handle } = lease;
+		const { maxPositions, links } = this.#open;
+		let beginning: Beginning;
 		for (;;) {
 			try {
-				await engine.reserve(lease.handle, this.key, this.#open.maxPositions);
+				beginning = await prefixes.reserve({
+					origin: this.#origin,
+					handle,
+					maxPositions,
+					links: links ?? NO_BYTES,
+					running: this.#context.running(),
+				});
 				break;
 			} catch (error) {
 				if (!(error instanceof OutOfMemoryBudgetError)) throw error;
@@ -324,12 +360,19 @@ export class StageSession {
 				});
 			}
 		}
-		this.#reserved = true;
+		const { memory, begun } = beginning;
 		if ((this.#state as string) === "ended") {
-			await engine.release(this.key);
+			await engine.release(memory);
 			return;
 		}
-		this.#lane = queue.lane(this.key, lease.handle, (error) => this.fail(error));
+		this.#memory = memory;
+		if (begun) {
+			this.#history = begun.history;
+			this.#tokens = begun.tokens;
+			this.#received = begun.history.end;
+			this.#promptPosition = this.#received;
+		}
+		this.#lane = queue.lane(memory, handle, (error) => this.fail(error));
 		this.#state = "serving";
 	}
 
@@ -399,7 +442,7 @@ export class StageSession {
 				this.#onPrompt(request);
 				return;
 			case "close":
-				this.close();
+				this.close(request.links);
 				return;
 			case "open":
 				throw new ProtocolViolationError("A stream was opened twice.");
@@ -765,8 +808,12 @@ export class StageSession {
 		if (this.#state !== "ended") this.#tell({ type: "leaving" });
 	}
 
-	/** Ends the stream in order: tells how far it came, and frees everything. */
-	close(): void {
+	/**
+	 * Ends the stream in order: tells how far it came, and frees everything.
+	 *
+	 * @param links - of what may be kept for streams that begin alike
+	 */
+	close(links?: Uint8Array): void {
 		if (this.#state === "ended") return;
 		this.#tellProgress();
 		void this.#control.close();
@@ -775,7 +822,7 @@ export class StageSession {
 		this.#predecessor = undefined;
 		if (successor) void successor.close();
 		else this.#links.abort(new StreamResetError("The stream has ended."));
-		this.#free();
+		this.#free(links);
 	}
 
 	/** Ends the stream with an error that the asker and the neighbours are told. */
@@ -796,15 +843,17 @@ export class StageSession {
 		this.#free();
 	}
 
-	#free(): void {
+	#free(links?: Uint8Array): void {
+		const prefix = links && this.#prefix(links);
 		this.#state = "ended";
 		clearTimeout(this.#leaseTimer);
 		this.#abort.abort(new StreamResetError("The stream has ended."));
-		this.#history.truncate(0);
 		this.#lane?.close();
 		this.#prompt = [];
-		const released = this.#reserved ? this.#context.engine.release(this.key) : Promise.resolve();
-		void released
+		const { engine, prefixes } = this.#context;
+		const released = prefix ? prefixes.keep(prefix) : this.#memory && engine.release(this.#memory);
+		this.#history.truncate(0);
+		void Promise.resolve(released)
 			.catch(() => {})
 			.then(() => {
 				this.#lease?.release();

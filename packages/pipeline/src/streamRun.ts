@@ -23,6 +23,7 @@ import {
 } from "@tabmesh/wire";
 import type { CheckedRequest } from "./checkedRequest.ts";
 import type { GenerateInit } from "./generate.ts";
+import { linksUpTo } from "./keptPrefixes.ts";
 import { planRoute } from "./planRoute.ts";
 import { RollingMedian } from "./rollingMedian.ts";
 import { sealRoute } from "./route.ts";
@@ -212,6 +213,7 @@ export class StreamRun implements StageListener {
 		try {
 			const result = await Promise.race([this.#generate(), this.#failed.promise, cancelled]);
 			if (result !== "cancelled") await this.#lastWords();
+			else for (const link of this.#links) link.close(this.#keptLinks());
 			return result;
 		} finally {
 			this.#settled = true;
@@ -251,7 +253,7 @@ export class StreamRun implements StageListener {
 		}
 		await this.#route(undefined);
 		await this.#ready.promise;
-		await this.#feed(0);
+		await this.#feed(this.#links[0]!.received);
 		return this.#finished.promise;
 	}
 
@@ -278,10 +280,10 @@ export class StreamRun implements StageListener {
 			if (known.has(link)) {
 				link.reroute({ type: "reroute", route: sealed, keep: keep!, ...forLast });
 			} else {
-				const goesOn = keep === undefined ? {} : { keep };
+				const begins = keep === undefined ? { links: this.#keptLinks() } : { keep };
 				void link.open(
 					peer,
-					{ type: "open", route: sealed, maxPositions, ...goesOn, ...forLast },
+					{ type: "open", route: sealed, maxPositions, ...begins, ...forLast },
 					this.#stop.signal,
 				);
 			}
@@ -314,9 +316,14 @@ export class StreamRun implements StageListener {
 		}
 	}
 
+	/** Of what stages may go on from, and keep: the last token never went around with an answer behind it. */
+	#keptLinks(): Uint8Array<ArrayBuffer> {
+		return linksUpTo(this.#chain, this.#chain.length - 1);
+	}
+
 	/** Ends the stream in order and compares what every stage says of the whole chain. */
 	async #lastWords(): Promise<void> {
-		for (const link of this.#links) link.finish();
+		for (const link of this.#links) link.finish(this.#keptLinks());
 		let timer: ReturnType<typeof setTimeout> | undefined;
 		const timeout = new Promise<void>((resolve) => {
 			timer = setTimeout(resolve, LAST_WORD_MS);
@@ -396,7 +403,13 @@ export class StreamRun implements StageListener {
 		this.#changed();
 		if (generation !== this.#generation) return;
 		if (this.#phase === "opening") {
-			if (this.#links.every(({ status }) => status.state === "ready")) this.#ready.resolve();
+			if (position >= this.#chain.length) {
+				this.#lose(
+					link,
+					new ProtocolViolationError("A stage claims to have all of a new stream."),
+					"violation",
+				);
+			} else if (this.#links.every(({ status }) => status.state === "ready")) this.#ready.resolve();
 		} else if (this.#phase === "recovering" && link === this.#links[0]) {
 			if (position < this.#chain.length) void this.#feed(position);
 			else this.#lose(link, new ProtocolViolationError("A stage kept what it was to forget."), "violation");

@@ -103,6 +103,7 @@ export class TestSwarm {
 			memoryBytes?: number;
 			ringHoldMs?: number;
 			leaseMs?: number;
+			keepMs?: number;
 			/** What stands between the stage and its engine. */
 			around?: (engine: Engine) => Engine;
 		} = {},
@@ -118,6 +119,7 @@ export class TestSwarm {
 			models: (id) => (id === model.id ? model : undefined),
 			...(options.ringHoldMs === undefined ? {} : { ringHoldMs: options.ringHoldMs }),
 			...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
+			...(options.keepMs === undefined ? {} : { keepMs: options.keepMs }),
 		});
 		const span: Span = spanOf(from, to, model.manifest.config.layers);
 		await server.spans.hold(model, span);

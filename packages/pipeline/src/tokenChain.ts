@@ -65,6 +65,19 @@ export class TokenChain {
 	}
 
 	/**
+	 * A chain of the first `length` tokens.
+	 *
+	 * @throws RangeError when the chain is not that long
+	 */
+	beginning(length: number): TokenChain {
+		const begun = new TokenChain();
+		begun.#links = this.#links.slice(0, Math.max(this.#links.length, LINK_BYTES));
+		begun.#length = this.#length;
+		begun.truncate(length);
+		return begun;
+	}
+
+	/**
 	 * Forgets every token from position `length` on.
 	 *
 	 * @throws RangeError when the chain is not that long

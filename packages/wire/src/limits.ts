@@ -26,6 +26,8 @@ export const limits = {
 	controlBytes: 64 * KiB,
 	/** Tokens in one control message. */
 	controlTokens: 8192,
+	/** Links of a stream by which stages find what they kept of it: 16,384 positions at 16 each, 8 bytes a link. */
+	prefixLinks: 1024,
 	/** The CBOR header of a ring frame. */
 	frameHeaderBytes: 512,
 	/** A whole ring frame: 512 positions × 8,192 values in float32, and the header. */

@@ -41,6 +41,13 @@ const sealedRouteSchema = v.pipe(
 	v.check((bytes) => bytes.byteLength <= limits.routeBytes, "a short route"),
 );
 
+/** Links of the token chain behind the 16th position, the 32nd and so on, one behind the other. */
+const linksSchema = v.pipe(
+	v.instance(Uint8Array),
+	v.check((bytes) => bytes.byteLength <= 8 * limits.prefixLinks, "few links"),
+	v.check((bytes) => bytes.byteLength % 8 === 0, "whole links"),
+);
+
 /** How the last stage goes on from the tokens that the asker knows. */
 const generationSchema = v.strictObject({
 	sampling: samplingSchema,
@@ -65,6 +72,11 @@ export const stageRequestSchema = v.variant("type", [
 		 * position from here on, and all say `ready` as soon as they can compute. Absent when a stream begins.
 		 */
 		keep: v.optional(positionSchema),
+		/**
+		 * Of the prompt without its last token: a stage that has kept a stream of the same asker which begins alike goes on from
+		 * there, and says so in `ready`. Absent when a stream goes on.
+		 */
+		links: v.optional(linksSchema),
 		/** For the last stage only. */
 		generation: v.optional(generationSchema),
 	}),
@@ -86,8 +98,12 @@ export const stageRequestSchema = v.variant("type", [
 	}),
 	/** Asks for a sign of life; answered by `pong` at once. */
 	v.strictObject({ type: v.literal("ping"), nonce: countSchema }),
-	/** Ends the stream in order: everything it holds is freed. A reset of the stream does the same. */
-	v.strictObject({ type: v.literal("close") }),
+	/** Ends the stream in order: everything that it holds is freed. */
+	v.strictObject({
+		type: v.literal("close"),
+		/** Of all tokens but the last: what a stage has of them it may keep for a while, for streams that begin alike. */
+		links: v.optional(linksSchema),
+	}),
 ]);
 export type StageRequest = v.InferOutput<typeof stageRequestSchema>;
 
