@@ -1,5 +1,5 @@
-// A process of its own: a headless peer that holds every span that somebody serves, so that it can take any of them over.
-// Arguments: address of the network, catalog name of the model.
+// A process of its own: a headless peer that holds one span, or every span that somebody serves, so that it can take any of them
+// over. Arguments: address of the network, catalog name of the model, and for one span its first layer and the one behind its last.
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { createIdentity } from "@tabmesh/dauth";
@@ -15,7 +15,7 @@ import { protocolVersion, type Span } from "@tabmesh/wire";
 process.on("disconnect", () => process.exit());
 
 const cacheDir = join(process.env.TABMESH_CACHE ?? join(homedir(), ".cache", "tabmesh"), "models");
-const [url, name] = process.argv.slice(2);
+const [url, name, from, to] = process.argv.slice(2);
 const { relays, room } = (await (await fetch(`${url}/tabmesh.json`)).json()) as {
 	relays: string[];
 	room: string;
@@ -37,19 +37,23 @@ const server = serveStages({
 	room,
 	models: (asked) => (asked === id ? model : undefined),
 });
-/** Every span that somebody else serves, once. */
+const isSpare = from === undefined;
 const held = new Map<string, Span>();
 const joined = Date.now();
 let announced = false;
 
+async function hold(from: number, to: number): Promise<void> {
+	if (held.has(`${from}-${to}`)) return;
+	const span = spanOf(from, to, layers);
+	await server.spans.hold(model, span);
+	held.set(`${from}-${to}`, span);
+	announced = false;
+}
+
 async function follow(): Promise<void> {
-	for (const { peer: other, lends } of directory.members) {
+	for (const { peer: other, lends } of isSpare ? directory.members : []) {
 		for (const { from, to, ready } of lends?.spans ?? []) {
-			if (other === peer.id || !ready || held.has(`${from}-${to}`)) continue;
-			const span = spanOf(from, to, layers);
-			await server.spans.hold(model, span);
-			held.set(`${from}-${to}`, span);
-			announced = false;
+			if (other !== peer.id && ready) await hold(from, to);
 		}
 	}
 	if (announced) return;
@@ -63,8 +67,8 @@ async function follow(): Promise<void> {
 			numericsClass: engine.info.numericsClass,
 			memoryBytes,
 			freeBytes: memoryBytes,
-			// Slower than a tab by what it says, so that no route begins with it.
-			bytesPerMs: 1e4,
+			// Slower than a tab by what they say, a spare most of all, so that no route begins with it.
+			bytesPerMs: isSpare ? 1e4 : 1e5,
 			models: [id],
 			spans: [...held.values()].map((span) => ({ model: id, ...span, ready: true, msPerToken: 0 })),
 			streams: 0,
@@ -72,10 +76,12 @@ async function follow(): Promise<void> {
 	});
 }
 
-while (held.size < 3) {
+if (!isSpare) await hold(Number(from), Number(to));
+while (held.size < (isSpare ? 3 : 1)) {
 	await follow();
 	await new Promise((resolve) => setTimeout(resolve, 100));
 }
+await follow();
 console.log(peer.id);
 for (;;) {
 	await new Promise((resolve) => setTimeout(resolve, 100));
