@@ -11,6 +11,22 @@ element.connect = async (signal) => {
 	return connect({ signal, ...(capability === "" ? {} : { capability }) });
 };
 
+/** A running answer is kept here until the page is loaded again, in this tab only; undefined where the browser keeps nothing. */
+const storage = (() => {
+	try {
+		return sessionStorage;
+	} catch {
+		return undefined;
+	}
+})();
+const leftKey = "tabmesh-left";
+element.left = storage?.getItem(leftKey) ?? undefined;
+storage?.removeItem(leftKey);
+addEventListener("pagehide", () => {
+	const left = element.leave();
+	if (left !== undefined) storage?.setItem(leftKey, left);
+});
+
 const title = document.title;
 element.addEventListener("tabmesh-answer", ({ detail }) => {
 	document.title = detail.status === "running" ? `… ${title}` : title;

@@ -250,6 +250,44 @@ describe("a network of lenders and askers", () => {
 			await new Promise((resolve) => lender.addEventListener("change", resolve, { once: true }));
 	});
 
+	test("an answer that was left goes on with the same text after its asker came back, also under another key", async () => {
+		const mesh = await join();
+		const lender = mesh.lend({ memoryBytes: 64 * megabyte });
+		await reaches(lender, "serving");
+		const options = { promptTokens: [1], maxTokens: 100, temperature: 1, seed: 7, stop: ["never written"] };
+		const keyFile = path.join(folder, "asker.key");
+		const come = async (more: { keyFile?: string }): Promise<Tabmesh> => {
+			const asker = await connect({ relay: relay.url, ...more });
+			open.push(asker);
+			await until(asker, () => asker.models[0]?.coverage.complete === true);
+			return asker;
+		};
+		const first = await come({ keyFile });
+		const { tokens: undisturbed, text } = await first.generate(options).summary;
+		expect(first.generate(options).detach()).toBeUndefined();
+		const answer = first.generate(options);
+		let left: string | undefined;
+		let count = 0;
+		for await (const _ of answer) if (++count === 60) left = answer.detach();
+		expect((await answer.summary).finishReason).toBe("cancelled");
+		expect(answer.detach()).toBeUndefined();
+		await first.close();
+		const again = await come({ keyFile });
+		const resumed = again.resume(left!);
+		let shown = "";
+		for await (const piece of resumed) shown += piece.text;
+		expect(await resumed.summary).toMatchObject({ tokens: undisturbed, text, finishReason: "length" });
+		expect(shown).toBe(text);
+		// From where it was, not from the beginning: two hundred tokens in all, and not 60 more.
+		while (lender.view.streams > 0) await new Promise((resolve) => setTimeout(resolve, 10));
+		expect(lender.view.tokensServed).toBeLessThan(240);
+		const stranger = await come({});
+		expect((await stranger.resume(left!).summary).tokens).toEqual(undisturbed);
+		for (const wrong of ["", "{}", "null", left!.replace('"generation":', '"generation":-1')]) {
+			expect(() => again.resume(wrong)).toThrow(InvalidParameterError);
+		}
+	});
+
 	test("a lender that leaves hands its answers over first, and serves them for a moment where nobody takes them", async () => {
 		const [first, second, asker] = [await join(), await join(), await join()];
 		const lender = first.lend({ memoryBytes: 64 * megabyte });

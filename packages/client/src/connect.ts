@@ -23,6 +23,7 @@ import { TypedEventEmitter } from "main-event";
 import { DeviceLender } from "./deviceLender.ts";
 import type { DeviceStorage } from "./deviceStorage.ts";
 import { type EnteredRoom, enterRoom } from "./enterRoom.ts";
+import { readLeftAnswer } from "./leftAnswer.ts";
 import { modelView } from "./modelView.ts";
 import { fetchNetworkModel, type NetworkModel } from "./networkModel.ts";
 import { NetworkWallet, type WalletNetwork } from "./networkWallet.ts";
@@ -41,7 +42,7 @@ import type {
 	Tabmesh,
 	TabmeshEvents,
 } from "./tabmesh.ts";
-import { TextGeneration } from "./textGeneration.ts";
+import { type GenerationNetwork, TextGeneration } from "./textGeneration.ts";
 import { weightSource } from "./weightSource.ts";
 
 /** Program and version, as other peers' logs show it. */
@@ -229,21 +230,32 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	}
 
 	generate(options: GenerateOptions): Generation {
+		return new TextGeneration(this.#forAnswers, options);
+	}
+
+	resume(left: string, options?: Parameters<Tabmesh["resume"]>[1]): Generation {
+		const { peer, sampling, stream, ...asked } = readLeftAnswer(left);
+		// Another key than then: no stage gives us what it keeps, and all of it is computed again, in another stream.
+		const mine =
+			peer === this.peer
+				? stream
+				: { ...stream, stream: crypto.randomUUID().replaceAll("-", ""), generation: 0 };
+		return new TextGeneration(this.#forAnswers, { ...asked, ...sampling, ...options }, mine);
+	}
+
+	get #forAnswers(): GenerationNetwork {
 		const { capability, peer, signer, directory, room, site } = this.#parts;
-		return new TextGeneration(
-			{
-				peer,
-				signer,
-				directory,
-				room,
-				...(capability === undefined ? {} : { capability }),
-				minStages: site.minStages,
-				experience: this.#experience,
-				model: (name) => this.#model(name),
-				source: (model) => this.#source(model),
-			},
-			options,
-		);
+		return {
+			peer,
+			signer,
+			directory,
+			room,
+			...(capability === undefined ? {} : { capability }),
+			minStages: site.minStages,
+			experience: this.#experience,
+			model: (name) => this.#model(name),
+			source: (model) => this.#source(model),
+		};
 	}
 
 	lend(options: LendOptions): Lender {

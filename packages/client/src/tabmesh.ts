@@ -144,6 +144,13 @@ export interface Generation extends AsyncIterable<{ readonly text: string; reado
 	readonly summary: Promise<GenerationSummary>;
 	/** Frees every stage; the text so far stays. */
 	cancel(): void;
+	/**
+	 * Ends the answer here and leaves it to be gone on with by `resume`: the page is being reloaded. Its stages keep it for a
+	 * minute; later than that it is computed again up to where it was.
+	 *
+	 * @returns text to be kept in the page's own storage; undefined where nothing is running yet, or any more
+	 */
+	detach(): string | undefined;
 }
 
 export interface LendOptions {
@@ -244,6 +251,13 @@ export interface Tabmesh {
 	 * @throws NoRouteError, PromptTooLongError, EmptyPromptError, InvalidParameterError through the iterator and `summary`
 	 */
 	generate(options: GenerateOptions): Generation;
+	/**
+	 * Goes on with an answer that was left. Its pieces come from the beginning, those that were there already at once.
+	 *
+	 * @param left - what `detach` gave
+	 * @throws InvalidParameterError at once where `left` is something else; through the answer what `generate` throws
+	 */
+	resume(left: string, options?: Pick<GenerateOptions, "onStages" | "onReplay" | "signal">): Generation;
 	/** Lends this device. Call it from a click handler only. */
 	lend(options: LendOptions): Lender;
 	addEventListener<K extends keyof TabmeshEvents>(

@@ -1,9 +1,10 @@
 import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Directory } from "@tabmesh/directory";
 import { createTokenizer, type ShardSource, type Tokenizer } from "@tabmesh/model";
-import { type Experience, generate } from "@tabmesh/pipeline";
+import { type Experience, generate, type ResumableStream, type TokenGeneration } from "@tabmesh/pipeline";
 import type { Peer } from "@tabmesh/transport";
 import { EmptyPromptError, InvalidParameterError, ModelFileError, type Sampling } from "@tabmesh/wire";
+import type { LeftAnswer } from "./leftAnswer.ts";
 import type { NetworkModel } from "./networkModel.ts";
 import { StopStrings } from "./stopStrings.ts";
 import type { GenerateOptions, Generation, GenerationSummary, ReplayView, StageView } from "./tabmesh.ts";
@@ -37,14 +38,20 @@ export class TextGeneration implements Generation {
 	readonly summary: Promise<GenerationSummary>;
 	readonly #network: GenerationNetwork;
 	readonly #options: GenerateOptions;
+	readonly #resume: ResumableStream | undefined;
+	#answer: TokenGeneration | undefined;
+	/** What is asked for, once that is known. */
+	#asked: Omit<LeftAnswer, "stream"> | undefined;
 	readonly #cancelled = new AbortController();
 	readonly #pieces: Piece[] = [];
 	#ended = false;
 	#wake: (() => void) | undefined;
 
-	constructor(network: GenerationNetwork, options: GenerateOptions) {
+	/** @param resume - a stream that was left, where the answer goes on with one; `options` are what was asked for then */
+	constructor(network: GenerationNetwork, options: GenerateOptions, resume?: ResumableStream) {
 		this.#network = network;
 		this.#options = options;
+		this.#resume = resume;
 		this.summary = this.#run().finally(() => {
 			this.#ended = true;
 			this.#wake?.();
@@ -55,6 +62,12 @@ export class TextGeneration implements Generation {
 
 	cancel(): void {
 		this.#cancelled.abort();
+	}
+
+	detach(): string | undefined {
+		const stream = this.#answer?.detach();
+		this.cancel();
+		return stream && JSON.stringify({ ...this.#asked, stream } satisfies Partial<LeftAnswer>);
 	}
 
 	async *[Symbol.asyncIterator](): AsyncGenerator<Piece> {
@@ -87,7 +100,8 @@ export class TextGeneration implements Generation {
 		const source = this.#network.source(model);
 		const tokenizer = await tokenizerOf(model, source);
 		const promptTokens = promptOf(options, tokenizer);
-		const stops = new StopStrings(stopsOf(options));
+		const stop = stopsOf(options);
+		const stops = new StopStrings(stop);
 		const decoder = tokenizer.streamingDecoder(promptTokens);
 		const tokens: number[] = [];
 		let stages: readonly StageView[] = [];
@@ -107,6 +121,17 @@ export class TextGeneration implements Generation {
 			: this.#cancelled.signal;
 		const { eos } = model.manifest.tokenizer;
 		const { capability } = this.#network;
+		const maxTokens = options.maxTokens ?? defaultMaxTokens;
+		this.#asked = {
+			peer: this.#network.peer.id,
+			model: model.id,
+			promptTokens,
+			sampling,
+			maxTokens,
+			stop: [...stop],
+		};
+		/** Tokens that were there before the answer was left. */
+		const before = this.#resume?.tokens.length ?? 0;
 		const answer = generate({
 			peer: this.#network.peer,
 			signer: this.#network.signer,
@@ -116,8 +141,9 @@ export class TextGeneration implements Generation {
 			model,
 			promptTokens,
 			sampling,
-			maxTokens: options.maxTokens ?? defaultMaxTokens,
+			maxTokens,
 			stopTokens: eos,
+			...(this.#resume ? { resume: this.#resume } : {}),
 			minStages: options.minStages ?? this.#network.minStages,
 			experience: this.#network.experience,
 			signal,
@@ -130,9 +156,10 @@ export class TextGeneration implements Generation {
 				options.onStages?.(views);
 			},
 		});
+		this.#answer = answer;
 		try {
 			for await (const { token } of answer) {
-				lastTokenAt = performance.now();
+				if (tokens.length >= before) lastTokenAt = performance.now();
 				firstTokenAt ||= lastTokenAt;
 				if (eos.includes(token)) continue;
 				tokens.push(token);
@@ -162,7 +189,7 @@ export class TextGeneration implements Generation {
 			replays,
 			timing: {
 				firstTokenMs: firstTokenAt > 0 ? firstTokenAt - started : 0,
-				tokensPerSecond: decodeMs > 0 ? ((tokens.length - 1) * 1000) / decodeMs : 0,
+				tokensPerSecond: decodeMs > 0 ? ((tokens.length - before - 1) * 1000) / decodeMs : 0,
 			},
 		};
 	}

@@ -55,6 +55,7 @@ async function show(state: GalleryState): Promise<void> {
 		| TabmeshWallet;
 	if ("openStorage" in element) element.storage = tabmesh.storage;
 	else element.connect = connect;
+	if ("left" in element) element.left = state.left;
 	if ("tabmesh" in element && state.script.wallet) element.tabmesh = tabmesh;
 	document.body.classList.toggle("wide", state.element === "tabmesh-chat");
 	stage.replaceChildren(element);

@@ -9,6 +9,7 @@ import type {
 	LenderView,
 	LendOptions,
 	ModelView,
+	ReplayView,
 	StageView,
 	StorageView,
 	Tabmesh,
@@ -21,6 +22,7 @@ import type { TabmeshError } from "@tabmesh/wire";
 export type Step =
 	| { readonly stages: readonly StageView[] }
 	| { readonly text: string }
+	| { readonly replay: Partial<ReplayView> }
 	| { readonly fail: Error }
 	| { readonly end: "stop" | "length" };
 
@@ -299,8 +301,17 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 	}
 
 	generate(options: GenerateOptions): Generation {
-		const { signal: _, onStages, ...plain } = options;
+		const { signal: _, onStages, onReplay, ...plain } = options;
 		this.calls.push({ method: "generate", options: plain });
+		return this.#begin({ ...(onStages ? { onStages } : {}), ...(onReplay ? { onReplay } : {}) });
+	}
+
+	resume(left: string, options: Pick<GenerateOptions, "onStages" | "onReplay"> = {}): Generation {
+		this.calls.push({ method: "resume", options: left });
+		return this.#begin(options);
+	}
+
+	#begin({ onStages, onReplay }: Pick<GenerateOptions, "onStages" | "onReplay">): Generation {
 		const cancelled = Promise.withResolvers<void>();
 		const rest = Promise.withResolvers<void>();
 		this.rested = rest.promise;
@@ -314,7 +325,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		const finish = (finishReason: GenerationSummary["finishReason"]) => {
 			rest.resolve();
 			whole.resolve({
-				model: options.model ?? "",
+				model: "",
 				promptTokens: [1],
 				tokens: Array.from({ length: token }, (_, index) => index),
 				text,
@@ -331,6 +342,15 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 				if ("stages" in step) {
 					stages = step.stages;
 					onStages?.(stages);
+				} else if ("replay" in step) {
+					onReplay?.({
+						position: token,
+						lost: [stages[0]!.peer],
+						spares: [stages[1]!.peer],
+						stallMs: 520,
+						numericsChanged: false,
+						...step.replay,
+					});
 				} else if ("text" in step) {
 					text += step.text;
 					yield { text: step.text, token: token++ };
@@ -354,6 +374,12 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 				calls.push({ method: "cancel" });
 				stopped = true;
 				cancelled.resolve();
+			},
+			detach() {
+				calls.push({ method: "detach" });
+				stopped = true;
+				cancelled.resolve();
+				return token > 0 ? "what was left" : undefined;
 			},
 		};
 	}

@@ -20,6 +20,8 @@ export interface GalleryState {
 	readonly connect?: "open" | "hang" | "fail";
 	/** Prompts typed and sent one after the other, or true for a pressed Join. */
 	readonly act?: true | readonly string[];
+	/** The conversation that the page was reloaded in. */
+	readonly left?: string;
 	/** Presses the buttons with these texts last, one after the other. */
 	readonly press?: string | readonly string[];
 	/** Fields that are filled in after that, by name; then the form is sent. */
@@ -137,6 +139,15 @@ const chat = (
 	element: "tabmesh-chat",
 	script: { ...script, answer },
 	act: prompts,
+});
+/** A page that was reloaded in the middle of an answer. */
+const left = (answer: readonly Step[]): GalleryState => ({
+	element: "tabmesh-chat",
+	script: { ...open, answer },
+	left: JSON.stringify({
+		turns: [{ prompt, chats: false, text: fox.slice(0, 160), tokens: words(fox.slice(0, 160)).length }],
+		answer: "what was left",
+	}),
 });
 
 const noEngine = new EngineUnavailableError("This browser can run neither WebGPU nor WebAssembly.", {
@@ -370,6 +381,27 @@ export const states: Record<string, GalleryState> = {
 		{ stages: three.map((view, index) => (index === 1 ? { ...view, state: "lost" } : view)) },
 		{ fail: lost },
 	]),
+	"chat-replacing": chat([
+		{ stages: three },
+		...words(fox.slice(0, 160)),
+		{
+			stages: three.map((view, index) => (index === 1 ? { ...view, state: "opening", msPerToken: 0 } : view)),
+		},
+	]),
+	"chat-waiting-for-spare": chat([
+		{ stages: three },
+		...words(fox.slice(0, 160)),
+		{ stages: three.map((view, index) => (index === 1 ? { ...view, state: "lost" } : view)) },
+	]),
+	"chat-replaced": chat([
+		{ stages: three },
+		...words(fox.slice(0, 160)),
+		{ replay: { numericsChanged: true } },
+		...words(fox.slice(160)),
+		{ end: "stop" },
+	]),
+	"chat-resuming": left([{ stages: three.map((view) => ({ ...view, state: "opening", msPerToken: 0 })) }]),
+	"chat-resumed": left([{ stages: three }, ...words(fox), { end: "stop" }]),
 	"chat-conversation": chat(
 		[{ stages: fourOfTwentyTwo }, ...words(tides), { end: "length" }],
 		{ models: [tinyLlama, full], members: lenders(4) },

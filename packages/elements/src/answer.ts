@@ -19,7 +19,9 @@ export interface Turn {
 	lost: number;
 	/** Whether the rest may differ from what would have been written without that. */
 	numericsChanged: boolean;
-	/** `performance.now()` of the first token. */
+	/** Tokens that were there when the page was reloaded; undefined where it was not. */
+	readonly before: number | undefined;
+	/** `performance.now()` of the first token, of those that are new to this page. */
 	firstTokenAt: number | undefined;
 	/** Milliseconds from the question to the first token, as this page saw it. */
 	firstTokenMs: number | undefined;
@@ -31,8 +33,9 @@ export interface Turn {
 /** Tokens per second after the first token, from the summary where there is one. */
 export function rateOf(turn: Turn): number {
 	if (turn.summary) return turn.summary.timing.tokensPerSecond;
-	if (turn.firstTokenAt === undefined || turn.tokens < 2) return 0;
-	return ((turn.tokens - 1) * 1000) / (turn.lastTokenAt - turn.firstTokenAt);
+	const tokens = turn.tokens - (turn.before ?? 0);
+	if (turn.firstTokenAt === undefined || tokens < 2) return 0;
+	return ((tokens - 1) * 1000) / (turn.lastTokenAt - turn.firstTokenAt);
 }
 
 /** The earlier turns as a conversation; what failed before its first token was never said. */
@@ -45,6 +48,56 @@ export function historyOf(turns: readonly Turn[]): ChatMessage[] {
 		]);
 }
 
+function newTurn(given: Pick<Turn, "prompt" | "chats"> & Partial<Turn>): Turn {
+	return {
+		text: "",
+		tokens: 0,
+		status: "running",
+		stages: [],
+		lost: 0,
+		numericsChanged: false,
+		before: undefined,
+		firstTokenAt: undefined,
+		firstTokenMs: undefined,
+		lastTokenAt: 0,
+		summary: undefined,
+		error: undefined,
+		...given,
+	};
+}
+
+/** A conversation whose last answer was left in the middle. */
+export interface LeftConversation {
+	readonly turns: readonly Turn[];
+	/** What `Tabmesh.resume` takes; undefined where nothing had come yet. */
+	readonly answer: string | undefined;
+}
+
+/** A conversation as text, for the page's own storage. */
+export function writeConversation({ turns, answer }: LeftConversation): string {
+	const kept = turns.map(({ prompt, chats, text, tokens }) => ({ prompt, chats, text, tokens }));
+	return JSON.stringify({ turns: kept, answer });
+}
+
+/** The conversation that `text` is, its last answer running; undefined where it is none. */
+export function readConversation(text: string): LeftConversation | undefined {
+	try {
+		const { turns, answer } = JSON.parse(text) as { turns: unknown[]; answer: unknown };
+		const read = turns.map((turn, place) => {
+			const { prompt, chats, text, tokens } = turn as Record<keyof Turn, unknown>;
+			if (typeof prompt !== "string" || typeof text !== "string") throw new TypeError();
+			if (typeof chats !== "boolean" || typeof tokens !== "number") throw new TypeError();
+			const isLeft = place === turns.length - 1;
+			const status = isLeft ? "running" : "done";
+			return newTurn({ prompt, chats, text, tokens, status, ...(isLeft ? { before: tokens } : {}) });
+		});
+		if (read.length === 0) return undefined;
+		return { turns: read, answer: typeof answer === "string" ? answer : undefined };
+	} catch {
+		return undefined;
+	}
+}
+
 /** A running answer: fills its turn and tells whenever something changed, at most as often as pieces arrive. */
 export class Answer {
 	readonly turn: Turn;
@@ -53,43 +106,45 @@ export class Answer {
 	#generation: Generation | undefined;
 	#stopped = false;
 
-	constructor(
+	/** @param begin - starts the generation; what it throws ends the turn */
+	private constructor(
+		turn: Turn,
+		begin: (events: Pick<GenerateOptions, "onStages" | "onReplay">) => Generation,
+		onChange: () => void,
+	) {
+		this.turn = turn;
+		const generation = () =>
+			begin({
+				onStages: (stages) => {
+					turn.stages = stages;
+					onChange();
+				},
+				onReplay: ({ lost, numericsChanged }) => {
+					turn.lost += lost.length;
+					turn.numericsChanged ||= numericsChanged;
+					onChange();
+				},
+			});
+		this.finished = this.#run(generation, onChange);
+	}
+
+	/** Asks something new. */
+	static ask(
 		tabmesh: Tabmesh,
 		prompt: string,
 		earlier: readonly Turn[],
 		model: { readonly id: string; readonly chats: boolean },
 		onChange: () => void,
-	) {
-		this.turn = {
-			prompt,
-			chats: model.chats,
-			text: "",
-			tokens: 0,
-			status: "running",
-			stages: [],
-			lost: 0,
-			numericsChanged: false,
-			firstTokenAt: undefined,
-			firstTokenMs: undefined,
-			lastTokenAt: 0,
-			summary: undefined,
-			error: undefined,
-		};
-		const options: GenerateOptions = {
-			model: model.id,
-			onStages: (stages) => {
-				this.turn.stages = stages;
-				onChange();
-			},
-			onReplay: ({ lost, numericsChanged }) => {
-				this.turn.lost += lost.length;
-				this.turn.numericsChanged ||= numericsChanged;
-				onChange();
-			},
-		};
-		if (model.chats) options.messages = [...historyOf(earlier), { role: "user", content: prompt }];
-		else options.prompt = prompt;
-		this.finished = this.#run(tabmesh, options, onChange);
+	): Answer {
+		const messages = [...historyOf(earlier), { role: "user" as const, content: prompt }];
+		const turn = newTurn({ prompt, chats: model.chats });
+		const asked = { model: model.id, ...(model.chats ? { messages } : { prompt }) };
+		return new Answer(turn, (events) => tabmesh.generate({ ...asked, ...events }), onChange);
+	}
+
+	/** Goes on with an answer that was left. */
+	static resume(tabmesh: Tabmesh, turn: Turn, left: string, onChange: () => void): Answer {
+		return new Answer(turn, (events) => tabmesh.resume(left, events), onChange);
 	}
 
 	stop(): void {
@@ -97,20 +152,31 @@ export class Answer {
 		this.#generation?.cancel();
 	}
 
-	async #run(tabmesh: Tabmesh, options: GenerateOptions, onChange: () => void): Promise<void> {
+	/** Leaves the answer where it is: what `Tabmesh.resume` takes, undefined where nothing had come yet. */
+	leave(): string | undefined {
+		return this.#generation?.detach();
+	}
+
+	async #run(begin: () => Generation, onChange: () => void): Promise<void> {
 		const { turn } = this;
 		const start = performance.now();
+		const before = turn.before ?? 0;
+		let text = "";
+		let tokens = 0;
 		try {
-			const generation = tabmesh.generate(options);
+			const generation = begin();
 			this.#generation = generation;
 			// Read only after the iteration; where that throws first, this must not count as unhandled.
 			generation.summary.catch(() => {});
 			for await (const piece of generation) {
+				text += piece.text;
+				// What was there before the page was reloaded stands there already.
+				if (++tokens <= before) continue;
 				turn.lastTokenAt = performance.now();
 				turn.firstTokenAt ??= turn.lastTokenAt;
-				turn.firstTokenMs ??= turn.lastTokenAt - start;
-				turn.text += piece.text;
-				turn.tokens++;
+				if (turn.before === undefined) turn.firstTokenMs ??= turn.lastTokenAt - start;
+				turn.text = text;
+				turn.tokens = tokens;
 				onChange();
 			}
 			turn.summary = await generation.summary;

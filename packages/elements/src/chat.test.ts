@@ -134,6 +134,53 @@ describe("<tabmesh-chat>", () => {
 		await page.close();
 	});
 
+	it("leaves a running answer with what stands there, and goes on with it in the next page", async () => {
+		const page = await gallery.show("chat-streaming");
+		const before = await answerText(page);
+		const left = await page.evaluate(() => document.querySelector("tabmesh-chat")!.leave());
+		expect((await calls(page)).at(-1)).toEqual({ method: "detach" });
+		await page.evaluate((left) => {
+			const next = document.createElement("tabmesh-chat");
+			next.left = left;
+			document.querySelector("tabmesh-chat")!.replaceWith(next);
+		}, left);
+		// At once, before there is a network.
+		await page.getByText("The page was reloaded.", { exact: false }).waitFor();
+		expect(await answerText(page)).toBe(before);
+		await page.evaluate(() => {
+			document.querySelector("tabmesh-chat")!.connect = async () => window.gallery.tabmesh;
+		});
+		await page.waitForFunction(() => window.gallery.tabmesh.calls.at(-1)!.method === "resume");
+		expect((await calls(page)).at(-1)).toEqual({ method: "resume", options: "what was left" });
+		expect(await answerText(page)).toBe(before);
+		await page.close();
+	});
+
+	it("takes nothing over from a conversation that it cannot read, and leaves none where no answer runs", async () => {
+		const page = await gallery.show("chat-answered");
+		expect(await page.evaluate(() => document.querySelector("tabmesh-chat")!.leave())).toBeUndefined();
+		for (const wrong of ["", "null", '{"turns":[]}', '{"turns":[{"prompt":1}]}', '{"turns":"x"}']) {
+			await page.evaluate((left) => {
+				const next = document.createElement("tabmesh-chat");
+				next.left = left;
+				next.connect = async () => window.gallery.tabmesh;
+				document.querySelector("tabmesh-chat")!.replaceWith(next);
+			}, wrong);
+			await page.getByRole("heading", { name: "Begin a story" }).waitFor();
+		}
+		await page.close();
+	});
+
+	it("says that an answer went on after a reload, and after a device left", async () => {
+		const page = await gallery.show("chat-resumed");
+		await page.getByText("went on after a reload", { exact: true }).waitFor();
+		expect(await answerText(page)).toContain("until the stars came out.");
+		await page.close();
+		const other = await gallery.show("chat-replaced");
+		await other.getByText("1 device left, another took over", { exact: true }).waitFor();
+		await other.close();
+	});
+
 	it("gives a model that chats the whole conversation", async () => {
 		const page = await gallery.show("chat-conversation");
 		const second = (await calls(page))[1] as { options: { messages: { role: string; content: string }[] } };

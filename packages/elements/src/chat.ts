@@ -1,7 +1,14 @@
 import type { ModelView, Tabmesh } from "@tabmesh/client";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import { live } from "lit/directives/live.js";
-import { Answer, rateOf, type Turn } from "./answer.ts";
+import {
+	Answer,
+	type LeftConversation,
+	rateOf,
+	readConversation,
+	type Turn,
+	writeConversation,
+} from "./answer.ts";
 import { type Connect, Connection } from "./connection.ts";
 import { define } from "./define.ts";
 import { describeError } from "./describe.ts";
@@ -34,6 +41,7 @@ export class TabmeshChat extends LitElement {
 	static override properties = {
 		tabmesh: { attribute: false },
 		connect: { attribute: false },
+		left: { attribute: false },
 		lendHref: { type: String, attribute: "lend-href" },
 	};
 	static override styles = [
@@ -227,12 +235,16 @@ export class TabmeshChat extends LitElement {
 	declare tabmesh: Tabmesh | undefined;
 	/** Opens one as soon as the element is in a page: looking computes nothing. */
 	declare connect: Connect | undefined;
+	/** What `leave()` gave before the page was reloaded: the conversation is shown at once, its answer goes on when the network is there. */
+	declare left: string | undefined;
 	/** Address of the lending page, for the invitation. */
 	declare lendHref: string;
 
 	readonly #connection = new Connection(this);
 	readonly #turns: Turn[] = [];
 	#answer: Answer | undefined;
+	/** Waits for the network. */
+	#left: LeftConversation | undefined;
 	#draft = "";
 	#modelId: string | undefined;
 	#announcement = "";
@@ -243,6 +255,7 @@ export class TabmeshChat extends LitElement {
 		super();
 		this.tabmesh = undefined;
 		this.connect = undefined;
+		this.left = undefined;
 		this.lendHref = "/lend";
 	}
 
@@ -256,6 +269,37 @@ export class TabmeshChat extends LitElement {
 		if (changed.has("tabmesh") && (this.tabmesh || changed.get("tabmesh")))
 			this.#connection.use(this.tabmesh);
 		if (changed.has("connect") && this.connect && !this.tabmesh) this.#open();
+		if (changed.has("left") && this.left !== undefined && this.#turns.length === 0) {
+			this.#left = readConversation(this.left);
+			this.#turns.push(...(this.#left?.turns ?? []));
+		}
+		if (this.#left && this.#model) this.#goOn(this.#left, this.#model);
+	}
+
+	/**
+	 * Leaves the running answer where it is, because the page is about to go: the swarm keeps it for a minute, for `left` of an
+	 * element in the next page.
+	 *
+	 * @returns the conversation; undefined where no answer is running
+	 */
+	leave(): string | undefined {
+		if (this.#left) return writeConversation(this.#left);
+		if (!this.#answer) return undefined;
+		return writeConversation({ turns: this.#turns, answer: this.#answer.leave() });
+	}
+
+	#goOn({ turns, answer }: LeftConversation, model: ModelView) {
+		const { tabmesh } = this.#connection;
+		if (tabmesh === undefined) return;
+		this.#left = undefined;
+		const turn = turns.at(-1)!;
+		if (answer !== undefined) {
+			void this.#attend(Answer.resume(tabmesh, turn, answer, this.#schedule));
+			return;
+		}
+		// Nothing had come yet.
+		this.#turns.pop();
+		void this.#write(Answer.ask(tabmesh, turn.prompt, this.#turns, model, this.#schedule));
 	}
 
 	#open() {
@@ -304,16 +348,25 @@ export class TabmeshChat extends LitElement {
 	}
 
 	get #canSend(): boolean {
-		return this.#answer === undefined && this.#draft.trim() !== "" && this.#model?.coverage.complete === true;
+		const isBusy = this.#answer !== undefined || this.#left !== undefined;
+		return !isBusy && this.#draft.trim() !== "" && this.#model?.coverage.complete === true;
 	}
 
 	async #ask(prompt: string) {
 		const { tabmesh } = this.#connection;
 		const model = this.#model;
 		if (tabmesh === undefined || model === undefined || this.#answer) return;
-		const answer = new Answer(tabmesh, prompt, this.#turns, model, this.#schedule);
-		this.#answer = answer;
+		await this.#write(Answer.ask(tabmesh, prompt, this.#turns, model, this.#schedule));
+	}
+
+	async #write(answer: Answer) {
 		this.#turns.push(answer.turn);
+		await this.#attend(answer);
+	}
+
+	/** Shows an answer until its end. */
+	async #attend(answer: Answer) {
+		this.#answer = answer;
 		this.#announce(messages.chat.announceStart);
 		this.#tell(answer.turn);
 		await this.updateComplete;
@@ -450,11 +503,15 @@ export class TabmeshChat extends LitElement {
 		return html`<p class="muted">${what}<span class="caret"></span></p>`;
 	}
 
-	/** A peer is gone in the middle of the answer. */
-	#renderReplacing({ stages }: Turn) {
+	/** Why an answer stands still in the middle, where it does. */
+	#renderStandstill(turn: Turn) {
 		const text = messages.chat;
-		const waiting = stages.some(({ state }) => state === "lost");
-		return html`<p class="muted" role="status">${waiting ? text.waitingForSpare : text.replacing}</p>`;
+		const { stages } = turn;
+		let why: string | undefined;
+		if (turn.before !== undefined && turn.firstTokenAt === undefined) why = text.resuming;
+		else if (stages.some(({ state }) => state === "lost")) why = text.waitingForSpare;
+		else if (stages.some(({ state }) => state !== "ready")) why = text.replacing;
+		return why === undefined ? nothing : html`<p class="muted" role="status">${why}</p>`;
 	}
 
 	#renderFacts(turn: Turn) {
@@ -463,9 +520,11 @@ export class TabmeshChat extends LitElement {
 		const rate = rateOf(turn);
 		const firstTokenMs = turn.summary?.timing.firstTokenMs ?? turn.firstTokenMs;
 		if (rate > 0) facts.push(text.speed(formatRate(rate)));
-		if (firstTokenMs !== undefined && turn.tokens > 0) facts.push(text.firstToken(formatWait(firstTokenMs)));
+		if (firstTokenMs !== undefined && turn.tokens > 0 && turn.before === undefined)
+			facts.push(text.firstToken(formatWait(firstTokenMs)));
 		if (turn.tokens > 0) facts.push(text.tokens(turn.tokens));
 		if (turn.stages.length > 0) facts.push(text.over(turn.stages.length));
+		if (turn.before !== undefined) facts.push(text.resumed);
 		if (turn.lost > 0) facts.push(text.replayed(turn.lost));
 		if (turn.numericsChanged) facts.push(text.numericsChanged);
 		if (turn.status === "stopped") facts.push(text.stopped);
@@ -487,7 +546,7 @@ export class TabmeshChat extends LitElement {
 						: html`<p class="prose" part="answer" dir="auto">${turn.chats ? nothing : html`<span class="given">${turn.prompt}</span>`}${turn.text}${caret}</p>`
 				}
 				${running && turn.text === "" ? this.#renderStep(turn) : nothing}
-				${running && turn.text !== "" && turn.stages.some(({ state }) => state !== "ready") ? this.#renderReplacing(turn) : nothing}
+				${running && turn.text !== "" ? this.#renderStandstill(turn) : nothing}
 				${running ? nothing : this.#renderFacts(turn)}
 				${
 					trouble === undefined

@@ -213,6 +213,8 @@ export const messages = {
 		tokens: (count: number) => (count === 1 ? "1 token" : `${count} tokens`),
 		stopped: "stopped by you",
 		lengthReached: "reached its length",
+		resuming: "The page was reloaded. The answer goes on in a moment.",
+		resumed: "went on after a reload",
 		replacing: "A device left. Another takes its place.",
 		waitingForSpare: "A device left. Waiting for another to take its layers.",
 		replayed: (lost: number) =>

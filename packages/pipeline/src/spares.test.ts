@@ -64,6 +64,23 @@ describe("replaceLost", () => {
 		expect(text(replace([{ peer: "d", held: span(0, 6) }], "c"))).toBe("a:0-2 b:2-4 d:4-6");
 	});
 
+	it("takes who kept us waiting before only where nobody else can", () => {
+		const extraMs = (peer: string) => (peer === "quick" ? 1_000 : 0);
+		const others = [
+			{ peer: "quick", held: span(2, 4), bytesPerMs: 2000 },
+			{ peer: "slow", held: span(2, 4), bytesPerMs: 500 },
+		];
+		const replaced = (them: FixtureLender[]) =>
+			text(
+				replaceLost(route, new Set(["b"]), [...stages, ...them].map(fixtureMember), model, {
+					...view,
+					extraMs,
+				}),
+			);
+		expect(replaced(others)).toBe("a:0-2 slow:2-4 c:4-6");
+		expect(replaced(others.slice(0, 1))).toBe("a:0-2 quick:2-4 c:4-6");
+	});
+
 	it("closes the gap of neighbours lost together, with one spare or several", () => {
 		expect(text(replace([{ peer: "d", held: span(0, 4) }], "a", "b"))).toBe("d:0-4 c:4-6");
 		const two = [

@@ -1,0 +1,51 @@
+import { expect, test } from "@playwright/test";
+import { startNetwork } from "./network.ts";
+import { askTokens, lendingTabs, openChat } from "./tabs.ts";
+
+interface Kept {
+	promptTokens: number[];
+	maxTokens: number;
+	sampling: { temperature: number; seed: number };
+	stream: { stream: string; tokens: number[] };
+}
+declare global {
+	/** What the page before this one left. */
+	var kept: string | null;
+}
+
+test("a chat page that is reloaded in the middle of an answer, twice, shows the text that it would have shown", async ({
+	browser,
+}) => {
+	const network = await startNetwork("--model", "stories15m", "--min-stages", "2");
+	try {
+		await lendingTabs(browser, network.url, 2);
+		const chat = await openChat(browser, network.url);
+		await chat.addInitScript(() => {
+			globalThis.kept = sessionStorage.getItem("tabmesh-left");
+		});
+		const answer = chat.locator("[part=answer]");
+		const length = async () => (await answer.textContent())!.length;
+		const prompt = "Once upon a time";
+		await chat.getByRole("textbox").fill(prompt);
+		await chat.getByRole("button", { name: "Continue" }).click();
+		const left: Kept[] = [];
+		let shown = prompt.length;
+		for (let times = 0; times < 2; times++) {
+			await expect.poll(length).toBeGreaterThan(shown + 40);
+			await chat.reload();
+			const { turns, answer } = JSON.parse((await chat.evaluate(() => globalThis.kept))!);
+			left.push(JSON.parse(answer) as Kept);
+			shown = prompt.length + turns[0].text.length;
+		}
+		await expect(chat.getByText("went on after a reload")).toBeVisible();
+		const [first, second] = left;
+		// Not another stream: the stages had kept it for this very peer.
+		expect(second!.stream.stream).toBe(first!.stream.stream);
+		expect(second!.stream.tokens.slice(0, first!.stream.tokens.length)).toEqual(first!.stream.tokens);
+		const { promptTokens, maxTokens, sampling } = second!;
+		const { text } = await askTokens(chat, { promptTokens, maxTokens, ...sampling, minStages: 2 });
+		expect(await answer.textContent()).toBe(prompt + text);
+	} finally {
+		await network.stop();
+	}
+});
