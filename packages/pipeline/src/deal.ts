@@ -406,6 +406,8 @@ function shareAmongAtLeast(
 			time: meanTime,
 			bytes: () => 0,
 			fits: () => true,
+			furthest: () => layersOfGap.length,
+			nearest: () => 0,
 			held: undefined,
 			stored: undefined,
 			serving: undefined,

@@ -11,6 +11,10 @@ export const USABLE_MEMORY = 0.9;
 export interface Lender extends Device {
 	/** Bytes of memory that layers `[from, to)` take it. */
 	bytes(from: number, to: number): number;
+	/** The furthest layer up to which it can hold a range that begins at `from`. */
+	furthest(from: number): number;
+	/** The lowest layer from which it can hold a range that ends at `to`. */
+	nearest(to: number): number;
 	/** What it holds or is fetching of this model. */
 	readonly held: Range | undefined;
 	/** What it could hold without fetching it first. */
@@ -31,7 +35,18 @@ export function lendersOf(
 	return members
 		.filter((member) => member.lends?.models.includes(model.id) && !doubted?.has(member.peer))
 		.sort(byJoining)
-		.map((member) => lenderOf(member, model));
+		.map((member) => knownLender(member, model));
+}
+
+/** Announcements are never changed, only replaced: what was read out of one holds for every plan. */
+const known = new WeakMap<Member, { readonly manifest: ModelRef["manifest"]; readonly lender: Lender }>();
+
+function knownLender(member: Member, model: ModelRef): Lender {
+	const cached = known.get(member);
+	if (cached?.manifest === model.manifest) return cached.lender;
+	const lender = lenderOf(member, model);
+	known.set(member, { manifest: model.manifest, lender });
+	return lender;
 }
 
 /** The first to join first, so that everybody deals in the same order. */
@@ -46,6 +61,26 @@ function lenderOf(member: Member, model: ModelRef): Lender {
 	const bytes = (from: number, to: number): number =>
 		sizes.servingBytes(spanOf(from, to, sizes.layers), lends.numericsClass);
 	const fits = (from: number, to: number): boolean => bytes(from, to) <= usable;
+	const furthest = table(sizes.layers, (from) => {
+		let low = from;
+		let high = sizes.layers;
+		while (low < high) {
+			const middle = (low + high + 1) >> 1;
+			if (fits(from, middle)) low = middle;
+			else high = middle - 1;
+		}
+		return low;
+	});
+	const nearest = table(sizes.layers, (to) => {
+		let low = 0;
+		let high = to;
+		while (low < high) {
+			const middle = (low + high) >> 1;
+			if (fits(middle, to)) high = middle;
+			else low = middle + 1;
+		}
+		return low;
+	});
 	const bytesPerMs = Math.min(lends.bytesPerMs, FASTEST_BYTES_PER_MS);
 	const spans = lends.spans
 		.filter((span) => span.model === model.id && span.to <= sizes.layers && span.to > span.from)
@@ -60,10 +95,21 @@ function lenderOf(member: Member, model: ModelRef): Lender {
 		time: (from, to) => sizes.decodeBytes(from, to, lends.numericsClass) / bytesPerMs,
 		bytes,
 		fits,
+		furthest,
+		nearest,
 		// An owner who takes memory back gives layers back.
 		held: held && fits(held.from, held.to) ? { from: held.from, to: held.to } : undefined,
 		stored: lends.stored?.find((span) => span.model === model.id && span.to <= sizes.layers),
 		serving: spans.find(({ ready }) => ready),
 		ready: held?.ready ?? false,
+	};
+}
+
+/** A function of a layer that is asked for the same ones again and again. */
+function table(layers: number, of: (layer: number) => number): (layer: number) => number {
+	const values = new Int32Array(layers + 1).fill(-1);
+	return (layer) => {
+		if (values[layer]! < 0) values[layer] = of(layer);
+		return values[layer]!;
 	};
 }

@@ -94,7 +94,7 @@ function neediest(
 	const places = new Set([...cuts, within.from, within.to]);
 	for (const cut of [...places].sort((a, b) => a - b)) {
 		if (cut < within.from || cut > within.to) continue;
-		const to = furthest(lender, cut, layers);
+		const to = lender.furthest(cut);
 		consider(cut, to);
 		// A little less that ends where others end may be worth more.
 		for (let end = to - 1; end > cut; end--) {
@@ -102,7 +102,7 @@ function neediest(
 			consider(cut, end);
 			break;
 		}
-		consider(nearest(lender, cut), cut);
+		consider(lender.nearest(cut), cut);
 	}
 	return best;
 }
@@ -152,28 +152,4 @@ export function neediestOf(
 		if (found.worth > most * (1 + 1e-9)) [best, most] = [model, found.worth];
 	}
 	return best;
-}
-
-/** The furthest layer up to which `lender` can hold a range that begins at `from`. */
-function furthest(lender: Lender, from: number, layers: number): number {
-	let low = from;
-	let high = layers;
-	while (low < high) {
-		const middle = (low + high + 1) >> 1;
-		if (lender.fits(from, middle)) low = middle;
-		else high = middle - 1;
-	}
-	return low;
-}
-
-/** The lowest layer from which `lender` can hold a range that ends at `to`. */
-function nearest(lender: Lender, to: number): number {
-	let low = 0;
-	let high = to;
-	while (low < high) {
-		const middle = (low + high) >> 1;
-		if (lender.fits(middle, to)) high = middle;
-		else low = middle + 1;
-	}
-	return low;
 }

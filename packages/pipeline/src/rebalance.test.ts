@@ -70,6 +70,29 @@ describe("rebalance", () => {
 		expect(moves(swarm)).toEqual({ b: "3-6" });
 	});
 
+	it("takes nobody away whose place is held by somebody who still fetches", () => {
+		const lenders: FixtureLender[] = [
+			{ peer: "a", joined: 1, memoryBytes: half, held: span(0, 3) },
+			{ peer: "b", joined: 2, memoryBytes: half, held: span(0, 3) },
+			{ peer: "c", joined: 3, memoryBytes: half, held: span(0, 3), ready: false },
+			{ peer: "d", joined: 4, memoryBytes: half, held: span(3, 6) },
+		];
+		expect(moves(of(lenders))).toEqual({});
+		const arrived = lenders.map((lender) => ({ ...lender, ready: true }));
+		expect(Object.values(moves(of(arrived)))).toEqual(["3-6"]);
+	});
+
+	it("moves nobody for throughput whom a third holder's place would bring back", () => {
+		// 3-6 is slow; who leaves 0-3 for it leaves those layers with two, and has all layers on its disk.
+		const lenders: FixtureLender[] = [
+			...["a", "b", "c"].map((peer) => ({ peer, memoryBytes: half, held: span(0, 3), bytesPerMs: 1000 })),
+			...["d", "e", "f"].map((peer) => ({ peer, memoryBytes: half, held: span(3, 6), bytesPerMs: 100 })),
+		];
+		const swarm = of(lenders);
+		for (const { lends } of swarm) lends!.stored = [{ model: model.id, from: 0, to: 6 }];
+		expect(moves(swarm)).toEqual({});
+	});
+
 	it("moves nobody in a swarm that lacks layers: closing gaps is the deal's work", () => {
 		expect(
 			moves(
@@ -96,11 +119,16 @@ describe("rebalance", () => {
 			joined: fc.nat(20),
 			memoryBytes: fc.integer({ min: 15_000, max: 45_000 }),
 			bytesPerMs: fc.integer({ min: 1, max: 5000 }),
+			hasAllOnDisk: fc.boolean(),
 		}),
 		{ selector: ({ peer }) => peer, maxLength: 12 },
 	);
-	const settled = (lenders: FixtureLender[]): Member[] => {
-		let members = lenders.map(fixtureMember);
+	const settled = (lenders: readonly (FixtureLender & { hasAllOnDisk: boolean })[]): Member[] => {
+		let members = lenders.map(({ hasAllOnDisk, ...lender }): Member => {
+			const member = fixtureMember(lender);
+			if (!hasAllOnDisk) return member;
+			return { ...member, lends: { ...member.lends!, stored: [{ model: model.id, from: 0, to: 6 }] } };
+		});
 		for (let round = 0; round < 6; round++) members = follow(members, deal(members, model).assignments);
 		return members;
 	};

@@ -28,8 +28,8 @@ export interface RebalanceOptions {
  * and, where all layers have two, at most one lender, to where the swarm would otherwise be slowest. Pure and deterministic
  * like `deal`, to be asked after it, where it lets a lender keep what it holds.
  *
- * It comes to rest: the first kind of move leaves strictly less lacking, and the second raises the least
- * throughput of all layers by a third or does not happen.
+ * It comes to rest: the first kind of move leaves strictly less lacking, and the second leaves no more lacking and raises the
+ * least throughput of all layers by a third.
  */
 export function rebalance(
 	members: readonly Member[],
@@ -44,29 +44,37 @@ export function rebalance(
 	if (holders.every((count) => count > 0)) {
 		const movable = lenders.filter(({ held, ready }) => held && ready);
 		// Whoever has the blocks on its disk is there before somebody who still fetches them.
-		const serving = countHolders(
-			lenders.flatMap((lender) => lender.serving ?? []),
-			layers,
-		);
-		secondHolders(movable, ranges, serving, moves, "stored");
+		const soon = countHolders(lenders.flatMap(soonServed), layers);
+		secondHolders(movable, ranges, soon, soon, moves, "stored");
 		for (const { peer, serving: own } of movable) {
 			const to = moves.get(peer);
 			if (to) shift(holders, own!, to);
 		}
-		secondHolders(movable, ranges, holders, moves, "fetched");
-		if (moves.size === 0) quickest(lenders, movable, ranges, holders, moves);
+		secondHolders(movable, ranges, holders, soon, moves, "fetched");
+		if (moves.size === 0) quickest(lenders, movable, ranges, holders, soon, moves);
 	}
 	return new Map([...moves].map(([peer, { from, to }]) => [peer, spanOf(from, to, layers)]));
 }
 
+/** What a lender serves within seconds and goes on to serve: not what it is about to give up, nor what it still fetches. */
+function soonServed({ held, serving, stored }: Lender): Range[] {
+	if (!held) return [];
+	if (stored && stored.from <= held.from && held.to <= stored.to) return [held];
+	if (!serving) return [];
+	const from = Math.max(held.from, serving.from);
+	const to = Math.min(held.to, serving.to);
+	return from < to ? [{ from, to }] : [];
+}
+
 /**
  * Moves lenders that are not missed where they are to layers with one of `holders`, until that helps no more: those who have
- * the blocks on their disks, or those who fetch them.
+ * the blocks on their disks, or those who fetch them. Whether somebody is missed says `soon`, which leaves out who still fetches.
  */
 function secondHolders(
 	movable: readonly Lender[],
 	ranges: Map<string, Range>,
 	holders: number[],
+	soon: number[],
 	moves: Map<string, Range>,
 	by: "stored" | "fetched",
 ): void {
@@ -92,14 +100,14 @@ function secondHolders(
 		for (const lender of movable) {
 			if (moves.has(lender.peer)) continue;
 			const own = ranges.get(lender.peer)!;
-			const without = holders.map((count, layer) =>
-				own.from <= layer && layer < own.to ? count - 1 : count,
-			);
+			const less = (count: number, layer: number): number =>
+				own.from <= layer && layer < own.to ? count - 1 : count;
+			const without = holders.map(less);
 			if (by === "stored" && !lender.stored) continue;
 			const need = needOf(without, ranges.values());
 			const to = neediestRange(lender, need, by === "stored" ? lender.stored : undefined);
 			if (!to) continue;
-			const lost = lacking(without, own) - lacking(holders, own);
+			const lost = lacking(soon.map(less), own) - lacking(soon, own);
 			const gain = saved(without, to) - lost;
 			// Third holders alone are worth a move only where many layers get one: nobody moves to and fro for a few.
 			if (gain < Math.min(SECOND_OVER_THIRD, Math.max(1, (to.to - to.from) / 2))) continue;
@@ -108,6 +116,13 @@ function secondHolders(
 			if (!best || gain * best.cost >= best.gain * cost) best = { lender, to, gain, cost };
 		}
 		if (!best) return;
+		if (soon !== holders) {
+			// What it still has to fetch nobody can count on.
+			const own = ranges.get(best.lender.peer)!;
+			for (let layer = own.from; layer < own.to; layer++) {
+				if (layer < best.to.from || layer >= best.to.to) soon[layer]!--;
+			}
+		}
 		move(best.lender.peer, best.to, ranges, holders, moves);
 	}
 }
@@ -120,12 +135,16 @@ function loadCost({ stored, held }: Lender, { from, to }: Range): number {
 	return fetched * FETCH_COST + (to - from);
 }
 
-/** Moves the one lender that raises the throughput of the slowest layers most, if that is by a third. */
+/**
+ * Moves the one lender that raises the throughput of the slowest layers most, if that is by a third and no third holder is
+ * lost by it: else that one would be brought back, and the lender move to and fro for ever.
+ */
 function quickest(
 	lenders: readonly Lender[],
 	movable: readonly Lender[],
 	ranges: Map<string, Range>,
 	holders: number[],
+	soon: readonly number[],
 	moves: Map<string, Range>,
 ): void {
 	/** Tokens per millisecond that all holders of a layer bring together. */
@@ -140,15 +159,25 @@ function quickest(
 	}
 	const least = Math.min(...rates);
 	const slow = rates.map((rate) => rate <= least * (1 + 1e-9));
+	/** Whether more layers lose their third holder than get one. */
+	const losesThirds = (own: Range, to: Range): boolean => {
+		let lost = 0;
+		for (let layer = own.from; layer < own.to; layer++) if (soon[layer] === WANTED_HOLDERS + 1) lost++;
+		for (let layer = to.from; layer < to.to; layer++) {
+			const isOwn = own.from <= layer && layer < own.to;
+			if (soon[layer]! - Number(isOwn) === WANTED_HOLDERS) lost--;
+		}
+		return lost > 0;
+	};
 	let best: { peer: string; to: Range; least: number } | undefined;
 	for (const lender of movable) {
 		const own = ranges.get(lender.peer)!;
-		if (holders.slice(own.from, own.to).some((count) => count <= WANTED_HOLDERS)) continue;
+		if (soon.slice(own.from, own.to).some((count) => count <= WANTED_HOLDERS)) continue;
 		// Whoever holds one of the slowest layers would make them slower by leaving.
 		if (slow.slice(own.from, own.to).includes(true)) continue;
 		add(lender, own, -1);
 		const to = slowestRange(lender, rates, own.to - own.from);
-		if (to) {
+		if (to && !losesThirds(own, to)) {
 			add(lender, to, 1);
 			const reached = Math.min(...rates);
 			if (reached > least * WORTH_MOVING && reached > (best?.least ?? 0) * (1 + 1e-9))
