@@ -18,7 +18,9 @@ test("a chat page that is reloaded in the middle of an answer, twice, shows the 
 }) => {
 	const network = await startNetwork("--model", "stories15m", "--min-stages", "2");
 	try {
-		await lendingTabs(browser, network.url, 2);
+		const [tab] = await lendingTabs(browser, network.url, 2);
+		const figure = async (name: string): Promise<number> =>
+			Number(await tab!.locator("dt", { hasText: name }).locator("+ dd").textContent());
 		const chat = await openChat(browser, network.url);
 		await chat.addInitScript(() => {
 			globalThis.kept = sessionStorage.getItem("tabmesh-left");
@@ -31,7 +33,7 @@ test("a chat page that is reloaded in the middle of an answer, twice, shows the 
 		const left: Kept[] = [];
 		let shown = prompt.length;
 		for (let times = 0; times < 2; times++) {
-			await expect.poll(length).toBeGreaterThan(shown + 40);
+			await expect.poll(length).toBeGreaterThan(shown + 150);
 			await chat.reload();
 			const { turns, answer } = JSON.parse((await chat.evaluate(() => globalThis.kept))!);
 			left.push(JSON.parse(answer) as Kept);
@@ -42,9 +44,14 @@ test("a chat page that is reloaded in the middle of an answer, twice, shows the 
 		// Not another stream: the stages had kept it for this very peer.
 		expect(second!.stream.stream).toBe(first!.stream.stream);
 		expect(second!.stream.tokens.slice(0, first!.stream.tokens.length)).toEqual(first!.stream.tokens);
+		await expect.poll(() => figure("Answers running")).toBe(0);
+		const computed = await figure("Tokens computed");
 		const { promptTokens, maxTokens, sampling } = second!;
-		const { text } = await askTokens(chat, { promptTokens, maxTokens, ...sampling, minStages: 2 });
+		const { text, tokens } = await askTokens(chat, { promptTokens, maxTokens, ...sampling, minStages: 2 });
 		expect(await answer.textContent()).toBe(prompt + text);
+		// Nor was what had been computed computed again: a few were under way when the page went.
+		const again = first!.stream.tokens.length + second!.stream.tokens.length;
+		expect(computed).toBeLessThan(promptTokens.length + tokens.length + again / 2);
 	} finally {
 		await network.stop();
 	}

@@ -22,10 +22,12 @@ const storage = (() => {
 const leftKey = "tabmesh-left";
 element.left = storage?.getItem(leftKey) ?? undefined;
 storage?.removeItem(leftKey);
-addEventListener("pagehide", () => {
+// Before the network's own goodbye, which would end the answer.
+const onLeave = () => {
 	const left = element.leave();
 	if (left !== undefined) storage?.setItem(leftKey, left);
-});
+};
+addEventListener("pagehide", onLeave, { capture: true });
 
 const title = document.title;
 element.addEventListener("tabmesh-answer", ({ detail }) => {

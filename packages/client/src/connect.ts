@@ -201,7 +201,8 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		parts.peer.addEventListener("connect", this.#onConnection);
 		parts.peer.addEventListener("disconnect", this.#onConnection);
 		parts.peer.addEventListener("relay", this.#onConnection);
-		globalThis.addEventListener?.("pagehide", this.#onPageHide);
+		// Before the connections end, for which the transport listens there.
+		globalThis.addEventListener?.("pagehide", this.#onPageHide, { capture: true });
 	}
 
 	get peer(): string {
@@ -297,7 +298,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		const { closing, directory, peer, identity } = this.#parts;
 		if (closing.signal.aborted) return;
 		closing.abort();
-		globalThis.removeEventListener?.("pagehide", this.#onPageHide);
+		globalThis.removeEventListener?.("pagehide", this.#onPageHide, { capture: true });
 		directory.removeEventListener("change", this.#onSwarm);
 		await this.#lender?.leave();
 		await this.wallet.close();

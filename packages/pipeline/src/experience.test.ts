@@ -79,6 +79,17 @@ describe("Experience", () => {
 		expect(experience.extraMs("b", 0)).toBe(0);
 	});
 
+	it("doubts whoever failed until the directory would have noticed that it is gone, or until it has served again", () => {
+		const experience = new Experience();
+		experience.failed("a", 0);
+		expect(experience.isDoubtful("a", 30_000)).toBe(true);
+		expect(experience.isDoubtful("a", minuteMs)).toBe(false);
+		experience.failed("a", minuteMs);
+		experience.served([{ peer: "a", span: span(0, 6) }], 10, 10, minuteMs);
+		expect(experience.isDoubtful("a", minuteMs)).toBe(false);
+		expect(experience.isDoubtful("b", 0)).toBe(false);
+	});
+
 	it("remembers a bounded number of peers", () => {
 		const experience = new Experience();
 		for (let i = 0; i < 2_000; i++) experience.failed(`p${i}`, 0);

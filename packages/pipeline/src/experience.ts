@@ -6,12 +6,16 @@ const STEP = 0.5;
 const HALF_LIFE_MS = 10 * 60_000;
 /** What a failure counts as: a lap that nobody would choose while there is another. It doubles with every further one. */
 const FAILURE_MS = 1_000;
+/** So long the directory shows a peer that vanished (decision 0013: two and a half periods of 10 s, and 10 s), and a little longer. */
+const NOTICED_MS = 40_000;
 /** Peers that something is remembered of; the oldest are forgotten first. */
 const MOST_PEERS = 1_000;
 
 interface Belief {
-	ms: number;
-	at: number;
+	readonly ms: number;
+	readonly at: number;
+	/** Whether it failed then. */
+	readonly failed: boolean;
 }
 
 /**
@@ -32,6 +36,12 @@ export class Experience {
 		return belief ? belief.ms * 0.5 ** (Math.max(0, now - belief.at) / HALF_LIFE_MS) : 0;
 	}
 
+	/** Whether it failed so lately that it may be gone, although the directory shows it. */
+	isDoubtful(peer: string, now: number): boolean {
+		const belief = this.#beliefs.get(peer);
+		return belief?.failed === true && now - belief.at < NOTICED_MS;
+	}
+
 	/**
 	 * Notes how long laps over `hops` took.
 	 *
@@ -41,17 +51,17 @@ export class Experience {
 	served(hops: readonly Hop[], announcedMs: number, lapMs: number, now: number): void {
 		const believed = hops.reduce((sum, { peer }) => sum + this.extraMs(peer, now), announcedMs);
 		const each = (STEP * (lapMs - believed)) / hops.length;
-		for (const { peer } of hops) this.#note(peer, Math.max(0, this.extraMs(peer, now) + each), now);
+		for (const { peer } of hops) this.#note(peer, Math.max(0, this.extraMs(peer, now) + each), now, false);
 	}
 
 	/** Notes that a peer refused what it announces, broke off or sent what is wrong. */
 	failed(peer: string, now: number): void {
-		this.#note(peer, Math.max(FAILURE_MS, 2 * this.extraMs(peer, now)), now);
+		this.#note(peer, Math.max(FAILURE_MS, 2 * this.extraMs(peer, now)), now, true);
 	}
 
-	#note(peer: string, ms: number, at: number): void {
+	#note(peer: string, ms: number, at: number, failed: boolean): void {
 		this.#beliefs.delete(peer);
-		this.#beliefs.set(peer, { ms, at });
+		this.#beliefs.set(peer, { ms, at, failed });
 		if (this.#beliefs.size <= MOST_PEERS) return;
 		const [oldest] = this.#beliefs.keys();
 		this.#beliefs.delete(oldest!);

@@ -1,5 +1,6 @@
 import { StageLostError } from "@tabmesh/wire";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { Experience } from "./experience.ts";
 import { FixtureDirectory } from "./fixtures.ts";
 import { type GenerateInit, generate } from "./generate.ts";
 import { greedy } from "./sampling.ts";
@@ -217,6 +218,30 @@ describe("an answer over three stages", () => {
 		expect(replays).toMatchObject([{ lost: [bad.peer.id], spares: [spare.peer.id] }]);
 		expect(lenderOf(after!).peer.score(bad.peer.id)).toBeLessThan(0);
 		await kill(bad);
+	});
+
+	it("takes no spare that an earlier answer has lost, although the directory shows it still", async () => {
+		const ghost = swarm.lenders.find(({ member }) => member.lends!.spans[0]!.from === 2)!;
+		const second = await lender(1);
+		const third = await lender(1);
+		// By what they announce the one that is gone is the better spare.
+		const { lends } = third.member;
+		third.member = { ...third.member, lends: { ...lends!, numericsClass: "ort1/webgpu/apple/f32/f32" } };
+		const directory = new FixtureDirectory(
+			swarm.lenders.filter((each) => each !== second && each !== third).map(({ member }) => member),
+		);
+		const experience = new Experience();
+		const all = [...swarm.lenders.map(({ member }) => member)];
+		const lose = (victim: TestLender) => () => {
+			void kill(victim);
+			directory.members = all;
+		};
+		const { replays: first } = await disturbed(20, lose(ghost), { directory, experience });
+		expect(first).toMatchObject([{ lost: [ghost.peer.id], spares: [second.peer.id] }]);
+		directory.members = all.filter(({ peer }) => peer !== third.peer.id);
+		const { tokens, replays } = await disturbed(20, lose(second), { directory, experience });
+		expect(tokens).toEqual(undisturbed);
+		expect(replays).toMatchObject([{ lost: [second.peer.id], spares: [third.peer.id] }]);
 	});
 
 	it("waits for somebody to take the lost layers where nobody holds them, and gives up in time", async () => {

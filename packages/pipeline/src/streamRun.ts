@@ -663,7 +663,7 @@ export class StreamRun implements StageListener {
 
 	/** The route without the lost stages, and without `peer`; undefined where those that are here cannot make one. */
 	#plan(peer?: string): Hop[] | undefined {
-		const { directory, model, room } = this.#init;
+		const { directory, experience, model, room } = this.#init;
 		const { id: self, connections } = this.#init.peer;
 		const hops = this.#links.map((link) => link.hop);
 		const lost = new Set(
@@ -675,12 +675,14 @@ export class StreamRun implements StageListener {
 		const here = new Set(members.map((member) => member.peer));
 		const known = [...members, ...[...this.#lostMembers.values()].filter((member) => !here.has(member.peer))];
 		const now = performance.now();
-		const extraMs = (other: string): number => this.#init.experience?.extraMs(other, now) ?? 0;
+		const extraMs = (other: string): number => experience?.extraMs(other, now) ?? 0;
+		// To find out that a peer which earlier answers lost is gone would take longer than all the rest.
+		const doubtful = members.map((member) => member.peer).filter((each) => experience?.isDoubtful(each, now));
 		const ever = new Set([...this.#excluded.keys(), ...lost]);
 		const still = new Set([...this.#excluded].filter(([, until]) => until > now).map(([each]) => each));
 		if (peer !== undefined) still.add(peer);
 		const gone = new Set([...this.#lostMembers.keys()].filter((each) => !here.has(each)));
-		for (const exclude of [ever, still]) {
+		for (const exclude of [new Set([...ever, ...doubtful]), ever, still]) {
 			const all = new Set([...exclude, ...gone]);
 			const view = { room, self, connections, exclude: all, extraMs };
 			const replaced = replaceLost(hops, lost, known, model, view);
