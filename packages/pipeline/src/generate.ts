@@ -13,6 +13,7 @@ import {
 	type TabmeshError,
 	TimeoutError,
 } from "@tabmesh/wire";
+import { inAbout } from "./busyFor.ts";
 import { type CheckedRequest, checked } from "./checkedRequest.ts";
 import type { Experience } from "./experience.ts";
 import { lapTime } from "./holders.ts";
@@ -27,6 +28,8 @@ const TELLING_TOKENS = 16;
 const MOST_PLANS = 3;
 /** How long peers that are busy, or just took other layers, may take to be able to serve. */
 const PATIENCE_MS = 10_000;
+/** Least time before a peer that was busy is asked once more, whatever it says. */
+const SOONEST_MS = 100;
 
 export interface GenerateInit {
 	peer: Peer;
@@ -213,8 +216,10 @@ class Generation implements TokenGeneration {
 				// What the peer that was left out had said is the better explanation.
 				if (reason === undefined) throw error;
 				if (isRefusal(reason)) {
-					const changed = await swarmChange(directory, deadline - performance.now(), signal);
-					if (!changed && !signal.aborted) throw givenUp(reason, patienceMs);
+					const left = deadline - performance.now();
+					if (left <= 0) throw givenUp(reason, patienceMs);
+					const soon = Math.min(left, retryAfter(reason) ?? left);
+					await swarmChange(directory, Math.max(soon, SOONEST_MS), signal);
 				} else if (!this.#isPassing(reason) || exclude.size === 0) {
 					throw reason;
 				}
@@ -290,14 +295,21 @@ function isRefusal(error: unknown): error is RouteRefusedError | StageBusyError 
 	return error instanceof RouteRefusedError || error instanceof StageBusyError;
 }
 
+/** In how many milliseconds a peer expects to have room, where it said so. */
+function retryAfter({ details }: TabmeshError): number | undefined {
+	const { retryAfterMs } = details;
+	return typeof retryAfterMs === "number" && retryAfterMs >= 0 ? retryAfterMs : undefined;
+}
+
 /** A peer's refusal, and that nobody took its place. */
 function givenUp(reason: RouteRefusedError | StageBusyError, patienceMs: number): TabmeshError {
 	if (patienceMs === 0) return reason;
 	const ErrorClass = reason instanceof StageBusyError ? StageBusyError : RouteRefusedError;
+	const again = retryAfter(reason);
 	return new ErrorClass(reason.shortMessage, {
 		metaMessages: [
 			`Nobody else could take its place within ${patienceMs / 1000} s.`,
-			"Ask again in a moment, or open the lend page on another device.",
+			`Ask again in ${again === undefined ? "a moment" : inAbout(again)}, or open the lend page on another device.`,
 		],
 		details: reason.details,
 		cause: reason,

@@ -232,6 +232,23 @@ describe("a ring of three stages over WebRTC", () => {
 		const second = ask(500);
 		const results = await Promise.allSettled([first.summary, second.summary]);
 		expect(results.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+		// Busy for as long as the one that is served may take; asked at the same moment, its pace is not known.
+		const third = ask(500);
+		let refusedWith: unknown;
+		for await (const { position } of third) {
+			if (position !== prompt.length + 20) continue;
+			refusedWith = await ask(500).summary.catch((error: unknown) => error);
+			const patient = generate({
+				...swarm.ask(asker, prompt, { maxTokens: 5, patienceMs: 60_000 }),
+				directory: new FixtureDirectory(members),
+			});
+			third.cancel();
+			expect((await patient.summary).tokens).toHaveLength(5);
+		}
+		expect(refusedWith).toBeInstanceOf(StageBusyError);
+		const { message, details } = refusedWith as StageBusyError;
+		expect(message).toMatch(/no memory left.*, for about \d+ seconds? more\./);
+		expect(details.retryAfterMs).toBeGreaterThan(0);
 		const refused = results.find(({ status }) => status === "rejected") as PromiseRejectedResult;
 		expect(refused.reason).toBeInstanceOf(StageBusyError);
 		await tight.server.close();

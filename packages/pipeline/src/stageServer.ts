@@ -18,6 +18,7 @@ import {
 	toWireError,
 } from "@tabmesh/wire";
 import { BatchQueue } from "./batchQueue.ts";
+import { busyFor, inAbout } from "./busyFor.ts";
 import { KeptPrefixes, type Prefix } from "./keptPrefixes.ts";
 import { LoadedSpans } from "./loadedSpans.ts";
 import { ringProtocol, stageProtocol } from "./protocols.ts";
@@ -212,6 +213,18 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		for (const wake of this.#waiting.get(key) ?? []) wake();
 	}
 
+	busy(sentence: string, needed: number, frees: (session: StageSession) => number): StageBusyError {
+		const occupants = [...this.#sessions.values()].map((session) => ({
+			remainingMs: session.remainingMs,
+			frees: frees(session),
+		}));
+		const retryAfterMs = busyFor(occupants, needed);
+		if (retryAfterMs === undefined) return new StageBusyError(`${sentence}.`);
+		return new StageBusyError(`${sentence}, for ${inAbout(retryAfterMs)} more.`, {
+			details: { retryAfterMs },
+		});
+	}
+
 	async evict(asker?: string): Promise<boolean> {
 		const [session] = [...this.#sessions.values()]
 			.filter((each) => each.detachedSince !== undefined && (asker === undefined || each.asker === asker))
@@ -307,9 +320,11 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 			this.#sessions.size + this.#opening >= maxStreams + (goesOn ? 1 : 0) ||
 			share() >= maxStreamsPerAsker + (goesOn ? 1 : 0)
 		) {
-			throw new StageBusyError(
-				this.#paused ? "This peer pauses." : "This peer serves as many streams as it can.",
-				{ details: { streams: this.#sessions.size } },
+			if (this.#paused || this.#closed) throw new StageBusyError("This peer pauses.");
+			if (share() < maxStreamsPerAsker)
+				throw this.busy("This peer serves as many streams as it can", 1, () => 1);
+			throw this.busy("This peer serves one asker no more streams at once", 1, (session) =>
+				session.asker === asker ? 1 : 0,
 			);
 		}
 		this.#opening++;
@@ -369,9 +384,11 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		const promised = [...this.#sessions.values()].reduce((sum, each) => sum + each.mostHistoryBytes, 0);
 		const history = request.maxPositions * historyRowBytes(model, span);
 		if (promised + history > HISTORY_BYTES) {
-			throw new StageBusyError("This peer keeps as much of running streams as it can.", {
-				details: { maxPositions: request.maxPositions },
-			});
+			throw this.busy(
+				"This peer keeps as much of running streams as it can",
+				promised + history - HISTORY_BYTES,
+				({ mostHistoryBytes }) => mostHistoryBytes,
+			);
 		}
 		const session = new StageSession({ key, context: this, model, route, place, open: request, control });
 		this.#sessions.set(key, session);

@@ -23,7 +23,7 @@ import {
 	type Route,
 	RouteViolationError,
 	ringAcceptSchema,
-	StageBusyError,
+	type StageBusyError,
 	StageLostError,
 	type StageRequest,
 	type StageResponse,
@@ -86,6 +86,14 @@ export interface StageContext {
 	onStep(rows: number, decodeMs: number | undefined): void;
 	/** The session has a newer route: links of it may be waiting. */
 	onRoute(session: StageSession): void;
+	/**
+	 * The error of a stage that has no room.
+	 *
+	 * @param sentence - without its end
+	 * @param needed - what is missing
+	 * @param frees - what each stream gives back when it ends
+	 */
+	busy(sentence: string, needed: number, frees: (session: StageSession) => number): StageBusyError;
 	/** Ends a stream whose asker is gone, if there is one, to make room. */
 	evict(): Promise<boolean>;
 	onEnd(session: StageSession): void;
@@ -160,6 +168,8 @@ export class StageSession {
 	/** At the last stage: a token for which the link to the first stage does not stand yet. */
 	#waitingToken: TokenFrame | undefined;
 	#decodeSteps = 0;
+	/** When the prompt was computed, by `performance.now()`, and the position behind it. */
+	#paced: { readonly since: number; readonly from: number } | undefined;
 	/** At the last stage. */
 	#sampled: Sampled;
 
@@ -192,6 +202,19 @@ export class StageSession {
 	/** The asker's control stream: another one after his tab was reloaded. */
 	get control(): MessageStream {
 		return this.#control;
+	}
+
+	/** About how long it goes on, in milliseconds, if it writes as much as it may; undefined before its pace is known. */
+	get remainingMs(): number | undefined {
+		const { end } = this.#history;
+		const computed = this.#paced ? end - this.#paced.from : 0;
+		if (!this.#paced || computed <= 0) return undefined;
+		return ((this.#open.maxPositions - end) * (performance.now() - this.#paced.since)) / computed;
+	}
+
+	/** Bytes of the engine that it has. */
+	get memoryBytes(): number {
+		return this.#lane ? this.#open.maxPositions * this.#lane.handle.keyValueBytesPerToken : 0;
 	}
 
 	/** Bytes kept for a spare of the successor. */
@@ -354,10 +377,12 @@ export class StageSession {
 			} catch (error) {
 				if (!(error instanceof OutOfMemoryBudgetError)) throw error;
 				if ((await spans.freeIdle()) || (await this.#context.evict())) continue;
-				throw new StageBusyError("This peer has no memory left for another stream of this length.", {
-					details: { maxPositions: this.#open.maxPositions },
-					cause: error,
-				});
+				const { bytes, freeBytes } = error.details;
+				throw this.#context.busy(
+					"This peer has no memory left for another stream of this length",
+					Number(bytes) - Number(freeBytes),
+					({ memoryBytes }) => memoryBytes,
+				);
 			}
 		}
 		const { memory, begun } = beginning;
@@ -650,6 +675,7 @@ export class StageSession {
 		}
 		const bytes = this.#isLast ? NO_BYTES : encodeTensor(result.hidden!, this.#model.manifest.boundary).bytes;
 		this.#history.push({ position, rows, chain, last, bytes });
+		if (last) this.#paced ??= { since: performance.now(), from: position + rows };
 		const sent = this.#isLast ? this.#afterLast(result, step) : this.#flush();
 		if (decoded && this.#decodeSteps % PROGRESS_EVERY === 0) this.#tellProgress();
 		return sent;

@@ -24,7 +24,10 @@ export class StageLostError extends TabmeshError {
 	override readonly code = "StageLost";
 }
 
-/** Thrown when a peer has no room for another stream now. */
+/**
+ * Thrown when a peer has no room for another stream now. `details.retryAfterMs` is when it is likely to have some, where it
+ * can tell: by what the streams that it serves may still write, and how quickly they do.
+ */
 export class StageBusyError extends TabmeshError {
 	override name = "StageBusyError";
 	override readonly code = "StageBusy";
