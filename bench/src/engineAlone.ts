@@ -12,28 +12,32 @@ import { median } from "./report.ts";
 declare const harness: EngineTab;
 
 /** Steps before the first that counts. */
-const warm = 8;
+const warm = 4;
 
-/** What is decoded. */
-export interface AloneOptions {
-	readonly memoryBytes: number;
-	/** Positions before the first token. */
-	readonly prompt: number;
-	readonly tokens: number;
+/** Engines in a tab of their own, which nobody asks for anything else. */
+export interface EngineAlone {
+	/**
+	 * Median milliseconds of a decode step, of all spans together.
+	 *
+	 * @param prompt - positions before the first step
+	 * @param lapMs - time from one step of a span to its next, 0 for at once: an engine that rests in between finds its weights
+	 * no longer in a cache, and the processor's clock low
+	 */
+	decodeMs(prompt: number, tokens: number, lapMs: number): Promise<number>;
+	close(): Promise<void>;
 }
 
 /**
- * Median milliseconds of a decode step of each span: by an engine in a tab, one thread, that computes one step behind the
- * other while nothing else runs.
+ * Loads spans of a model, each in an engine.
  *
  * @param model - catalogue id
  */
-export async function engineAloneMs(
+export async function openEngineAlone(
 	browser: Browser,
 	model: string,
 	spans: readonly Span[],
-	{ memoryBytes, prompt, tokens }: AloneOptions,
-): Promise<number[]> {
+	options: { memoryBytes: number; threads: number },
+): Promise<EngineAlone> {
 	const folder = await fetchCatalogModel(model, {
 		cacheDir: join(process.env.TABMESH_CACHE ?? join(homedir(), ".cache", "tabmesh"), "models"),
 	});
@@ -42,29 +46,49 @@ export async function engineAloneMs(
 		root: fileURLToPath(new URL("engineTab", import.meta.url)),
 		logLevel: "error",
 		resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
-		server: { host: "127.0.0.1", port: 0, fs: { strict: false }, hmr: false, watch: null },
+		server: {
+			host: "127.0.0.1",
+			port: 0,
+			// Without that no engine gets threads.
+			headers: {
+				"Cross-Origin-Opener-Policy": "same-origin",
+				"Cross-Origin-Embedder-Policy": "require-corp",
+			},
+			fs: { strict: false },
+			hmr: false,
+			watch: null,
+		},
 		// onnxruntime-web finds its files by URL; bundled into a cache it does not.
 		optimizeDeps: { exclude: ["onnxruntime-web"] },
 	});
 	await server.listen();
 	const page = await browser.newPage();
-	try {
-		await page.goto(server.resolvedUrls!.local[0]!);
-		await page.waitForFunction(() => "harness" in globalThis);
-		const files = (await readdir(folder)).map((name) => join(folder, name));
-		await page.locator("input").setInputFiles(files);
-		await page.evaluate(() => harness.open());
-		const alone: number[] = [];
-		for (const span of spans) {
-			const times = await page.evaluate(
-				([span, memoryBytes, prompt, tokens]) => harness.decodeMs(span, memoryBytes, prompt, tokens),
-				[span, memoryBytes, prompt, tokens] as const,
-			);
-			alone.push(median(times.slice(warm)));
-		}
-		return alone;
-	} finally {
-		await page.close();
-		await server.close();
-	}
+	await page.goto(server.resolvedUrls!.local[0]!);
+	await page.waitForFunction(() => "harness" in globalThis);
+	const files = (await readdir(folder)).map((name) => join(folder, name));
+	await page.locator("input").setInputFiles(files);
+	await page.evaluate(([spans, options]) => harness.open(spans, options), [spans, options] as const);
+	const ofSpan = async (which: number, prompt: number, tokens: number, restMs: number): Promise<number> => {
+		const times = await page.evaluate((call) => harness.decodeMs(...call), [
+			which,
+			prompt,
+			warm + tokens,
+			restMs,
+		] as [number, number, number, number]);
+		return median(times.slice(warm));
+	};
+	return {
+		async decodeMs(prompt, tokens, lapMs) {
+			let sum = 0;
+			for (const which of spans.keys()) {
+				const guess = lapMs === 0 ? 0 : await ofSpan(which, prompt, warm, 0);
+				sum += await ofSpan(which, prompt, tokens, Math.max(0, lapMs - guess));
+			}
+			return sum;
+		},
+		async close() {
+			await page.close();
+			await server.close();
+		},
+	};
 }

@@ -28,7 +28,7 @@ export interface SlowSwarm {
 export async function startSlowSwarm(
 	open: OpenThings,
 	model: string,
-	{ tabs: count, memoryBytes }: { tabs: number; memoryBytes?: number },
+	{ tabs: count, threads, memoryBytes }: { tabs: number; threads: number; memoryBytes: number },
 ): Promise<SlowSwarm> {
 	const coturn = ensureCoturn();
 	if (coturn === undefined)
@@ -51,8 +51,8 @@ export async function startSlowSwarm(
 		await relayOnly(context);
 		const tab = await joinTab(context, network.url, {
 			backend: "wasm",
-			threads: 1,
-			...(memoryBytes === undefined ? {} : { memoryBytes }),
+			threads,
+			memoryBytes,
 		});
 		tabs.push(tab);
 	}
