@@ -2,7 +2,7 @@
 // over. Arguments: address of the network, catalog name of the model, and for one span its first layer and the one behind its last.
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { createIdentity } from "@tabmesh/dauth";
+import { createEnvelopeSigner, createIdentity } from "@tabmesh/dauth";
 import { createDirectory } from "@tabmesh/directory";
 import { createEngine } from "@tabmesh/inference";
 import { publishModel, sourceOfModel } from "@tabmesh/model";
@@ -32,6 +32,7 @@ const source = sourceOfModel(file);
 const model = { id, manifest };
 const server = serveStages({
 	peer,
+	signer: createEnvelopeSigner(identity),
 	engine,
 	source,
 	room,

@@ -29,6 +29,7 @@ import { fetchNetworkModel, type NetworkModel } from "./networkModel.ts";
 import { NetworkWallet, type WalletNetwork } from "./networkWallet.ts";
 import { R1fsStorage } from "./r1fsStorage.ts";
 import { readSite } from "./readSite.ts";
+import { ReceiptBook } from "./receiptBook.ts";
 import { RoomState } from "./roomState.ts";
 import { RoomProviders } from "./sharedFiles.ts";
 import type {
@@ -166,6 +167,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	readonly #sources = new Map<string, ShardSource>();
 	readonly #state: RoomState;
 	readonly #providers: RoomProviders;
+	readonly #receipts: ReceiptBook;
 	#files: Promise<R1fs> | undefined;
 	#lender: Lender | undefined;
 	#views: readonly ModelView[] | undefined;
@@ -184,6 +186,11 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 			directory: parts.directory,
 			peer,
 			state: () => this.state(),
+		});
+		this.#receipts = new ReceiptBook({
+			peer: peer.id,
+			files: () => this.#openFiles(),
+			onNotice: this.#onNotice,
 		});
 		this.wallet = new NetworkWallet({ chain, identity, folder, state: () => this.state() });
 		for (const model of parts.models) {
@@ -253,6 +260,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 			room,
 			...(capability === undefined ? {} : { capability }),
 			minStages: site.minStages,
+			chainId: site.chain?.id ?? 0,
 			experience: this.#experience,
 			model: (name) => this.#model(name),
 			source: (model) => this.#source(model),
@@ -265,10 +273,14 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 				metaMessages: ["Leave first, or open another tab."],
 			});
 		}
-		const { capability, peer, directory, identity, room, site } = this.#parts;
+		const { capability, peer, directory, identity, room, signer, site } = this.#parts;
 		this.#lender = new DeviceLender(
 			{
 				peer,
+				signer,
+				chainId: site.chain?.id ?? 0,
+				// In Node without a folder there is nowhere to keep them.
+				onReceipt: (signed) => this.#keepsFiles && this.#receipts.add(signed),
 				directory,
 				room,
 				admit: () => admitToRoom({ room, capability, peer: identity.peer, action: "lend" }),
@@ -301,6 +313,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		globalThis.removeEventListener?.("pagehide", this.#onPageHide, { capture: true });
 		directory.removeEventListener("change", this.#onSwarm);
 		await this.#lender?.leave();
+		await this.#receipts.close();
 		await this.wallet.close();
 		await this.#state.close();
 		await directory.stop();

@@ -1,6 +1,14 @@
+import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Directory } from "@tabmesh/directory";
 import type { Engine, EngineHandle, LoadProgress, ShardSource, WeightFormat } from "@tabmesh/model";
-import { deal, rebalance, type StageServer, StalledLenders, serveStages } from "@tabmesh/pipeline";
+import {
+	deal,
+	rebalance,
+	type SignedReceipt,
+	type StageServer,
+	StalledLenders,
+	serveStages,
+} from "@tabmesh/pipeline";
 import type { Peer } from "@tabmesh/transport";
 import {
 	type Announcement,
@@ -25,6 +33,11 @@ export interface LenderNetwork {
 	readonly peer: Peer;
 	readonly directory: Directory;
 	readonly room: string;
+	readonly signer: EnvelopeSigner;
+	/** Chain on which receipts may be settled (EIP-155); 0 for none. */
+	readonly chainId: number;
+	/** Told of what the asker of a stream that has ended signed for. */
+	readonly onReceipt: (signed: SignedReceipt) => void;
 	/** Rejects where this peer may not lend in the room. */
 	admit(): Promise<void>;
 	readonly minStages: number;
@@ -246,6 +259,9 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		engine.addEventListener("devicelost", this.#onDeviceLost);
 		this.#server = serveStages({
 			peer: this.#network.peer,
+			signer: this.#network.signer,
+			chainId: this.#network.chainId,
+			onReceipt: this.#network.onReceipt,
 			engine,
 			source: this.#source!,
 			room: this.#network.room,

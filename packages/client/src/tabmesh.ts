@@ -2,6 +2,7 @@ import type { Cstore } from "@tabmesh/cstore";
 import type { Wallet } from "@tabmesh/dauth/wallet";
 import type { Directory, Member } from "@tabmesh/directory";
 import type { Backend } from "@tabmesh/model";
+import type { SignedReceipt } from "@tabmesh/pipeline";
 import type { R1fs } from "@tabmesh/r1fs";
 import type { ConnectionView } from "@tabmesh/transport";
 import type { FinishReason, Sampling, Span, TabmeshError } from "@tabmesh/wire";
@@ -109,6 +110,8 @@ export interface GenerationSummary {
 	readonly stages: readonly StageView[];
 	/** Every time that a peer was lost on the way and others took its place, in order. */
 	readonly replays: readonly ReplayView[];
+	/** What the lenders did, as they and we signed it: of each the newest, which stands for all before. */
+	readonly receipts: readonly SignedReceipt[];
 	readonly timing: GenerationTiming;
 }
 

@@ -1,7 +1,13 @@
 import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Directory } from "@tabmesh/directory";
 import { createTokenizer, type ShardSource, type Tokenizer } from "@tabmesh/model";
-import { type Experience, generate, type ResumableStream, type TokenGeneration } from "@tabmesh/pipeline";
+import {
+	type Experience,
+	generate,
+	type ResumableStream,
+	type SignedReceipt,
+	type TokenGeneration,
+} from "@tabmesh/pipeline";
 import type { Peer } from "@tabmesh/transport";
 import { EmptyPromptError, InvalidParameterError, ModelFileError, type Sampling } from "@tabmesh/wire";
 import type { LeftAnswer } from "./leftAnswer.ts";
@@ -18,6 +24,8 @@ export interface GenerationNetwork {
 	/** In a private room: what shows that we may ask there. */
 	readonly capability?: string;
 	readonly minStages: number;
+	/** Chain on which receipts may be settled (EIP-155); 0 for none. */
+	readonly chainId: number;
 	/** What earlier answers taught of peers. */
 	readonly experience: Experience;
 	model(nameOrId: string | undefined): Promise<NetworkModel>;
@@ -110,6 +118,7 @@ export class TextGeneration implements Generation {
 		let firstTokenAt = 0;
 		let lastTokenAt = 0;
 		let finishReason: GenerationSummary["finishReason"] | undefined;
+		let receipts: readonly SignedReceipt[] = [];
 
 		const show = (piece: string, token: number): void => {
 			text += piece;
@@ -137,6 +146,7 @@ export class TextGeneration implements Generation {
 			signer: this.#network.signer,
 			directory: this.#network.directory,
 			room: this.#network.room,
+			chainId: this.#network.chainId,
 			...(capability === undefined ? {} : { capability }),
 			model,
 			promptTokens,
@@ -170,7 +180,9 @@ export class TextGeneration implements Generation {
 					break;
 				}
 			}
-			finishReason ??= (await answer.summary).finishReason;
+			const summary = await answer.summary;
+			finishReason ??= summary.finishReason;
+			receipts = summary.receipts;
 		} catch (error) {
 			if (!signal.aborted) throw error;
 			finishReason = "cancelled";
@@ -187,6 +199,7 @@ export class TextGeneration implements Generation {
 			finishReason,
 			stages,
 			replays,
+			receipts,
 			timing: {
 				firstTokenMs: firstTokenAt > 0 ? firstTokenAt - started : 0,
 				tokensPerSecond: decodeMs > 0 ? ((tokens.length - before - 1) * 1000) / decodeMs : 0,

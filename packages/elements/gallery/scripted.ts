@@ -332,6 +332,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 				finishReason,
 				stages,
 				replays: [],
+				receipts: [],
 				timing: { firstTokenMs: 312, tokensPerSecond: 41.3 },
 			});
 		};

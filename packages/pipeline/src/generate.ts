@@ -18,6 +18,7 @@ import { type CheckedRequest, checked } from "./checkedRequest.ts";
 import type { Experience } from "./experience.ts";
 import { lapTime } from "./holders.ts";
 import { planRoute } from "./planRoute.ts";
+import type { SignedReceipt } from "./signedReceipt.ts";
 import type { StageStatus } from "./stageLink.ts";
 import { type Replay, type ResumableStream, StageFailure, StreamRun } from "./streamRun.ts";
 import { swarmChange } from "./swarmChange.ts";
@@ -40,6 +41,8 @@ export interface GenerateInit {
 	/** In a private room: what shows that we may ask there, without its secret. The owner needs none. */
 	capability?: string;
 	model: ModelRef;
+	/** Chain on which the stages' receipts may be settled (EIP-155). @default 0: none */
+	chainId?: number;
 	promptTokens: readonly number[];
 	/** @default greedy */
 	sampling?: Partial<Sampling>;
@@ -80,6 +83,8 @@ export interface TokenSummary {
 	readonly stages: readonly StageStatus[];
 	/** Every time that a stage was lost and the answer went on, in order. */
 	readonly replays: readonly Replay[];
+	/** Work that the stages and we signed for: of each stage the newest, which stands for all before. */
+	readonly receipts: readonly SignedReceipt[];
 	readonly timing: { readonly firstTokenMs: number; readonly tokensPerSecond: number };
 }
 
@@ -282,6 +287,7 @@ class Generation implements TokenGeneration {
 			finishReason,
 			stages: this.#stages,
 			replays: [...this.#replays],
+			receipts: this.#run?.receipts ?? [],
 			timing: {
 				firstTokenMs: count > 0 ? this.#firstTokenAt - this.#started : 0,
 				tokensPerSecond: seconds > 0 ? (count - 1) / seconds : 0,

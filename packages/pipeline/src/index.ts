@@ -26,6 +26,7 @@ export { ringProtocol, stageProtocol } from "./protocols.ts";
 export { rebalance } from "./rebalance.ts";
 export { type OpenedRoute, type OpenRouteOptions, openRoute, sealRoute } from "./route.ts";
 export { greedy, sample } from "./sampling.ts";
+export { openSignedReceipt, type SignedReceipt } from "./signedReceipt.ts";
 export { replaceLost, type Spare, sparesFor } from "./spares.ts";
 export type { StageState, StageStatus } from "./stageLink.ts";
 export { type StageServer, type StageServerInit, serveStages } from "./stageServer.ts";

@@ -1,4 +1,5 @@
 import { bytesToHex } from "@noble/hashes/utils.js";
+import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Engine, ModelRef, ShardSource } from "@tabmesh/model";
 import type { MessageStream, Peer } from "@tabmesh/transport";
 import {
@@ -25,6 +26,7 @@ import { ringProtocol, stageProtocol } from "./protocols.ts";
 import { RollingMedian } from "./rollingMedian.ts";
 import { openRoute } from "./route.ts";
 import { historyRowBytes } from "./sentHistory.ts";
+import type { SignedReceipt } from "./signedReceipt.ts";
 import { type OpenRequest, offenceOf, type StageContext, StageSession } from "./stageSession.ts";
 
 /** Streams served at once: two full batches. */
@@ -37,6 +39,8 @@ const FIRST_MESSAGE_MS = 10_000;
 const RING_HOLD_MS = 20_000;
 /** How long a stream is kept for an asker who is gone: a reload of his tab takes seconds. */
 const LEASE_MS = 60_000;
+/** How long an asker may take to countersign a receipt: a page that is hidden or busy answers within seconds. */
+const COUNTERSIGN_MS = 10_000;
 /** How long askers may take to put spares in our place when we leave. */
 const LEAVE_MS = 3_000;
 /** Between two messages that keep a line awake; a lap within one machine or room is shorter and needs none. */
@@ -56,6 +60,12 @@ export interface StageServerInit {
 	engine: Engine;
 	source: ShardSource;
 	room: string;
+	/** Signs receipts: of the peer's own key. */
+	signer: EnvelopeSigner;
+	/** Chain on which receipts may be settled (EIP-155). @default 0: none */
+	chainId?: number;
+	/** Told of what the asker of a stream signed for, when it has ended: the last receipt, which stands for all. */
+	onReceipt?: (signed: SignedReceipt) => void;
 	/** A model that this lender's owner is willing to serve, by id. */
 	models: (id: string) => ModelRef | undefined;
 	/** @default 16 */
@@ -66,6 +76,8 @@ export interface StageServerInit {
 	leaseMs?: number;
 	/** How long a finished stream is kept for those that begin alike, in milliseconds. @default 300,000 */
 	keepMs?: number;
+	/** How long an asker may take to countersign a receipt, in milliseconds. @default 10,000 */
+	countersignMs?: number;
 	/** How long a link for a stream that nobody opened yet is kept, in milliseconds. @default 20,000 */
 	ringHoldMs?: number;
 }
@@ -103,7 +115,7 @@ export interface StageServer extends EventTarget {
  *
  * @example
  * ```ts
- * const server = serveStages({ peer, engine, source, room: "public", models: (id) => (id === model.id ? model : undefined) });
+ * const server = serveStages({ peer, signer, engine, source, room: "public", models: (id) => (id === model.id ? model : undefined) });
  * await server.spans.hold(model, deal(directory.members, model).assignments.get(peer.id)!);
  * ```
  */
@@ -129,6 +141,9 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 	readonly #unserve: (() => void)[];
 	readonly #onDeviceLost: (event: CustomEvent<{ reason: string }>) => void;
 	readonly leaseMs: number;
+	readonly signer: EnvelopeSigner;
+	readonly chainId: number;
+	readonly countersignMs: number;
 	#sweep: ReturnType<typeof setInterval> | undefined;
 	#awake: ReturnType<typeof setInterval> | undefined;
 	#changeTimer: ReturnType<typeof setTimeout> | undefined;
@@ -140,6 +155,9 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		super();
 		this.#init = init;
 		this.peer = init.peer;
+		this.signer = init.signer;
+		this.chainId = init.chainId ?? 0;
+		this.countersignMs = init.countersignMs ?? COUNTERSIGN_MS;
 		this.leaseMs = init.leaseMs ?? LEASE_MS;
 		this.engine = init.engine;
 		this.prefixes = new KeptPrefixes(init.engine, init.keepMs);
@@ -283,7 +301,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 			this.#refuse(control, error);
 			return;
 		}
-		await Promise.race([this.#readControl(session, control), session.ended]);
+		await Promise.race([this.#readControl(session, control), session.settled]);
 		// What it still has to say goes out before its side of the stream ends.
 		if (session.control === control) await session.ended;
 	}
@@ -392,6 +410,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		}
 		const session = new StageSession({ key, context: this, model, route, place, open: request, control });
 		this.#sessions.set(key, session);
+		void session.settled.then(() => session.receipt && this.#init.onReceipt?.(session.receipt));
 		this.#sweep ??= setInterval(() => this.#sweepIdle(), SWEEP_MS);
 		this.#awake ??= setInterval(() => this.#keepAwake(), AWAKE_EVERY_MS);
 		this.onRoute(session);

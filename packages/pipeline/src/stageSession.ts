@@ -1,3 +1,4 @@
+import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Engine, ForwardResult, ModelRef, StreamKey } from "@tabmesh/model";
 import type { MessageStream, Offence, Peer } from "@tabmesh/transport";
 import {
@@ -17,6 +18,7 @@ import {
 	OutOfMemoryBudgetError,
 	PeerUnreachableError,
 	ProtocolViolationError,
+	ReceiptError,
 	type RingAccept,
 	type RingFrame,
 	type RingOpen,
@@ -36,11 +38,14 @@ import {
 import type { BatchQueue, Lane } from "./batchQueue.ts";
 import { type Beginning, type KeptPrefixes, originOf, type Prefix } from "./keptPrefixes.ts";
 import type { LoadedSpans, SpanLease } from "./loadedSpans.ts";
+import { outputSample } from "./outputSample.ts";
 import { ringProtocol } from "./protocols.ts";
 import { RollingMedian } from "./rollingMedian.ts";
 import { type OpenedRoute, openRoute } from "./route.ts";
 import { sample } from "./sampling.ts";
-import { historyRowBytes, SentHistory } from "./sentHistory.ts";
+import { historyRowBytes, SentHistory, type SentStep } from "./sentHistory.ts";
+import type { SignedReceipt } from "./signedReceipt.ts";
+import { StageReceipts, type Work } from "./stageReceipts.ts";
 import { type Link, nextLink, TokenChain } from "./tokenChain.ts";
 
 /** Steps of one stream that may wait here; behind them the sender waits for credit. */
@@ -78,6 +83,12 @@ export interface StageContext {
 	readonly spans: LoadedSpans;
 	readonly prefixes: KeptPrefixes;
 	readonly queue: BatchQueue;
+	/** Signs receipts. */
+	readonly signer: EnvelopeSigner;
+	/** Chain on which receipts may be settled (EIP-155); 0 for none. */
+	readonly chainId: number;
+	/** How long an asker may take to countersign a receipt, in milliseconds. */
+	readonly countersignMs: number;
 	/** How long a stream whose asker is gone is kept for him, in milliseconds. */
 	readonly leaseMs: number;
 	/** Streams of which others may begin with the same. */
@@ -120,6 +131,8 @@ export class StageSession {
 	detachedSince: number | undefined;
 	/** Resolves when everything is freed. */
 	readonly ended: Promise<void>;
+	/** Resolves when the asker has signed for all of it, too, or does not in time. */
+	readonly settled: Promise<void>;
 
 	readonly #context: StageContext;
 	readonly #model: ModelRef;
@@ -172,6 +185,7 @@ export class StageSession {
 	#paced: { readonly since: number; readonly from: number } | undefined;
 	/** At the last stage. */
 	#sampled: Sampled;
+	readonly #receipts: StageReceipts;
 
 	constructor(init: StageSessionInit) {
 		this.key = init.key;
@@ -190,6 +204,23 @@ export class StageSession {
 		const { promise, resolve } = Promise.withResolvers<void>();
 		this.ended = promise;
 		this.#resolveEnded = resolve;
+		this.#receipts = new StageReceipts({
+			signer: init.context.signer,
+			terms: {
+				asker: this.asker,
+				chainId: init.context.chainId,
+				model: init.model.id,
+				numericsClass: init.context.engine.info.numericsClass,
+				peer: init.context.peer.id,
+				span: init.route.hops[init.place]!.span,
+				stream: init.route.stream,
+			},
+			send: (receipt) => this.#tell({ type: "receipt", receipt: receipt as Uint8Array<ArrayBuffer> }),
+			countersignMs: init.context.countersignMs,
+			refused: (error) => this.fail(error),
+		});
+		this.#receipts.onRoute(init.route);
+		this.settled = promise.then(() => this.#receipts.settled());
 		this.#loaded = this.#load();
 		void this.#join(init.open.keep === undefined);
 	}
@@ -202,6 +233,11 @@ export class StageSession {
 	/** The asker's control stream: another one after his tab was reloaded. */
 	get control(): MessageStream {
 		return this.#control;
+	}
+
+	/** What both sides signed for so far. */
+	get receipt(): SignedReceipt | undefined {
+		return this.#receipts.signed;
 	}
 
 	/** About how long it goes on, in milliseconds, if it writes as much as it may; undefined before its pace is known. */
@@ -281,6 +317,7 @@ export class StageSession {
 		this.#route = route;
 		this.#place = place;
 		if (this.#originOf(route) !== this.#origin) this.#origin = undefined;
+		this.#receipts.onRoute(route);
 		this.#unlink();
 		this.#open = { ...this.#open, generation };
 		this.#sampled = sampledBefore(generation);
@@ -465,6 +502,9 @@ export class StageSession {
 				return;
 			case "prompt":
 				this.#onPrompt(request);
+				return;
+			case "countersigned":
+				await this.#receipts.onCountersigned(request.receipt);
 				return;
 			case "close":
 				this.close(request.links);
@@ -673,12 +713,31 @@ export class StageSession {
 			this.#rejected += Math.max(0, this.#sent - position);
 			this.#sent = Math.min(this.#sent, position);
 		}
+		// What came before this step stays: nobody takes it back any more.
+		if (this.#receipts.isDue(position)) this.#askForReceipt(position);
 		const bytes = this.#isLast ? NO_BYTES : encodeTensor(result.hidden!, this.#model.manifest.boundary).bytes;
 		this.#history.push({ position, rows, chain, last, bytes });
 		if (last) this.#paced ??= { since: performance.now(), from: position + rows };
 		const sent = this.#isLast ? this.#afterLast(result, step) : this.#flush();
 		if (decoded && this.#decodeSteps % PROGRESS_EVERY === 0) this.#tellProgress();
 		return sent;
+	}
+
+	#askForReceipt(positions: number): void {
+		const step = positions > 0 ? this.#history.from(positions - 1, 1) : undefined;
+		if (step?.rows !== 1) return;
+		const outputs = this.#outputsOf(step);
+		if (outputs) this.#receipts.ask({ positions, chain: step.chain, outputs } satisfies Work);
+	}
+
+	/** Some of what came out behind a position: what was sent, or logits. */
+	#outputsOf({ position, bytes, chain }: SentStep): Work["outputs"] | undefined {
+		if (this.#isLast) {
+			const { outputs } = this.#sampled;
+			return outputs?.positions === position + 1 ? outputs.sample : undefined;
+		}
+		const { boundary, config } = this.#model.manifest;
+		return outputSample(decodeTensor([boundary, 1, config.hiddenSize], bytes, config.hiddenSize).data, chain);
 	}
 
 	/** Sends the successor what it does not have yet: nearly always one new step. */
@@ -723,6 +782,7 @@ export class StageSession {
 		const token = sample(result.logits!, sampling, position, history);
 		tokens.push(token);
 		history.push(token);
+		this.#sampled.outputs = { positions: position, sample: outputSample(result.logits!, step.chain) };
 		const chain = nextLink(step.chain, position, token);
 		this.#sampled.next = chain;
 		let finish: FinishReason | undefined;
@@ -822,6 +882,7 @@ export class StageSession {
 			return;
 		}
 		this.detachedSince = performance.now();
+		this.#receipts.onAskerGone();
 		this.#unlink();
 		this.#prompt = [];
 		// Nothing is computed for nobody; the next route makes another lane.
@@ -842,7 +903,9 @@ export class StageSession {
 	close(links?: Uint8Array): void {
 		if (this.#state === "ended") return;
 		this.#tellProgress();
-		void this.#control.close();
+		this.#askForReceipt(this.#history.end);
+		const control = this.#control;
+		void this.settled.then(() => control.close());
 		const successor = this.#successor;
 		this.#successor = undefined;
 		this.#predecessor = undefined;
@@ -855,6 +918,7 @@ export class StageSession {
 	fail(error: unknown): void {
 		if (this.#state === "ended") return;
 		this.#tell({ type: "error", error: toWireError(error) });
+		this.#receipts.close();
 		void this.#control.close();
 		const reason =
 			error instanceof TabmeshError
@@ -895,10 +959,12 @@ interface Sampled {
 	readonly history: number[];
 	/** The chain after the newest token. */
 	next: Link | undefined;
+	/** Of the logits that the newest token came from. */
+	outputs: { readonly positions: number; readonly sample: Work["outputs"] } | undefined;
 }
 
 function sampledBefore(generation: OpenRequest["generation"]): Sampled {
-	return { tokens: [], history: [...(generation?.history ?? [])], next: undefined };
+	return { tokens: [], history: [...(generation?.history ?? [])], next: undefined, outputs: undefined };
 }
 
 /** Rejects as before, but leaves the first word to the neighbour. */
@@ -923,6 +989,7 @@ export function offenceOf(error: unknown): Offence | undefined {
 	if (
 		error instanceof RouteViolationError ||
 		error instanceof ProtocolViolationError ||
+		error instanceof ReceiptError ||
 		error instanceof InvalidParameterError
 	) {
 		return "violation";

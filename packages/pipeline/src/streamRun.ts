@@ -21,12 +21,14 @@ import {
 	TimeoutError,
 	TokenChainError,
 } from "@tabmesh/wire";
+import { AskerReceipts } from "./askerReceipts.ts";
 import type { CheckedRequest } from "./checkedRequest.ts";
 import type { GenerateInit } from "./generate.ts";
 import { linksUpTo } from "./keptPrefixes.ts";
 import { planRoute } from "./planRoute.ts";
 import { RollingMedian } from "./rollingMedian.ts";
 import { sealRoute } from "./route.ts";
+import type { SignedReceipt } from "./signedReceipt.ts";
 import { replaceLost } from "./spares.ts";
 import { StageLink, type StageListener, type StageStatus } from "./stageLink.ts";
 import { offenceOf } from "./stageSession.ts";
@@ -152,6 +154,7 @@ export class StreamRun implements StageListener {
 	readonly #finished = Promise.withResolvers<FinishReason>();
 	readonly #failed = Promise.withResolvers<never>();
 	readonly #lap = new RollingMedian();
+	readonly #receipts: AskerReceipts;
 	#laps = 0;
 	#links: StageLink[] = [];
 	#generation: number;
@@ -191,10 +194,32 @@ export class StreamRun implements StageListener {
 			: crypto.getRandomValues(new Uint8Array(16));
 		this.#generation = resumed?.generation ?? 0;
 		this.#answer.push(...(resumed?.tokens ?? []));
+		this.#receipts = new AskerReceipts({
+			signer: init.signer,
+			terms: {
+				asker: init.peer.id,
+				chainId: init.chainId ?? 0,
+				model: init.model.id,
+				stream: this.#stream,
+			},
+			countersigned: ({ peer }, receipt) =>
+				this.#linkOf(peer)
+					?.send({ type: "countersigned", receipt: receipt as Uint8Array<ArrayBuffer> })
+					.catch(() => {}),
+			refused: ({ peer }, error) => {
+				const link = this.#linkOf(peer);
+				if (link) this.#lose(link, error, "violation");
+			},
+		});
 		const hops = "stream" in start ? start.hops : start;
 		this.#links = hops.map((hop) => new StageLink(hop, this));
 		for (const token of [...request.promptTokens, ...this.#answer]) this.#chain.push(token);
 		for (const { promise } of [this.#ready, this.#finished, this.#failed]) promise.catch(() => {});
+	}
+
+	/** What both sides signed for: of each stage the newest. */
+	get receipts(): readonly SignedReceipt[] {
+		return this.#receipts.signed;
 	}
 
 	/** @throws StageFailure before anything was computed, else what the stages failed with */
@@ -273,6 +298,7 @@ export class StreamRun implements StageListener {
 			expires: Date.now() + ROUTE_LIFETIME_MS,
 			...(capability === undefined ? {} : { capability }),
 		};
+		this.#receipts.onRoute(route);
 		const sealed = (await sealRoute(signer, route)) as Uint8Array<ArrayBuffer>;
 		if (this.#settled || generation !== this.#generation) return;
 		for (const link of links) {
@@ -367,6 +393,9 @@ export class StreamRun implements StageListener {
 					this.#onBroken(link, response.peer, fromWireError(response.error));
 				}
 				return;
+			case "receipt":
+				void this.#receipts.take(link.hop, response.receipt, this.#chain);
+				return;
 			case "leaving":
 				link.leaving = true;
 				return;
@@ -438,6 +467,7 @@ export class StreamRun implements StageListener {
 			return;
 		}
 		this.#answer.push(token);
+		this.#receipts.onTokens(this.#chain);
 		for (const [stage, links] of this.#unchecked) {
 			while (links.length > 0 && links[0]!.position <= this.#chain.length) {
 				const { position: at, chain: told } = links.shift()!;

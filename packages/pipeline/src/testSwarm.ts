@@ -18,7 +18,7 @@ import { FixtureDirectory, fixtureMember } from "./fixtures.ts";
 import type { GenerateInit } from "./generate.ts";
 import { spanOf } from "./modelSizes.ts";
 import { greedy, sample } from "./sampling.ts";
-import { type StageServer, serveStages } from "./stageServer.ts";
+import { type StageServer, type StageServerInit, serveStages } from "./stageServer.ts";
 
 export interface TestModel {
 	readonly model: ModelRef;
@@ -104,6 +104,10 @@ export class TestSwarm {
 			ringHoldMs?: number;
 			leaseMs?: number;
 			keepMs?: number;
+			onReceipt?: StageServerInit["onReceipt"];
+			countersignMs?: number;
+			/** What stands between the stage and its key. */
+			signing?: (signer: EnvelopeSigner) => EnvelopeSigner;
 			/** What stands between the stage and its engine. */
 			around?: (engine: Engine) => Engine;
 		} = {},
@@ -113,6 +117,9 @@ export class TestSwarm {
 		const engine = await createEngine({ memoryBytes: options.memoryBytes ?? 1e9 });
 		const server = serveStages({
 			peer,
+			signer: options.signing?.(signer) ?? signer,
+			...(options.onReceipt ? { onReceipt: options.onReceipt } : {}),
+			...(options.countersignMs === undefined ? {} : { countersignMs: options.countersignMs }),
 			engine: options.around?.(engine) ?? engine,
 			source,
 			room: "public",

@@ -19,6 +19,7 @@ export * from "./schemas/frame.ts";
 export * from "./schemas/gate.ts";
 export * from "./schemas/hello.ts";
 export * from "./schemas/manifest.ts";
+export * from "./schemas/receipt.ts";
 export * from "./schemas/route.ts";
 export * from "./schemas/sealed.ts";
 export * from "./schemas/site.ts";

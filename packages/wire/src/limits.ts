@@ -20,6 +20,8 @@ export const limits = {
 	announcedRooms: 8,
 	/** A signed route: 64 hops of about 90 bytes, and a capability. */
 	routeBytes: 10 * KiB,
+	/** A sealed receipt: about 500 bytes, most of them names. */
+	receiptBytes: 1 * KiB,
 	/** Stages of one route: beyond a few, every further hop only adds delay. */
 	routeHops: 64,
 	/** A control message on a stage stream: a full prompt chunk of 8,192 tokens at 5 bytes each, and its envelope. */

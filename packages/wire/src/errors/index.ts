@@ -81,6 +81,7 @@ export {
 	InvalidParameterError,
 	NoRouteError,
 	PromptTooLongError,
+	ReceiptError,
 	RouteRefusedError,
 	RouteViolationError,
 	StageBusyError,

@@ -51,6 +51,12 @@ export class TokenChainError extends TabmeshError {
 	override readonly code = "TokenChain";
 }
 
+/** Thrown when a receipt says what did not happen, or when an asker does not sign for what was done. */
+export class ReceiptError extends TabmeshError {
+	override name = "ReceiptError";
+	override readonly code = "Receipt";
+}
+
 /** Thrown when an option or parameter has a value outside its allowed range. */
 export class InvalidParameterError extends TabmeshError {
 	override name = "InvalidParameterError";

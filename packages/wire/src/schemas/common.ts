@@ -47,6 +47,9 @@ export function bytesSchema(length: number) {
 
 export const streamIdSchema = bytesSchema(16);
 
+/** Running hash over the tokens of a stream: the first 8 bytes of SHA-256(previous link ‖ position ‖ token). */
+export const chainSchema = bytesSchema(8);
+
 /**
  * A contiguous range of layers `[from, to)`, with the embedding before it or the head behind it where `embed` or `head` says so.
  */

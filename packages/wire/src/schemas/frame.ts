@@ -3,8 +3,7 @@ import { decodeCbor, encodeCbor } from "../cbor.ts";
 import { MalformedMessageError, MessageTooLargeError } from "../errors/index.ts";
 import { limits } from "../limits.ts";
 import { type TensorHeader, tensorHeaderSchema } from "../tensor.ts";
-import { countSchema, positionSchema, streamIdSchema, tokenSchema } from "./common.ts";
-import { chainSchema } from "./stage.ts";
+import { chainSchema, countSchema, positionSchema, streamIdSchema, tokenSchema } from "./common.ts";
 
 /**
  * The header of a ring frame as it travels, an array so that it stays short:

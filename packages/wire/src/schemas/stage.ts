@@ -3,16 +3,14 @@ import { wireErrorSchema } from "../errors/remote.ts";
 import { limits } from "../limits.ts";
 import { numericsClassSchema } from "./announcement.ts";
 import {
-	bytesSchema,
+	chainSchema,
 	countSchema,
 	peerIdSchema,
 	positionSchema,
 	streamIdSchema,
 	tokenSchema,
 } from "./common.ts";
-
-/** Running hash over the tokens of a stream: the first 8 bytes of SHA-256(previous link ‖ position ‖ token). */
-export const chainSchema = bytesSchema(8);
+import { sealedReceiptSchema } from "./receipt.ts";
 
 /**
  * How the last stage picks a token. Sampling is a function: position p uses u = PRF(seed, p), so that any stage can be
@@ -98,6 +96,8 @@ export const stageRequestSchema = v.variant("type", [
 	}),
 	/** Asks for a sign of life; answered by `pong` at once. */
 	v.strictObject({ type: v.literal("ping"), nonce: countSchema }),
+	/** A receipt that the stage sent, in the asker's own envelope: the asker owns up to the work. */
+	v.strictObject({ type: v.literal("countersigned"), receipt: sealedReceiptSchema }),
 	/** Ends the stream in order: everything that it holds is freed. */
 	v.strictObject({
 		type: v.literal("close"),
@@ -154,6 +154,8 @@ export const stageResponseSchema = v.variant("type", [
 		chain: chainSchema,
 		msPerToken: v.pipe(v.number(), v.finite(), v.minValue(0)),
 	}),
+	/** What the stage did for the stream so far, in its envelope. It stops where nobody countersigns. */
+	v.strictObject({ type: v.literal("receipt"), receipt: sealedReceiptSchema }),
 	/** Answers a `ping`: positions that came in, and those computed, so that a stage that stalls can be told from its neighbours. */
 	v.strictObject({
 		type: v.literal("pong"),
