@@ -38,11 +38,17 @@ describe("BatchQueue", () => {
 	};
 
 	/** A stream that prefills `prompt` in chunks and then decodes until it has `count` tokens. */
-	const stream = async (name: string, prompt: number[], count: number, chunk = prompt.length) => {
+	const stream = async (
+		name: string,
+		prompt: number[],
+		count: number,
+		chunk = prompt.length,
+		asker = "one",
+	) => {
 		await engine.reserve(handle, name, prompt.length + count);
 		const tokens: number[] = [];
 		const { promise, resolve, reject } = Promise.withResolvers<number[]>();
-		const lane: Lane = queue.lane(name, handle, reject);
+		const lane: Lane = queue.lane(name, handle, asker, reject);
 		const decode = (result: ForwardResult, position: number): undefined => {
 			const token = sample(result.logits!, greedy, position);
 			tokens.push(token);
@@ -74,6 +80,8 @@ describe("BatchQueue", () => {
 		await engine.release(name);
 		return answer;
 	};
+
+	const has = (name: string) => (call: readonly string[]) => call.includes(name);
 
 	it("runs decode steps of several streams as one batch, with the results each has alone", async () => {
 		start();
@@ -111,12 +119,39 @@ describe("BatchQueue", () => {
 		expect(firstShort).toBeLessThan(lastLong);
 	});
 
+	it("gives an asker with one stream as many rows as one with eight, whose others have what is left", async () => {
+		start();
+		const eight = Array.from({ length: 8 }, (_, i) => stream(`many${i}`, [1, 270 + i], 60));
+		const alone = stream("alone", [1, 300], 30, undefined, "other");
+		expect(await alone).toEqual(await oneProcess(model, [1, 300], 30));
+		const [from, to] = [calls.findIndex(has("alone")), calls.findLastIndex(has("alone"))];
+		const meanwhile = calls.slice(from + 1, to);
+		// One step in every call, with half of the rows at most beside it.
+		expect(meanwhile.filter(has("alone")).length).toBeGreaterThan(0.9 * meanwhile.length);
+		for (const call of meanwhile) if (has("alone")(call)) expect(call.length).toBeLessThanOrEqual(1 + 4);
+		const [answer] = await Promise.all(eight);
+		expect(answer).toEqual(await oneProcess(model, [1, 270], 60));
+	});
+
+	it("lets an asker's only stream decode between the prompts of another's many", async () => {
+		start();
+		const long = Array.from({ length: 96 }, (_, i) => 260 + i);
+		const many = Array.from({ length: 7 }, (_, i) => stream(`many${i}`, long, 1, 16));
+		const alone = stream("alone", [1, 300], 20, undefined, "other");
+		await alone;
+		const [from, to] = [calls.findIndex(has("alone")), calls.findLastIndex(has("alone"))];
+		const steps = calls.slice(from, to).filter(has("alone")).length;
+		// In turns it would wait for seven chunks each time.
+		expect(to - from - steps).toBeLessThan(2 * steps);
+		await Promise.all(many);
+	});
+
 	it("fails a row that does not fit, and no other of its batch", async () => {
 		start();
 		const good = stream("good", [1, 300], 15);
 		await engine.reserve(handle, "bad", 10);
 		const failure = Promise.withResolvers<unknown>();
-		const lane = queue.lane("bad", handle, failure.resolve);
+		const lane = queue.lane("bad", handle, "one", failure.resolve);
 		lane.push({
 			position: 7,
 			input: Int32Array.of(1),
@@ -132,7 +167,7 @@ describe("BatchQueue", () => {
 	it("delivers nothing to a lane that was closed", async () => {
 		start();
 		await engine.reserve(handle, "gone", 10);
-		const lane = queue.lane("gone", handle, () => expect.unreachable());
+		const lane = queue.lane("gone", handle, "one", () => expect.unreachable());
 		lane.push({
 			position: 0,
 			input: Int32Array.of(1),

@@ -6,6 +6,16 @@ import type { Engine, EngineHandle, ForwardResult, ForwardRow, StreamKey } from 
  */
 const MOST_ROWS = 8;
 
+/** What one asker has waiting. */
+interface Share {
+	/** The longest-waiting first. */
+	readonly line: QueueLane[];
+	/** Lanes that are open. */
+	lanes: number;
+	/** Milliseconds of the engine that it has had, or those that a newcomer has missed. */
+	spent: number;
+}
+
 /** One forward step of one stream. */
 export interface Work {
 	readonly position: number;
@@ -43,22 +53,28 @@ class QueueLane implements Lane {
 	readonly handle: EngineHandle;
 	readonly onError: (error: unknown) => void;
 	readonly work: Work[] = [];
+	readonly share: Share;
 	/** Whether it stands in line, runs, or waits for its result to be taken. */
 	busy = false;
 	closed = false;
 	#waiters: { count: number; resolve: () => void }[] = [];
 	readonly #enqueue: (lane: QueueLane) => void;
+	readonly #onClose: () => void;
 
 	constructor(
 		stream: StreamKey,
 		handle: EngineHandle,
+		share: Share,
 		onError: (error: unknown) => void,
 		enqueue: (lane: QueueLane) => void,
+		onClose: () => void,
 	) {
 		this.stream = stream;
 		this.handle = handle;
+		this.share = share;
 		this.onError = onError;
 		this.#enqueue = enqueue;
+		this.#onClose = onClose;
 	}
 
 	get backlog(): number {
@@ -77,6 +93,7 @@ class QueueLane implements Lane {
 	}
 
 	close(): void {
+		if (!this.closed) this.#onClose();
 		this.closed = true;
 		this.work.length = 0;
 		this.wake();
@@ -94,26 +111,40 @@ class QueueLane implements Lane {
 }
 
 /**
- * What stands between the streams and the engine: continuous batching (Orca, OSDI 2022). While one call runs, the steps of
- * other streams wait; then the longest-waiting stream goes next, and if its step is a single position, the single
- * positions of other streams on the same handle go with it. A long prompt takes its turn chunk by chunk like everybody.
+ * What stands between the streams and the engine: continuous batching (Orca, OSDI 2022), fair by asker (start-time fair
+ * queueing, Goyal, Vin and Cheng, SIGCOMM 1996). While one call runs, the steps of other streams wait; then the
+ * longest-waiting stream of the asker who has had least of the engine goes next, and if its step is a single position, the
+ * single positions of other streams on the same handle go with it, as many of each asker. A long prompt takes its turn chunk
+ * by chunk like everybody.
  */
 export class BatchQueue {
 	readonly #engine: Engine;
-	readonly #line: QueueLane[] = [];
+	readonly #shares = new Map<string, Share>();
+	/** What the asker had spent who was served last: who comes anew begins here, and gets nothing for having been away. */
+	#spent = 0;
 	#running = false;
 
 	constructor(engine: Engine) {
 		this.#engine = engine;
 	}
 
-	/** A lane for one stream, whose memory was reserved on `handle`. */
-	lane(stream: StreamKey, handle: EngineHandle, onError: (error: unknown) => void): Lane {
-		return new QueueLane(stream, handle, onError, (lane) => {
-			lane.busy = true;
-			this.#line.push(lane);
-			if (!this.#running) this.#run();
-		});
+	/** A lane for one stream of `asker`, whose memory was reserved on `handle`. */
+	lane(stream: StreamKey, handle: EngineHandle, asker: string, onError: (error: unknown) => void): Lane {
+		const share = this.#shares.get(asker) ?? { line: [], lanes: 0, spent: 0 };
+		this.#shares.set(asker, share);
+		share.lanes++;
+		const onClose = (): void => {
+			if (--share.lanes === 0) this.#shares.delete(asker);
+		};
+		return new QueueLane(stream, handle, share, onError, (lane) => this.#enqueue(lane), onClose);
+	}
+
+	#enqueue(lane: QueueLane): void {
+		const { share } = lane;
+		lane.busy = true;
+		share.spent = Math.max(share.spent, this.#spent);
+		share.line.push(lane);
+		if (!this.#running) this.#run();
 	}
 
 	#run(): void {
@@ -124,6 +155,7 @@ export class BatchQueue {
 		this.#forward(batch).then(
 			(results) => {
 				const ms = performance.now() - started;
+				for (const { share } of batch) share.spent += ms / batch.length;
 				for (const [i, lane] of batch.entries()) this.#deliver(lane, results[i]!, ms);
 				this.#running = false;
 				// Only now: what the results brought about goes into one batch again.
@@ -139,21 +171,23 @@ export class BatchQueue {
 	}
 
 	#nextBatch(): QueueLane[] {
-		let first = this.#line.shift();
-		while (first?.closed) first = this.#line.shift();
-		if (!first) return [];
-		const batch = [first];
+		const shares = [...this.#shares.values()].sort((a, b) => a.spent - b.spent);
+		for (const { line } of shares) while (line[0]?.closed) line.shift();
+		const next = shares.find(({ line }) => line.length > 0);
+		if (!next) return [];
+		this.#spent = next.spent;
+		const first = next.line[0]!;
 		const { rows, logits } = first.work[0]!;
-		if (rows > 1) return batch;
-		for (let i = 0; i < this.#line.length && batch.length < MOST_ROWS; ) {
-			const lane = this.#line[i]!;
-			const work = lane.work[0];
-			if (work?.rows === 1 && work.logits === logits && lane.handle.id === first.handle.id && !lane.closed) {
-				batch.push(lane);
-				this.#line.splice(i, 1);
-			} else {
-				i++;
-			}
+		if (rows > 1) return [next.line.shift()!];
+		const fits = ({ work: [work], handle, closed }: QueueLane): boolean =>
+			work?.rows === 1 && work.logits === logits && handle.id === first.handle.id && !closed;
+		const taking = shares.filter(({ line }) => line.some(fits));
+		const most = Math.ceil(MOST_ROWS / taking.length);
+		const batch: QueueLane[] = [];
+		for (const { line } of taking) {
+			const taken = line.filter(fits).slice(0, Math.min(most, MOST_ROWS - batch.length));
+			for (const lane of taken) line.splice(line.indexOf(lane), 1);
+			batch.push(...taken);
 		}
 		return batch;
 	}
@@ -179,7 +213,9 @@ export class BatchQueue {
 			const started = performance.now();
 			try {
 				const [result] = await this.#forward([lane]);
-				this.#deliver(lane, result!, performance.now() - started);
+				const ms = performance.now() - started;
+				lane.share.spent += ms;
+				this.#deliver(lane, result!, ms);
 			} catch (error) {
 				this.#fail(lane, error);
 			}
@@ -210,10 +246,7 @@ export class BatchQueue {
 	#again(lane: QueueLane): void {
 		if (lane.closed) return;
 		lane.busy = false;
-		if (lane.work.length === 0) return;
-		lane.busy = true;
-		this.#line.push(lane);
-		if (!this.#running) this.#run();
+		if (lane.work.length > 0) this.#enqueue(lane);
 	}
 
 	#fail(lane: QueueLane, error: unknown): void {

@@ -1,4 +1,5 @@
 import type { Hop } from "@tabmesh/wire";
+import { RecentRoutes } from "./recentRoutes.ts";
 
 /** How far one answer moves what is believed of its stages: half-way, so that a single odd one is soon forgotten. */
 const STEP = 0.5;
@@ -28,6 +29,8 @@ interface Belief {
  * Times are passed in, in milliseconds of any steady clock.
  */
 export class Experience {
+	/** Where the latest answers came from. */
+	readonly routes = new RecentRoutes();
 	readonly #beliefs = new Map<string, Belief>();
 
 	/** Milliseconds per lap that a peer took longer than it announces; 0 where nothing is known. */

@@ -17,11 +17,14 @@ import { inAbout } from "./busyFor.ts";
 import { type CheckedRequest, checked } from "./checkedRequest.ts";
 import type { Experience } from "./experience.ts";
 import { lapTime } from "./holders.ts";
-import { planRoute } from "./planRoute.ts";
+import { linksUpTo } from "./keptPrefixes.ts";
+import { spanContains } from "./modelSizes.ts";
+import { type PlanRouteOptions, planRoute } from "./planRoute.ts";
 import type { SignedReceipt } from "./signedReceipt.ts";
 import type { StageStatus } from "./stageLink.ts";
 import { type Replay, type ResumableStream, StageFailure, StreamRun } from "./streamRun.ts";
 import { swarmChange } from "./swarmChange.ts";
+import { TokenChain } from "./tokenChain.ts";
 
 /** Tokens of an answer from which its laps say something about its stages: the first ones are about caches and loading. */
 const TELLING_TOKENS = 16;
@@ -29,6 +32,11 @@ const TELLING_TOKENS = 16;
 const MOST_PLANS = 3;
 /** How long peers that are busy, or just took other layers, may take to be able to serve. */
 const PATIENCE_MS = 10_000;
+/**
+ * How much longer the laps of a route may take on which the beginning need not be computed again: for a prompt of some hundred
+ * tokens that is as long as for an answer of some hundred.
+ */
+const MOST_SLOWER = 1.5;
 /** Least time before a peer that was busy is asked once more, whatever it says. */
 const SOONEST_MS = 100;
 
@@ -216,7 +224,10 @@ class Generation implements TokenGeneration {
 				const { id: self, connections } = peer;
 				const extraMs = (other: string): number => experience?.extraMs(other, performance.now()) ?? 0;
 				const view = { room, exclude, self, connections, extraMs };
-				hops = planRoute(directory.members, model, { ...view, minStages });
+				hops = this.#asBefore(planRoute(directory.members, model, { ...view, minStages }), {
+					...view,
+					minStages,
+				});
 			} catch (error) {
 				// What the peer that was left out had said is the better explanation.
 				if (reason === undefined) throw error;
@@ -268,7 +279,31 @@ class Generation implements TokenGeneration {
 			},
 			signal: this.#cancelled.signal,
 		});
-		return this.#summary(await this.#run.run());
+		const finish = await this.#run.run();
+		const { links, hops } = this.#run.kept;
+		this.#init.experience?.routes.note(this.#init.model.id, links, hops, performance.now());
+		return this.#summary(finish);
+	}
+
+	/**
+	 * The stages of the latest answer that began alike, where they are all here and not much slower than `planned`: they may
+	 * have kept what has been computed.
+	 */
+	#asBefore(planned: Hop[], view: PlanRouteOptions): Hop[] {
+		const { directory, experience, model, promptTokens } = this.#init;
+		const chain = new TokenChain();
+		for (const token of promptTokens) chain.push(token);
+		const links = linksUpTo(chain, promptTokens.length - 1);
+		const before = experience?.routes.find(model.id, links, performance.now());
+		if (!before || before.length < (view.minStages ?? 1)) return planned;
+		const { members } = directory;
+		const ready = before.every(({ peer, span }) =>
+			members
+				.find((member) => member.peer === peer)
+				?.lends?.spans.some((held) => held.model === model.id && held.ready && spanContains(held, span)),
+		);
+		const lapOf = (hops: readonly Hop[]): number => lapTime(hops, members, model, view).lapMs;
+		return ready && lapOf(before) <= MOST_SLOWER * lapOf(planned) ? [...before] : planned;
 	}
 
 	/** Whether the same peers may do the next moment what they did not do now: a dial failed, or a stream of a peer that is still there. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { Experience } from "./experience.ts";
 import { FixtureDirectory } from "./fixtures.ts";
 import { generate } from "./generate.ts";
 import { spanOf } from "./modelSizes.ts";
@@ -161,6 +162,31 @@ describe("streams that begin alike", () => {
 		const next = [...more, ...tokens, ...someTokens(5, 3)];
 		const shared = whole(more.length + 39);
 		expect(await ask(next)).toEqual([all(next, shared), all(next, shared), all(next)]);
+	});
+
+	it("go to the same stages again, unless others are much quicker", async () => {
+		const [one, other] = [await swarm.lender(0, 6), await swarm.lender(0, 6)];
+		swarm.lenders.splice(-2);
+		const experience = new Experience();
+		const times = (factor: number) => {
+			const lends = { ...other.member.lends!, bytesPerMs: factor * one.member.lends!.bytesPerMs };
+			return new FixtureDirectory([one.member, { ...other.member, lends }]);
+		};
+		let prompt = someTokens(60, 15);
+		const askAt = async (factor: number) => {
+			const init = { ...swarm.ask(asker, prompt, { maxTokens, experience }), directory: times(factor) };
+			const { stages, tokens } = await generate(init).summary;
+			await idle([one, other]);
+			prompt = [...prompt, ...tokens];
+			return stages.map(({ peer }) => peer);
+		};
+		expect(await askAt(0.5)).toEqual([one.peer.id]);
+		expect(await askAt(1.4)).toEqual([one.peer.id]);
+		expect(await askAt(3)).toEqual([other.peer.id]);
+		expect(await askAt(0.9)).toEqual([other.peer.id]);
+		prompt = someTokens(60, 16);
+		expect(await askAt(0.9)).toEqual([one.peer.id]);
+		for (const { server } of [one, other]) await server.close();
 	});
 
 	it("give their memory to whoever needs it", async () => {

@@ -6,7 +6,7 @@ import { LINK_BYTES, type Link, type TokenChain } from "./tokenChain.ts";
 /** Positions between two links that the asker tells: what two streams share is found in steps of so many. */
 const LINK_EVERY = 16;
 /** How long a finished stream is kept: about as long as it takes to read an answer and to write the next question. */
-const KEEP_MS = 5 * 60_000;
+export const KEEP_MS = 5 * 60_000;
 /** Finished streams kept for one asker, and for all. */
 const MOST_OF_ASKER = 8;
 const MOST = 64;
@@ -288,7 +288,7 @@ export class KeptPrefixes {
 }
 
 /** How many links two streams have in common. Each stands for all tokens before it, so the last common one tells. */
-function sharedLinks(a: Uint8Array, b: Uint8Array): number {
+export function sharedLinks(a: Uint8Array, b: Uint8Array): number {
 	let shared = Math.floor(Math.min(a.byteLength, b.byteLength) / LINK_BYTES);
 	while (shared > 0 && !sameLink(a, b, (shared - 1) * LINK_BYTES)) shared--;
 	return shared;

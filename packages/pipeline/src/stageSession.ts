@@ -334,7 +334,7 @@ export class StageSession {
 			this.#lane.close();
 			// Behind a running step, whose result nobody takes any more.
 			this.#context.engine.truncate(this.#memory!, end).catch((error) => this.fail(error));
-			this.#lane = this.#context.queue.lane(this.#memory!, handle, (error) => this.fail(error));
+			this.#lane = this.#context.queue.lane(this.#memory!, handle, this.asker, (error) => this.fail(error));
 		}
 		this.#context.onRoute(this);
 		void this.#join(false);
@@ -434,7 +434,7 @@ export class StageSession {
 			this.#received = begun.history.end;
 			this.#promptPosition = this.#received;
 		}
-		this.#lane = queue.lane(memory, handle, (error) => this.fail(error));
+		this.#lane = queue.lane(memory, handle, this.asker, (error) => this.fail(error));
 		this.#state = "serving";
 	}
 
@@ -467,7 +467,15 @@ export class StageSession {
 		if (done) {
 			throw this.#neighbourError(new StreamResetError("The next stage did not accept the link."), to);
 		}
-		this.#sent = decodeCbor(ringAcceptSchema, value, ACCEPT_BYTES).position;
+		const { position } = decodeCbor(ringAcceptSchema, value, ACCEPT_BYTES);
+		if (position > this.#open.maxPositions) {
+			const error = new RouteViolationError("A stage claims more positions than its stream can have.", {
+				details: { peer: to, position },
+			});
+			this.#violation(error, to);
+			throw error;
+		}
+		this.#sent = position;
 		this.#successor = ring;
 		// Nothing else comes this way; what the loop sees is the end.
 		iterator.next().then(

@@ -342,6 +342,11 @@ export class StreamRun implements StageListener {
 		}
 	}
 
+	/** Who may have kept what of the stream. */
+	get kept(): { readonly links: Uint8Array; readonly hops: readonly Hop[] } {
+		return { links: this.#keptLinks(), hops: this.#links.map(({ hop }) => hop) };
+	}
+
 	/** Of what stages may go on from, and keep: the last token never went around with an answer behind it. */
 	#keptLinks(): Uint8Array<ArrayBuffer> {
 		return linksUpTo(this.#chain, this.#chain.length - 1);
