@@ -4,22 +4,22 @@ import type { MiddlewareHandler } from "hono";
 export interface ConnectSources {
 	/** `ws://` or `wss://` origins of the relays. */
 	readonly relays: readonly string[];
-	/** `http(s)://` origins that models are fetched from. */
-	readonly models: readonly string[];
+	/** `http(s)://` origins of models, and of a chain's node. */
+	readonly others: readonly string[];
 }
 
 /**
  * The Content-Security-Policy of the site (CSP Level 3). No inline script or style, no frame around it, no plugin:
  * what a stranger's text might smuggle into the page finds nothing to run on.
  */
-export function contentSecurityPolicy({ relays, models }: ConnectSources): string {
+export function contentSecurityPolicy({ relays, others }: ConnectSources): string {
 	return [
 		"default-src 'self'",
 		// WebAssembly compiles only with this keyword; it does not allow eval of JavaScript.
 		"script-src 'self' 'wasm-unsafe-eval'",
 		// onnxruntime-web starts its threads from a blob.
 		"worker-src 'self' blob:",
-		`connect-src ${["'self'", ...new Set([...relays, ...models])].join(" ")}`,
+		`connect-src ${["'self'", ...new Set([...relays, ...others])].join(" ")}`,
 		"style-src 'self'",
 		"img-src 'self' data: blob:",
 		"object-src 'none'",

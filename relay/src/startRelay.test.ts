@@ -94,7 +94,7 @@ describe("the site", () => {
 	});
 
 	test("is cross-origin isolated under a strict policy, the error page included", async () => {
-		const { url, port } = await start({ modelOrigins: ["https://models.example.org"] });
+		const { url, port } = await start({ connectOrigins: ["https://models.example.org"] });
 		for (const path of ["/", "/chat", "/nowhere", "/healthz"]) {
 			const { headers } = await fetch(url + path);
 			expect(headers.get("cross-origin-opener-policy")).toBe("same-origin");

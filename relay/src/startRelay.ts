@@ -41,8 +41,8 @@ export interface RelayOptions {
 	publicUrl?: string;
 	/** Further routes by path prefix: the models of the CLI, for example. Readable by other origins. */
 	extraRoutes?: Readonly<Record<string, (request: Request) => Response | Promise<Response>>>;
-	/** `http(s)://` origins besides this one that pages fetch models from. */
-	modelOrigins?: readonly string[];
+	/** `http(s)://` origins besides this one that pages call: for models, for what a chain says. */
+	connectOrigins?: readonly string[];
 	/** Also listens with plain HTTP on a free loopback port, for children of this process when TLS is on. */
 	loopbackTwin?: boolean;
 	/** New WebSockets per client address. @default 200 at once, 20 per second: a lecture hall behind one address */
@@ -230,7 +230,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 					relays: [...new Set([...hosts, ...loopbackNames])].map(
 						(name) => `${sockets}://${urlHost(name)}:${publicPort}`,
 					),
-					models: options.modelOrigins ?? [],
+					others: options.connectOrigins ?? [],
 				},
 				shared: (path) => shared.some((prefix) => path === prefix || path.startsWith(`${prefix}/`)),
 			}),

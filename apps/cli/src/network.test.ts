@@ -107,6 +107,25 @@ test("three headless lenders answer as one does, from the argument and from stan
 	]);
 });
 
+test("a network says why each of its lenders holds what it does", async () => {
+	const { url } = await network("--lenders 2 --min-stages 2");
+	const explain = async (args = "") => (await tabmesh(`explain --relay ${url} ${args}`).ended).stdout;
+	await expect
+		.poll(explain, { timeout: 30_000 })
+		.toMatch(
+			/^\S+: 4 layers, 2 lenders\n….{5} {2}Keeps layers 1–2: .*\.\n….{5} {2}Keeps layers 3–4: .*\.\n$/,
+		);
+	const records = (await explain("--json")).trim().split("\n");
+	expect(records.map((line) => JSON.parse(line).text)).toEqual([
+		expect.stringMatching(/^Keeps layers 1–2: .*; nobody else does\./),
+		expect.stringMatching(/^Keeps layers 3–4: /),
+	]);
+	expect(await tabmesh(`explain --relay ${url} --model absent`).ended).toMatchObject({
+		status: 1,
+		stderr: expect.stringMatching(/does not offer the model "absent"\./),
+	});
+});
+
 test("the text streams to standard output, the numbers go to standard error", async () => {
 	const { url } = await network("--lenders 1");
 	const { status, stdout, stderr } = await tabmesh(`ask --prompt-tokens 1,300 --max-tokens 8 --relay ${url}`)
@@ -266,7 +285,7 @@ test("a volunteer offers nothing that its machine does not have", async () => {
 		["--memory 900TB", /^--memory .* takes what this machine has at most, .* not 900000 GB\.$/],
 		[`--cores ${cores + 1}`, new RegExp(`^--cores .* takes at most ${cores} here, not "${cores + 1}"\\.$`)],
 		["--cores 1 --threads 2", /^2 --threads on 1 --cores .* Leave --threads out/],
-		["--capability nonsense", /^--capability .* takes an invitation .* copy all of it\.$/],
+		["--capability nonsense", /^--capability takes an invitation or a file .* tabmesh room mint\.$/],
 	] as const) {
 		const { status, stdout, stderr } = await tabmesh(`lend ${args}`).ended;
 		expect([args, status, stdout]).toEqual([args, 1, ""]);

@@ -7,6 +7,7 @@ import {
 	parseNumber,
 	parseRelayUrl,
 	parseRoom,
+	parseRpcUrl,
 	parseSize,
 	parseTokens,
 } from "./optionValues.ts";
@@ -70,6 +71,22 @@ test("relays are addresses; a bare name is https, except on this machine", () =>
 		"http://u:p@x",
 		"http://",
 		"/ip4/127.0.0.1/tcp/1/ws",
+	);
+});
+
+test("a chain's node is an address that a page's policy can name", () => {
+	expect(parseRpcUrl("https://rpc.example.org/v2/key?x=1", "--x")).toBe("https://rpc.example.org/v2/key?x=1");
+	expect(parseRpcUrl("http://[::1]:8545", "--x")).toBe("http://[::1]:8545/");
+	refused(
+		(text) => parseRpcUrl(text, "--x"),
+		"",
+		"8545",
+		"rpc.example.org",
+		"wss://rpc.example.org",
+		"https://user:key@rpc.example.org",
+		"https://rpc.example.org;script-src",
+		"https://*",
+		`https://rpc.example.org/${"k".repeat(1024)}`,
 	);
 });
 

@@ -1,5 +1,8 @@
 import { InvalidParameterError, limits } from "@tabmesh/wire";
 
+/** What a site's description holds (`siteSchema`). */
+const longestUrl = 1024;
+
 function refusal(option: string, wanted: string, text: string): InvalidParameterError {
 	return new InvalidParameterError(`${option} takes ${wanted}, not "${text.slice(0, 64)}".`, {
 		details: { option },
@@ -127,6 +130,25 @@ export function parseHubUrl(text: string, option: string): string {
 	url.search = "";
 	url.hash = "";
 	if (!url.pathname.endsWith("/")) url.pathname += "/";
+	return url.href;
+}
+
+/**
+ * The address of a chain's node. A name as DNS and IP have it: it goes into the pages' Content-Security-Policy.
+ *
+ * @throws InvalidParameterError
+ */
+export function parseRpcUrl(text: string, option: string): string {
+	const url = URL.canParse(text) ? new URL(text) : undefined;
+	if (
+		url === undefined ||
+		!/^https?:$/.test(url.protocol) ||
+		!/^([a-z0-9.-]+|\[[0-9a-f:.]+\])$/.test(url.hostname) ||
+		url.username + url.password !== "" ||
+		url.href.length > longestUrl
+	) {
+		throw refusal(option, "the address of a chain's node, such as https://mainnet.base.org,", text);
+	}
 	return url.href;
 }
 

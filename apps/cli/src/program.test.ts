@@ -19,6 +19,7 @@ function program() {
 			lend: record("lend"),
 			publish: record("publish"),
 			ask: record("ask"),
+			explain: record("explain"),
 			models: () => record("models")({}),
 			room: record("room"),
 		},
@@ -197,6 +198,16 @@ test("lend is polite unless told otherwise, and hands on what was asked for", as
 		keep: false,
 		json: true,
 		cacheDir: "/tmp/tabmesh-test-cache",
+	});
+});
+
+test("explain looks at one model of one network", async () => {
+	expect(await parse("explain")).toEqual({ relay: "http://localhost:8787" });
+	expect(await parse(..."explain --relay mesh.example.org --model m --room lab --json".split(" "))).toEqual({
+		relay: "https://mesh.example.org",
+		model: "m",
+		room: "lab",
+		json: true,
 	});
 });
 

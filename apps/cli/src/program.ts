@@ -3,6 +3,7 @@ import { parseHost, parsePort, stopOnSignals } from "@tabmesh/relay/command-line
 import { Command, Option } from "commander";
 import { cacheFolder } from "./cacheFolder.ts";
 import type { AskOptions } from "./commands/ask.ts";
+import type { ExplainOptions } from "./commands/explain.ts";
 import type { LendCommandOptions } from "./commands/lend.ts";
 import type { PublishCommandOptions } from "./commands/publish.ts";
 import type { RoomOptions } from "./commands/room.ts";
@@ -16,6 +17,7 @@ import {
 	parseNumber,
 	parseRelayUrl,
 	parseRoom,
+	parseRpcUrl,
 	parseSize,
 	parseTokens,
 } from "./optionValues.ts";
@@ -28,6 +30,7 @@ export interface Commands {
 	lend(options: LendCommandOptions): Promise<number>;
 	publish(options: PublishCommandOptions): Promise<number>;
 	ask(options: AskOptions): Promise<number>;
+	explain(options: ExplainOptions): Promise<number>;
 	models(): Promise<number>;
 	room(options: RoomOptions): Promise<number>;
 }
@@ -78,8 +81,8 @@ const roomOption = (): Option =>
 	parsed(option("--room <name>", "room to enter (default: the network's own)", "TABMESH_ROOM"), parseRoom);
 const capabilityOption = (): Option =>
 	option(
-		"--capability <token>",
-		"invitation to a private room; it carries the room's name",
+		"--capability <invitation>",
+		"invitation to a private room, its link or a file with it; it carries the room's name",
 		"TABMESH_CAPABILITY",
 	);
 
@@ -167,6 +170,16 @@ export function createProgram(commands: Commands, finish: (status: number) => vo
 			),
 		)
 		.addOption(
+			parsed(
+				option(
+					"--chain-rpc <url>",
+					"node of the chain that wallets sign for, open to web pages; everybody sees its address",
+					"TABMESH_CHAIN_RPC",
+				),
+				parseRpcUrl,
+			),
+		)
+		.addOption(
 			option("--log-level <level>", "how much to log, as JSON lines on stderr", "TABMESH_LOG_LEVEL")
 				.choices(["silent", "error", "warn", "info", "debug"])
 				.default("warn"),
@@ -230,7 +243,7 @@ Examples:
 			parsed(
 				option(
 					"--threads <n>",
-					"threads to compute with (default: what --cores says, else 1)",
+					"threads to compute with (default: what --cores says, else 2)",
 					"TABMESH_THREADS",
 				),
 				(text, name) => parseCount(text, name, 1, 256),
@@ -300,10 +313,31 @@ Examples:
   tabmesh lend --memory 2GiB
   tabmesh lend --relay https://mesh.example.org --cores 4
   tabmesh lend --relay https://mesh.example.org --schedule 22:00-07:00 --max-load 50
-  tabmesh lend --capability "$INVITATION" --key-file ~/.config/tabmesh/key.pem --json`,
+  tabmesh lend --capability ./invitation --key-file ~/.config/tabmesh/key.pem --json`,
 		)
 		.action(async (values: Omit<LendCommandOptions, "cacheDir">) =>
 			finish(await commands.lend({ ...given(values), cacheDir: cacheFolder() } as LendCommandOptions)),
+		);
+
+	program
+		.command("explain")
+		.description("Say of every lender what it holds by the network's plan, and why.")
+		.addOption(relayOption())
+		.addOption(option("--model <id>", "model to look at (default: the network's first)", "TABMESH_MODEL"))
+		.addOption(roomOption())
+		.addOption(capabilityOption())
+		.option("--json", "print one JSON object per lender instead of a line")
+		.addHelpText(
+			"after",
+			`
+There is no scheduler: every lender computes the same plan from what all of them announce, and this does, too.
+
+Examples:
+  tabmesh explain
+  tabmesh explain --relay https://mesh.example.org --model tinyllama-1.1b-chat --json`,
+		)
+		.action(async (values: ExplainOptions) =>
+			finish(await commands.explain(given(values) as ExplainOptions)),
 		);
 
 	program

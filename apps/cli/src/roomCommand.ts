@@ -49,7 +49,7 @@ export function roomCommand(room: (options: RoomOptions) => Promise<void>): Comm
 Examples:
   tabmesh room mint family --key owner.pem > invitation
   tabmesh start --room "$(tabmesh room show invitation | sed -n 's/^room *//p')"
-  tabmesh lend --capability "$(cat invitation)"
+  tabmesh lend --capability ./invitation
   tabmesh room attenuate invitation --actions ask --days 1`,
 	);
 }

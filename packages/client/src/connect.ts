@@ -9,7 +9,7 @@ import {
 } from "@tabmesh/dauth";
 import { createDirectory, type Directory, type Member } from "@tabmesh/directory";
 import type { ShardSource } from "@tabmesh/model";
-import { Experience } from "@tabmesh/pipeline";
+import { Experience, type Explanation, explain } from "@tabmesh/pipeline";
 import { createR1fs, openBlockStore, type R1fs } from "@tabmesh/r1fs";
 import { type ConnectionView, createPeer, type Peer } from "@tabmesh/transport";
 import {
@@ -235,6 +235,11 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	get models(): readonly ModelView[] {
 		this.#views ??= this.#known.map((model) => modelView(model, this.members, this.#parts.site.minStages));
 		return this.#views;
+	}
+
+	explain(model?: string): readonly Explanation[] {
+		const known = this.#known.find(({ id, name }) => model === undefined || id === model || name === model);
+		return known ? explain(this.members, known, { minStages: this.#parts.site.minStages }) : [];
 	}
 
 	generate(options: GenerateOptions): Generation {

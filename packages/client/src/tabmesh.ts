@@ -2,7 +2,7 @@ import type { Cstore } from "@tabmesh/cstore";
 import type { Wallet } from "@tabmesh/dauth/wallet";
 import type { Directory, Member } from "@tabmesh/directory";
 import type { Backend } from "@tabmesh/model";
-import type { SignedReceipt } from "@tabmesh/pipeline";
+import type { Explanation, SignedReceipt } from "@tabmesh/pipeline";
 import type { R1fs } from "@tabmesh/r1fs";
 import type { ConnectionView } from "@tabmesh/transport";
 import type { FinishReason, Sampling, Span, TabmeshError } from "@tabmesh/wire";
@@ -212,6 +212,8 @@ export interface Lender extends EventTarget {
 	leave(): Promise<void>;
 }
 
+export type { Explanation };
+
 /** Files of people, by content address: see R1FS. */
 export type SharedFiles = Pick<R1fs, "add" | "get" | "list" | "pin" | "remove" | "stat" | "unpin">;
 
@@ -226,6 +228,13 @@ export interface Tabmesh {
 	readonly connections: readonly ConnectionView[];
 	/** Models of the network with their coverage, fresh at every `swarm` event. The first is the default. */
 	readonly models: readonly ModelView[];
+	/**
+	 * Why every lender of a model is to hold what it does, in sentences for people and in the order of the layers; empty while the
+	 * model is not known.
+	 *
+	 * @param model - id or name; the network's default if absent
+	 */
+	explain(model?: string): readonly Explanation[];
 	/** The wallet that this device acts for, by its owner's wish. Nothing is made or asked before. */
 	readonly wallet: DeviceWallet;
 	/**

@@ -30,8 +30,8 @@ async function settle(element: TabmeshChat | TabmeshLend | TabmeshStorage | Tabm
 	}
 }
 
-function button(element: HTMLElement, text: string): HTMLButtonElement | undefined {
-	return [...(element.shadowRoot?.querySelectorAll("button") ?? [])].find(
+function button(element: HTMLElement, text: string): HTMLElement | undefined {
+	return [...(element.shadowRoot?.querySelectorAll<HTMLElement>("button, summary") ?? [])].find(
 		(one) => one.textContent?.trim() === text,
 	);
 }

@@ -1,6 +1,7 @@
 import type {
 	DeviceStorage,
 	DeviceWallet,
+	Explanation,
 	FoundWallet,
 	GenerateOptions,
 	Generation,
@@ -251,6 +252,21 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		listener: EventListenerObject | ((event: never) => void) | null,
 	): void {
 		super.removeEventListener(type, listener as EventListener | null);
+	}
+
+	/** As the planner words it; its plan has tests of its own. */
+	explain(model = this.models[0]?.id): readonly Explanation[] {
+		const { layers = 0 } = this.models.find(({ id }) => id === model) ?? {};
+		return [
+			{
+				peer: this.peer,
+				text: `Takes layers 1–${layers >> 1} as a spare: of all that fits its memory they have the fewest holders; 1 other holds them, too. 3.2 ms a token by its measured speed.`,
+			},
+			...this.members.map(({ peer }, i) => ({
+				peer,
+				text: `Keeps layers ${i + 1}–${i + 2}: it has them already, and nothing calls for a move; nobody else does. 6.0 ms a token by its measured speed.`,
+			})),
+		];
 	}
 
 	/** Peers came, went or loaded something. */

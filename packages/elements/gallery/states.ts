@@ -324,6 +324,7 @@ export const states: Record<string, GalleryState> = {
 		loading: { phase: "compile", loadedBytes: 12e6, totalBytes: 24.6e6 },
 	}),
 	"lend-serving": lend(serving, { models: [spare], members: lenders(3) }),
+	"lend-why": { ...lend(serving, { models: [spare], members: lenders(3) }), press: "Why these layers?" },
 	"lend-serving-large": lend(
 		{
 			...serving,

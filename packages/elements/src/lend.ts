@@ -2,7 +2,7 @@ import type { Lender, LenderView, LendOptions, Tabmesh } from "@tabmesh/client";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import { type Connect, Connection } from "./connection.ts";
 import { define } from "./define.ts";
-import { describeError, describeSpan } from "./describe.ts";
+import { describeError, describePeer, describeSpan } from "./describe.ts";
 import "./dial.ts";
 import { formatBytes, formatBytesUp, formatCount, formatDuration, formatMs } from "./format.ts";
 import "./invite.ts";
@@ -19,6 +19,8 @@ type Phase = LenderView["phase"] | "connecting";
 
 /** How often the time "here for" is written anew. */
 const clockMs = 5_000;
+/** Whoever wants to read of more lenders than this asks `tabmesh explain`. */
+const mostReasons = 12;
 
 /**
  * A volunteer's panel: what would be shared, one button, and then all that this device holds, serves and costs.
@@ -193,6 +195,19 @@ export class TabmeshLend extends LitElement {
 				display: grid;
 				gap: 0.6rem;
 			}
+			.why {
+				display: grid;
+				gap: 0.9rem;
+				padding-bottom: 0.4rem;
+			}
+			.why ul {
+				display: grid;
+				gap: 0.7rem;
+			}
+			.why li > :first-child {
+				display: block;
+				font-weight: 550;
+			}
 			.invite {
 				display: grid;
 				gap: 0.6rem;
@@ -252,6 +267,7 @@ export class TabmeshLend extends LitElement {
 	/** An error of `lend()` itself, before there is a lender that could report it. */
 	#refusal: unknown;
 	#confirmLeave = false;
+	#showsWhy = false;
 	/** When it left, so that the thanks do not go on counting. */
 	#leftAt = 0;
 	#clock: ReturnType<typeof setInterval> | undefined;
@@ -592,6 +608,35 @@ export class TabmeshLend extends LitElement {
 		`;
 	}
 
+	/** Planned when it is looked at: a plan of a large swarm is not computed for a list that nobody opened. */
+	#renderWhy(model: string, tabmesh: Tabmesh | undefined) {
+		const text = messages.lend;
+		const reasons = (this.#showsWhy && tabmesh?.explain(model)) || [];
+		const own = reasons.filter(({ peer }) => peer === tabmesh?.peer);
+		const others = reasons.filter(({ peer }) => peer !== tabmesh?.peer);
+		return html`
+			<details
+				@toggle=${(event: Event) => {
+					this.#showsWhy = (event.target as HTMLDetailsElement).open;
+					this.requestUpdate();
+				}}
+			>
+				<summary>${text.why}</summary>
+				<div class="why">
+					<ul>
+						${[...own, ...others]
+							.slice(0, mostReasons)
+							.map(
+								({ peer, text }) =>
+									html`<li><span>${describePeer(peer, tabmesh?.peer)}</span><span class="muted">${text}</span></li>`,
+							)}
+					</ul>
+					<p class="muted small">${text.whyHow}</p>
+				</div>
+			</details>
+		`;
+	}
+
 	#renderNotice() {
 		const { notice } = this.#connection;
 		if (notice === undefined) return nothing;
@@ -646,6 +691,7 @@ export class TabmeshLend extends LitElement {
 									.span=${view.span}
 								></tabmesh-layers>
 								${this.#renderFigures(view)}
+								${this.#renderWhy(model.id, tabmesh)}
 							</section>
 						`
 						: model

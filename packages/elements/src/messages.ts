@@ -127,6 +127,9 @@ export const messages = {
 				? "An answer is running through this tab and would break off."
 				: `${count} answers are running through this tab and would break off.`,
 		rejoin: "Join again",
+		why: "Why these layers?",
+		whyHow:
+			"Nobody decides this for others: every device computes the same plan from what all of them announce.",
 		heldTitle: (span: string, layers: number) => `This tab holds the ${span} of ${layers}`,
 		figures: {
 			streams: "Answers running",

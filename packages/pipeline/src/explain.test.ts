@@ -26,7 +26,7 @@ describe("explain", () => {
 			],
 			new Set(["liar"]),
 		);
-		expect(said.first).toMatch(/^Keeps layers 0 to 2: .* others? hold/);
+		expect(said.first).toMatch(/^Keeps layers 1–3: .* others? hold/);
 		expect(said.whole).toMatch(/^Holds the whole model/);
 		expect(said.spare).toMatch(/as a spare/);
 		expect(said.tiny).toMatch(/^Holds nothing: no layer fits/);
@@ -40,8 +40,8 @@ describe("explain", () => {
 			...["a", "b", "c"].map((peer, joined) => ({ peer, joined, memoryBytes: half, held: span(0, 3) })),
 			{ peer: "d", joined: 4, memoryBytes: half, held: span(3, 6) },
 		]);
-		expect(said.c).toMatch(/^Moves to layers 3 to 5: they need it more/);
-		expect(sentences([{ peer: "a", memoryBytes: half }]).a).toMatch(/^Takes layers 0 to 2: nobody held them/);
+		expect(said.c).toMatch(/^Moves to layers 4–6: they need it more/);
+		expect(sentences([{ peer: "a", memoryBytes: half }]).a).toMatch(/^Takes layers 1–3: nobody held them/);
 	});
 });
 
@@ -54,7 +54,7 @@ describe("explainRoute", () => {
 		].map(fixtureMember);
 		const view = { room: "public" };
 		const [first, last] = explainRoute(planRoute(members, model, view), members, model, view);
-		expect(first!.text).toMatch(/^Computes layers 0 to 2: 4\.0 ms of a lap of \d+ ms, \d+ ms on the way/);
+		expect(first!.text).toMatch(/^Computes layers 1–3: 4\.0 ms of a lap of \d+ ms, \d+ ms on the way/);
 		expect(first!.text).toContain("Nobody here could take its place");
 		expect(last!.text).toContain("s takes over, with other rounding; 0 more could.");
 	});

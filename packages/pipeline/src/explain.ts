@@ -90,7 +90,8 @@ function reasonText(reason: DealReason, what: string, others: number): string {
 
 function layersText(from: number, to: number, layers: number): string {
 	if (from === 0 && to === layers) return "all layers";
-	return to - from === 1 ? `layer ${from}` : `layers ${from} to ${to - 1}`;
+	// As people count them, from one, as the pages do.
+	return to - from === 1 ? `layer ${to}` : `layers ${from + 1}–${to}`;
 }
 
 function milliseconds(ms: number): string {

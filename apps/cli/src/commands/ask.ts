@@ -11,6 +11,7 @@ export interface AskOptions {
 	model?: string;
 	room?: string;
 	/** An invitation to a private room. */
+	/** An invitation to a private room: the word, its link, or a file with it. */
 	capability?: string;
 	/** Leave the chat template out. */
 	raw?: boolean;
@@ -141,8 +142,8 @@ function requestOf(options: AskOptions, model: ModelView, prompt: string | undef
 export async function ask(options: AskOptions, streams: AskStreams, signal: AbortSignal): Promise<number> {
 	const { stdout, stderr } = streams;
 	const prompt = await readPrompt(options, streams.stdin);
-	const { relay, room, capability } = options;
-	if (capability !== undefined) await checkInvitation(capability);
+	const { relay, room } = options;
+	const capability = options.capability === undefined ? undefined : await checkInvitation(options.capability);
 	const mesh = await connect({
 		relay,
 		signal,

@@ -16,7 +16,7 @@ export interface LendCommandOptions {
 	/** Bytes. */
 	memory: number;
 	model?: string;
-	/** @default 1, or what `cores` says */
+	/** @default what `cores` says, else two where there are two */
 	threads?: number;
 	/** Processors that the whole process may use. */
 	cores?: number;
@@ -27,7 +27,7 @@ export interface LendCommandOptions {
 	/** Per cent of the processors that other programs may use before we pause. */
 	maxLoad?: number;
 	room?: string;
-	/** An invitation to a private room. */
+	/** An invitation to a private room: the word, its link, or a file with it. */
 	capability?: string;
 	keyFile?: string;
 	/** Whether weights stay on the disk. */
@@ -42,6 +42,8 @@ export interface LendCommandOptions {
 /** A relay that is gone at night may be back in a minute, or after its update. */
 const firstRetryMs = 5_000;
 const longestRetryMs = 300_000;
+/** As many as nearly every machine has; those that wait sleep (`nodeRuntime`). More is for the owner to say. */
+const sensibleThreads = 2;
 /** The longest time that a timer takes, and one after which a changed clock is noticed. */
 const longestSleepMs = 3_600_000;
 
@@ -91,7 +93,9 @@ export async function lend(
 	signal: AbortSignal,
 ): Promise<number> {
 	checkMachine(options);
-	if (options.capability !== undefined) await checkInvitation(options.capability);
+	if (options.capability !== undefined) {
+		options = { ...options, capability: await checkInvitation(options.capability) };
+	}
 	lowerPriority(options.nice);
 	const report = new Report(print, options.json ?? false);
 	if (options.cores !== undefined && !keepToCores(options.cores)) {
@@ -181,11 +185,12 @@ async function lendOnce(
 	try {
 		const { peer, room } = mesh;
 		report.say(`peer ${peer} in the room ${room} of ${options.relay}`, { phase: "joining", peer, room });
-		const { model, memory: memoryBytes, threads = options.cores } = options;
+		const { model, memory: memoryBytes, cores = Math.min(sensibleThreads, availableParallelism()) } = options;
+		const { threads = cores } = options;
 		const lender = mesh.lend({
 			memoryBytes,
 			...(model === undefined ? {} : { model }),
-			...(threads === undefined ? {} : { threads }),
+			threads,
 		});
 		await untilLeft(lender, options, report, signal);
 	} finally {

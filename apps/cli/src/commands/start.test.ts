@@ -1,10 +1,17 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openManifest } from "@tabmesh/model";
 import { writeSeededModel } from "@tabmesh/model/testing";
-import { InsecureOriginError, InvalidParameterError, ModelFileError, PortInUseError } from "@tabmesh/wire";
+import {
+	ChainUnreachableError,
+	InsecureOriginError,
+	InvalidParameterError,
+	ModelFileError,
+	PortInUseError,
+} from "@tabmesh/wire";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type StartedNetwork, type StartOptions, start } from "./start.ts";
 
@@ -55,6 +62,20 @@ test("prints one address, and the site there names room, models, stages and serv
 	const manifest = await fetch(new URL(site.models[0].manifest, url));
 	expect((await openManifest(new Uint8Array(await manifest.arrayBuffer()), models[0]!)).id).toBe(models[0]);
 	expect(await (await fetch(url)).text()).toContain("home");
+});
+
+test("a network with a chain names it and its node, and lets its pages ask that node", async () => {
+	const node = createHttpServer((_, response) => response.end('{"jsonrpc":"2.0","id":1,"result":"0x7a69"}'));
+	await new Promise<void>((resolve) => node.listen(0, "127.0.0.1", resolve));
+	const origin = `http://127.0.0.1:${(node.address() as { port: number }).port}`;
+	const { url } = await run({ chainRpc: `${origin}/key` });
+	const response = await fetch(`${url}/tabmesh.json`);
+	expect(response.headers.get("Content-Security-Policy")).toMatch(new RegExp(`connect-src [^;]* ${origin};`));
+	expect((await response.json()).chain).toEqual({ id: 31337, rpc: `${origin}/key` });
+	await running?.stop();
+	node.closeAllConnections();
+	await new Promise((resolve) => node.close(resolve));
+	await expect(run({ chainRpc: origin })).rejects.toThrow(ChainUnreachableError);
 });
 
 test("several models are offered in the order they were given", async () => {

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { setFlagsFromString } from "node:v8";
 import { phoneSteps, startRelay } from "@tabmesh/relay";
 import { pino } from "pino";
+import { askChainId } from "../askChainId.ts";
 import { buildSite } from "../buildSite.ts";
 import { describeModel } from "../describeModel.ts";
 import { startLenderProcesses } from "../lenderProcesses.ts";
@@ -25,6 +26,8 @@ export interface StartOptions {
 	memory?: number;
 	room: string;
 	iceServers: IceServer[];
+	/** Where a node of the chain that wallets sign for answers JSON-RPC. */
+	chainRpc?: string;
 	cacheDir: string;
 	logLevel: string;
 	metricsToken?: string;
@@ -69,7 +72,7 @@ function defaultMemory(lenders: number): number {
  * The main job: builds the site where needed, fetches and publishes the models, starts the relay, and lenders beside it.
  *
  * @throws PortInUseError, InvalidParameterError, InsecureOriginError, ModelNotFoundError, ModelSourceError, ModelFileError,
- * SiteBuildError; nothing keeps running then
+ * SiteBuildError, ChainUnreachableError; nothing keeps running then
  */
 export async function start(
 	options: StartOptions,
@@ -89,6 +92,10 @@ export async function start(
 	for (const spec of options.models) served.push(await serve(spec, options, signal));
 	const routes = modelRoutes(served);
 
+	const { chainRpc } = options;
+	const chain =
+		chainRpc === undefined ? undefined : { id: await askChainId(chainRpc, signal), rpc: chainRpc };
+
 	const relay = await startRelay({
 		port: options.port,
 		host: options.host,
@@ -98,7 +105,9 @@ export async function start(
 			models: routes.models,
 			minStages: options.minStages,
 			...(options.iceServers.length > 0 ? { iceServers: options.iceServers } : {}),
+			...(chain ? { chain } : {}),
 		}),
+		...(chain ? { connectOrigins: [new URL(chain.rpc).origin] } : {}),
 		tls: {
 			...(options.tlsCert === undefined ? {} : { certFile: options.tlsCert }),
 			...(options.tlsKey === undefined ? {} : { keyFile: options.tlsKey }),
