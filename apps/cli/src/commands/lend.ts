@@ -42,7 +42,7 @@ export interface LendCommandOptions {
 /** A relay that is gone at night may be back in a minute, or after its update. */
 const firstRetryMs = 5_000;
 const longestRetryMs = 300_000;
-/** As many as nearly every machine has; those that wait sleep (`nodeRuntime`). More is for the owner to say. */
+/** As many as nearly every machine has. Four layers of TinyLlama take 65 ms a token with one, 36 with two; tiny models gain nothing. */
 const sensibleThreads = 2;
 /** The longest time that a timer takes, and one after which a changed clock is noticed. */
 const longestSleepMs = 3_600_000;
