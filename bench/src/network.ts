@@ -21,6 +21,10 @@ export async function startNetwork(...args: string[]): Promise<Network> {
 	const child: ChildProcess = spawn(process.execPath, [cli, "start", "--port", "0", ...args], {
 		stdio: ["ignore", "pipe", "inherit"],
 	});
+	const end = (): void => void child.kill("SIGKILL");
+	// Whatever ends this process, also while the other one is still starting.
+	process.once("exit", end);
+	child.once("exit", () => process.off("exit", end));
 	let printed = "";
 	const url = await new Promise<string>((resolve, reject) => {
 		child.once("exit", (code) => reject(new Error(`tabmesh start ended with ${code}.`)));
