@@ -1,5 +1,5 @@
 /** A running stream as admission sees it. */
-export interface Occupant {
+interface Occupant {
 	/** About how long it goes on, in milliseconds, if it writes as much as it may; undefined before its pace is known. */
 	readonly remainingMs: number | undefined;
 	/** What it gives back then: bytes, or one place. */

@@ -1,5 +1,5 @@
 import { StageLostError } from "@tabmesh/wire";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { Experience } from "./experience.ts";
 import { FixtureDirectory } from "./fixtures.ts";
 import { type GenerateInit, generate } from "./generate.ts";
@@ -279,6 +279,39 @@ describe("an answer over three stages", () => {
 		expect(tokens).toEqual(undisturbed);
 		expect(replays).toMatchObject([{ lost: [left!.peer.id] }]);
 		await kill(left!);
+	});
+
+	it("goes on where clocks jump, and where a stage is lost after that", async () => {
+		const spare = await lender(1);
+		// What lies below, relays' reservations for instance, has clocks of its own.
+		for (const { peer } of [asker, ...swarm.lenders]) if (peer !== spare.peer) await peer.ping(spare.peer.id);
+		const hour = 3_600_000;
+		const jumps = new Map([
+			[10, hour],
+			[20, -2 * hour],
+			[30, hour],
+		]);
+		vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+		try {
+			let stages: readonly string[] = [];
+			const generation = generate({
+				...swarm.ask(asker, prompt, { maxTokens }),
+				onStages: (views) => {
+					stages = views.map(({ peer }) => peer);
+				},
+			});
+			let count = 0;
+			for await (const _ of generation) {
+				const jump = jumps.get(++count);
+				if (jump !== undefined) vi.setSystemTime(Date.now() + jump);
+				if (count === 40) void kill(lenderOf(stages[1]!));
+			}
+			const { tokens, replays } = await generation.summary;
+			expect(tokens).toEqual(undisturbed);
+			expect(replays).toHaveLength(1);
+		} finally {
+			vi.useRealTimers();
+		}
 	});
 
 	it("goes on after its asker came back, and nothing was computed meanwhile", async () => {

@@ -59,7 +59,7 @@ export interface Beginning {
 	readonly begun?: { readonly history: SentHistory; readonly tokens: TokenChain };
 }
 
-export interface Wanted {
+interface Wanted {
 	/** Undefined where it may begin with nothing of others. */
 	readonly origin: string | undefined;
 	readonly handle: EngineHandle;
@@ -81,11 +81,18 @@ export class KeptPrefixes {
 	/** The longest unused first. */
 	readonly #kept = new Set<KeptPrefix>();
 	#names = 0;
+	#keeps = true;
 	#timer: ReturnType<typeof setTimeout> | undefined;
 
 	constructor(engine: Engine, keepMs = KEEP_MS) {
 		this.#engine = engine;
 		this.#keepMs = keepMs;
+	}
+
+	/** Whether streams that end are kept; where not, nothing is. */
+	set keeps(keeps: boolean) {
+		this.#keeps = keeps;
+		if (!keeps) this.clear();
 	}
 
 	/** Bytes of the engine's memory that they take. */
@@ -121,7 +128,7 @@ export class KeptPrefixes {
 			Math.floor(history.end / LINK_EVERY) * LINK_EVERY,
 		);
 		const rowBytes = positions * history.rowBytes;
-		if (positions === 0 || rowBytes > HISTORY_BYTES) return this.#engine.release(memory);
+		if (!this.#keeps || positions === 0 || rowBytes > HISTORY_BYTES) return this.#engine.release(memory);
 		const kept = { ...this.#cut(prefix, positions), positions, used: performance.now() };
 		// Calls are taken in order: whoever goes on from it may do so at once.
 		const cut = this.#shrink(kept, positions);

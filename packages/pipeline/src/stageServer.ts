@@ -206,7 +206,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 
 	set paused(paused: boolean) {
 		this.#paused = paused;
-		if (paused) this.prefixes.clear();
+		this.prefixes.keeps = !paused;
 		this.#changed();
 	}
 
@@ -255,6 +255,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 
 	async leave(): Promise<void> {
 		this.#paused = true;
+		this.prefixes.keeps = false;
 		const sessions = [...this.#sessions.values()];
 		for (const session of sessions) session.leave();
 		let timer: ReturnType<typeof setTimeout> | undefined;
@@ -276,7 +277,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 			session.fail(new StageLostError("A stage left.", { details: { peer: this.peer.id } }));
 		}
 		await Promise.all(sessions.map((session) => session.ended));
-		this.prefixes.clear();
+		this.prefixes.keeps = false;
 		clearTimeout(this.#changeTimer);
 		await this.spans.close();
 	}

@@ -238,6 +238,34 @@ describe("a stage among strangers", () => {
 			await allFreed();
 		});
 
+		it("a thousand streams of one asker, and writes another's answer as ever", async () => {
+			const before = (await victim.engine.usedBytes()) - victim.server.keptBytes;
+			await swarm.lender(0, 2);
+			const honest = await swarm.peer();
+			const expected = await oneProcess(model, prompt, 60);
+			const opened = new Set<MessageStream>();
+			const flood = Array.from({ length: 1000 }, async (_, i) => {
+				await new Promise((resolve) => setTimeout(resolve, i));
+				try {
+					const control = await openWith(await routeOf());
+					const answer = await next(control);
+					if (answer.type === "ready") opened.add(control);
+				} catch {
+					// Refused, and soon not even connected any more.
+				}
+				expect(victim.server.streams).toBeLessThanOrEqual(8 + 1);
+			});
+			const { tokens } = await generate(swarm.ask(honest, prompt, { maxTokens: 60 })).summary;
+			expect(tokens).toEqual(expected);
+			await Promise.all(flood);
+			expect(opened.size).toBeLessThanOrEqual(8);
+			expect(victim.peer.score(stranger.peer.id)).toBeLessThan(0);
+			await allFreed();
+			expect(await victim.engine.usedBytes()).toBe(before + victim.server.keptBytes);
+			await swarm.lenders.splice(-1)[0]!.server.close();
+			await newStranger();
+		}, 60_000);
+
 		it("a stream twice, and takes a newer generation of it", async () => {
 			const stream = streamId();
 			const first = await openWith(await routeOf({ stream }));
@@ -421,6 +449,7 @@ describe("an asker among strangers", () => {
 			control: MessageStream,
 			turn: { position: number; chain: Uint8Array; send(token: number): Promise<void> },
 		) => Promise<void>,
+		{ ready = 0, accepts = 0 } = {},
 	) => {
 		liar = await swarm.peer();
 		let control: MessageStream | undefined;
@@ -447,7 +476,7 @@ describe("an asker among strangers", () => {
 						type: "ready",
 						numericsClass: "lie",
 						generation: 0,
-						position: 0,
+						position: ready,
 					} satisfies StageResponse),
 				);
 			}
@@ -455,7 +484,7 @@ describe("an asker among strangers", () => {
 		liar.peer.serve(ringProtocol, async (ring) => {
 			const iterator = ring[Symbol.asyncIterator]();
 			await iterator.next();
-			await ring.send(encodeCbor({ position: 0 }));
+			await ring.send(encodeCbor({ position: accepts }));
 			for (;;) {
 				const { value, done } = await iterator.next();
 				if (done) return;
@@ -502,6 +531,22 @@ describe("an asker among strangers", () => {
 		await expect(generation.summary).rejects.toThrow(StageLostError);
 		await expect(generation.summary).rejects.toMatchObject({ details: { peer: liar.peer.id } });
 		await until(() => swarm.lenders[0]!.server.streams === 0);
+	}, 60_000);
+
+	it("refuses a stage that claims to have all of a stream that begins", async () => {
+		const generation = await lie(async () => {}, { ready: prompt.length });
+		await expect(generation.summary).rejects.toMatchObject({
+			code: "ProtocolViolation",
+			details: { peer: liar.peer.id },
+		});
+		await until(() => swarm.lenders[0]!.server.streams === 0);
+	}, 60_000);
+
+	it("gives a stage up that takes a link with more positions than the stream will ever have", async () => {
+		const generation = await lie(async () => {}, { accepts: 10_000 });
+		await expect(generation.summary).rejects.toMatchObject({ details: { peer: liar.peer.id } });
+		await until(() => swarm.lenders[0]!.server.streams === 0);
+		expect(swarm.lenders[0]!.peer.score(liar.peer.id)).toBeLessThan(0);
 	}, 60_000);
 
 	it("refuses tokens that are not due", async () => {
