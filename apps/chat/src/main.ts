@@ -22,12 +22,11 @@ const storage = (() => {
 const leftKey = "tabmesh-left";
 element.left = storage?.getItem(leftKey) ?? undefined;
 storage?.removeItem(leftKey);
-// Before the network's own goodbye, which would end the answer.
-const onLeave = () => {
+// Before the network's own goodbye, which would end the answer: that listens later.
+addEventListener("pagehide", () => {
 	const left = element.leave();
 	if (left !== undefined) storage?.setItem(leftKey, left);
-};
-addEventListener("pagehide", onLeave, { capture: true });
+});
 
 const title = document.title;
 element.addEventListener("tabmesh-answer", ({ detail }) => {

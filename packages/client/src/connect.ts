@@ -85,6 +85,11 @@ export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
 	const models = site.models.map((listed) => fetchNetworkModel(relay, listed, closing.signal));
 	// Whoever asks for the model gets the error.
 	for (const model of models) model.catch(() => {});
+	let mesh: ConnectedTabmesh | undefined;
+	// Before the transport listens there, which ends the connections: listeners of a window are called in the order in which they came.
+	const onPageHide = (): void => void mesh?.close();
+	globalThis.addEventListener?.("pagehide", onPageHide);
+	closing.signal.addEventListener("abort", () => globalThis.removeEventListener?.("pagehide", onPageHide));
 	const identity = await opening;
 	let peer: Peer | undefined;
 	try {
@@ -98,7 +103,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
 		});
 		const signer = createEnvelopeSigner(identity);
 		const directory = await createDirectory({ peer, identity, ...entry });
-		const mesh = new ConnectedTabmesh({
+		mesh = new ConnectedTabmesh({
 			...entry,
 			site,
 			models,
@@ -172,7 +177,6 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	#lender: Lender | undefined;
 	#views: readonly ModelView[] | undefined;
 	readonly #experience = new Experience();
-	readonly #onPageHide = (): void => void this.close();
 
 	constructor(parts: Parts) {
 		super();
@@ -208,8 +212,6 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		parts.peer.addEventListener("connect", this.#onConnection);
 		parts.peer.addEventListener("disconnect", this.#onConnection);
 		parts.peer.addEventListener("relay", this.#onConnection);
-		// Before the connections end, for which the transport listens there.
-		globalThis.addEventListener?.("pagehide", this.#onPageHide, { capture: true });
 	}
 
 	get peer(): string {
@@ -315,7 +317,6 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		const { closing, directory, peer, identity } = this.#parts;
 		if (closing.signal.aborted) return;
 		closing.abort();
-		globalThis.removeEventListener?.("pagehide", this.#onPageHide, { capture: true });
 		directory.removeEventListener("change", this.#onSwarm);
 		await this.#lender?.leave();
 		await this.#receipts.close();

@@ -278,7 +278,8 @@ export class TabmeshChat extends LitElement {
 
 	/**
 	 * Leaves the running answer where it is, because the page is about to go: the swarm keeps it for a minute, for `left` of an
-	 * element in the next page. To be called from a `pagehide` listener with `capture`, before the network says goodbye.
+	 * element in the next page. To be called from a `pagehide` listener that was added before the network
+	 * was opened: it says goodbye there, too, and listeners are called in their order.
 	 *
 	 * @returns the conversation; undefined where no answer is running
 	 */
