@@ -296,6 +296,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 				model: (name) => this.#model(name),
 				source: (model) => this.#source(model),
 				hold: async (model) => (await this.#openFiles()).hold(model.id),
+				storage: this.#keepsFiles ? this.storage : undefined,
 				keepForAskers: (model) => this.#keepForAskers(model),
 			},
 			options,

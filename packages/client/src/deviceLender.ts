@@ -20,9 +20,11 @@ import {
 } from "@tabmesh/wire";
 import { TypedEventEmitter } from "main-event";
 import { announcedLinks } from "./announcedLinks.ts";
+import type { DeviceStorage } from "./deviceStorage.ts";
 import { isMaterialChange } from "./materialChange.ts";
 import { modelView } from "./modelView.ts";
 import type { NetworkModel } from "./networkModel.ts";
+import { NextLayers } from "./nextLayers.ts";
 import { type ReadingAhead, readingAhead } from "./readingAhead.ts";
 import { sparingFormat } from "./sparingFormat.ts";
 import type { Lender, LenderView, LendOptions } from "./tabmesh.ts";
@@ -46,6 +48,8 @@ export interface LenderNetwork {
 	source(model: NetworkModel): ShardSource;
 	/** Lets nobody on this device free what is kept of a model, until the returned function is called. */
 	hold(model: NetworkModel): Promise<() => void>;
+	/** What this device keeps; undefined where it keeps nothing. */
+	readonly storage: Pick<DeviceStorage, "view"> | undefined;
 	/** Keeps what of a model only askers need, so that they can have it from here. */
 	keepForAskers(model: NetworkModel): Promise<void>;
 }
@@ -66,6 +70,8 @@ const formatStepMs = 2_000;
 const figuresEveryMs = 10_000;
 /** Memory comes free when the streams on the old span end; this catches what comes free without an event. */
 const retryMs = 1_000;
+/** Whoever served for a minute stays for long, more often than not. */
+const nextLayersMs = 60_000;
 /** Speed that is assumed before the first measurement: float32 weights read once per token on one core of a laptop. */
 const assumedBytesPerMs = 2e7;
 
@@ -85,6 +91,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	readonly #stalled = new StalledLenders();
 	#engine: Engine | undefined;
 	#source: ReadingAhead | undefined;
+	#next: NextLayers | undefined;
 	#server: StageServer | undefined;
 	#model: NetworkModel | undefined;
 	#held: Span | undefined;
@@ -139,6 +146,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	async pause(): Promise<void> {
 		if (this.#paused || this.#over()) return;
 		this.#paused = true;
+		this.#next?.stop();
 		if (this.#server) this.#server.paused = true;
 		this.#show({ phase: "paused" });
 		await this.#announce();
@@ -148,6 +156,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		if (!this.#paused || this.#over()) return;
 		this.#paused = false;
 		if (this.#server) this.#server.paused = false;
+		if (this.#held) this.#next?.from(this.#held);
 		this.#show({ phase: this.#phase() });
 		await this.#announce();
 		this.#reconsiderSoon();
@@ -182,6 +191,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			// Opened now: the store is ready when the engine is.
 			this.#source = readingAhead(this.#network.source(model));
 			this.#holdUntilTheEnd(model);
+			this.#prepareNext(model, this.#source);
 			await this.#openEngine(model);
 			if (this.#over()) return;
 			this.#network.directory.addEventListener("change", this.#onSwarm);
@@ -203,6 +213,22 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			},
 			() => {},
 		);
+	}
+
+	/** Without a disk, and where the owner pays for each byte, nothing is fetched that was not asked for. */
+	#prepareNext(model: NetworkModel, source: ShardSource): void {
+		const { storage, directory } = this.#network;
+		const { nextLayersAfterMs: afterMs = nextLayersMs } = this.#options;
+		if (!storage || afterMs === Number.POSITIVE_INFINITY || isMetered()) return;
+		this.#next = new NextLayers({
+			model,
+			source,
+			storage,
+			afterMs,
+			holders: () => modelView(model, directory.members, this.#network.minStages).coverage.holders,
+			isBusy: () => this.#server!.streams > 0,
+		});
+		this.#next.addEventListener("change", () => this.#spreadFigures());
 	}
 
 	/**
@@ -350,6 +376,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 
 	readonly #onServing = (): void => {
 		const { streams, tokensServed, msPerToken } = this.#server!;
+		if (streams > 0) this.#next?.yield();
 		this.#show({ streams, tokensServed, msPerToken });
 		this.#spreadFigures();
 	};
@@ -426,6 +453,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 
 	async #move(model: NetworkModel, target: Span): Promise<void> {
 		this.#loading?.abort();
+		this.#next?.stop();
 		const loading = new AbortController();
 		this.#loading = loading;
 		this.#loadingSpan = target;
@@ -450,6 +478,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 				error: undefined,
 			});
 			await this.#announce();
+			this.#next?.from(target);
 			// A courtesy: we serve with or without it.
 			this.#network.keepForAskers(model).catch(() => {});
 			// The swarm may have changed while we were loading.
@@ -576,12 +605,14 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 				spans,
 				streams,
 				links: announcedLinks(this.#network.peer.connections),
+				...(this.#next?.stored ? { stored: [{ model, ...this.#next.stored }] } : {}),
 			},
 		};
 	}
 
 	async #end(phase: "left" | "failed", reason: unknown): Promise<void> {
 		this.#ended.abort();
+		this.#next?.stop();
 		clearTimeout(this.#settle);
 		clearTimeout(this.#wishing);
 		clearTimeout(this.#figures);
@@ -600,6 +631,14 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 				: new TabmeshError("Lending ended because of an error inside Tabmesh.", { cause: reason });
 		this.#show({ phase, error, span: undefined, loading: undefined, streams: 0, usedBytes: 0 });
 	}
+}
+
+/** Whether each byte costs the owner, as far as the browser says so. */
+function isMetered(): boolean {
+	const { connection } = globalThis.navigator as Navigator & {
+		connection?: { saveData?: boolean; type?: string };
+	};
+	return connection?.saveData === true || connection?.type === "cellular";
 }
 
 function isFilled<T>(list: readonly T[]): list is readonly [T, ...T[]] {

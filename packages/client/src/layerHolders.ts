@@ -7,8 +7,8 @@ const holdersPerLayer = 2;
 const mostHolders = 12;
 
 /**
- * Who has the blocks of a model: those who announce that they hold layers of it fetched them themselves. As few of them as
- * cover every layer twice, by lot, so that not everybody asks the same.
+ * Who has the blocks of a model: those who announce that they hold layers of it, or have them on their disk, fetched
+ * them themselves. As few of them as cover every layer twice, by lot, so that not everybody asks the same.
  */
 export function layerHolders(directory: Pick<Directory, "members">, self: string): Providers {
 	return {
@@ -19,10 +19,13 @@ export function layerHolders(directory: Pick<Directory, "members">, self: string
 			let found = 0;
 			for (const { peer, lends } of members) {
 				if (peer === self || found === mostHolders) continue;
-				const layers = (lends?.spans ?? [])
-					.filter((span) => span.model === model && span.ready)
-					.flatMap(({ from, to }) => Array.from({ length: to - from }, (_, i) => from + i));
-				if (layers.every((layer) => (covered.get(layer) ?? 0) >= holdersPerLayer)) continue;
+				const kept = [...(lends?.spans.filter(({ ready }) => ready) ?? []), ...(lends?.stored ?? [])];
+				const layers = new Set(
+					kept
+						.filter((span) => span.model === model)
+						.flatMap(({ from, to }) => Array.from({ length: to - from }, (_, i) => from + i)),
+				);
+				if ([...layers].every((layer) => (covered.get(layer) ?? 0) >= holdersPerLayer)) continue;
 				for (const layer of layers) covered.set(layer, (covered.get(layer) ?? 0) + 1);
 				found++;
 				yield { peer };

@@ -13,11 +13,16 @@ export function isMaterialChange(before: Announcement | undefined, after: Announ
 	return (
 		known.streams !== lends.streams ||
 		known.spans.length !== lends.spans.length ||
+		layersStored(known) !== layersStored(lends) ||
 		areElsewhere(known.links ?? [], lends.links ?? []) ||
 		isApart(known.freeBytes, lends.freeBytes) ||
 		isApart(known.bytesPerMs, lends.bytesPerMs) ||
 		known.spans.some(({ msPerToken }, i) => isApart(msPerToken, lends.spans[i]!.msPerToken))
 	);
+}
+
+function layersStored({ stored = [] }: NonNullable<Announcement["lends"]>): number {
+	return stored.reduce((sum, { from, to }) => sum + to - from, 0);
 }
 
 /** Whether somebody else is near, or who was near is at clearly another distance. */

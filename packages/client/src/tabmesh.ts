@@ -165,6 +165,11 @@ export interface LendOptions {
 	backend?: Backend;
 	/** @default 1, or what the device has when the page is cross-origin isolated */
 	threads?: number;
+	/**
+	 * Milliseconds of serving after which this device, while nobody asks it for anything, begins to fetch to its disk the layers that
+	 * it may be asked to hold next, as far as the storage budget has room. `Infinity`: never. @default 60,000
+	 */
+	nextLayersAfterMs?: number;
 	/** Bytes that one worker holds at most; what is more lies in several. For trying that with small models. @default what a WebAssembly heap holds */
 	heapBytes?: number;
 }

@@ -63,6 +63,7 @@ export const messages = {
 		shared: (memory: string) => [
 			`Up to ${memory} of memory, while this tab is open`,
 			"Computing time, only while somebody asks",
+			"Disk: layers that this tab serves or may serve next, within the limit under Storage",
 			"Your network address, with the peers you work with",
 		],
 		keptTitle: "What stays yours",
