@@ -255,16 +255,16 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 	}
 
 	/** As the planner words it; its plan has tests of its own. */
-	explain(model = this.models[0]?.id): readonly Explanation[] {
-		const { layers = 0 } = this.models.find(({ id }) => id === model) ?? {};
+	explain(): readonly Explanation[] {
+		const speed = "6.0\u00a0ms a token by its measured speed.";
 		return [
 			{
 				peer: this.peer,
-				text: `Takes layers 1–${layers >> 1} as a spare: of all that fits its memory they have the fewest holders; 1 other holds them, too. 3.2 ms a token by its measured speed.`,
+				text: `Takes layers 1–2 as a spare: of all that fits its memory they have the fewest holders; 1 other holds them, too. ${speed}`,
 			},
 			...this.members.map(({ peer }, i) => ({
 				peer,
-				text: `Keeps layers ${i + 1}–${i + 2}: it has them already, and nothing calls for a move; nobody else does. 6.0 ms a token by its measured speed.`,
+				text: `Keeps layers ${2 * i + 1}–${2 * i + 2}: it has them already, and nothing calls for a move; nobody else holds them. ${speed}`,
 			})),
 		];
 	}

@@ -208,6 +208,12 @@ export class TabmeshLend extends LitElement {
 				display: block;
 				font-weight: 550;
 			}
+			.why li > :first-child::first-letter {
+				text-transform: uppercase;
+			}
+			.held details {
+				margin-top: 0.6rem;
+			}
 			.invite {
 				display: grid;
 				gap: 0.6rem;

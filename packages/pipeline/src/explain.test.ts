@@ -54,7 +54,7 @@ describe("explainRoute", () => {
 		].map(fixtureMember);
 		const view = { room: "public" };
 		const [first, last] = explainRoute(planRoute(members, model, view), members, model, view);
-		expect(first!.text).toMatch(/^Computes layers 1–3: 4\.0 ms of a lap of \d+ ms, \d+ ms on the way/);
+		expect(first!.text).toMatch(/^Computes layers 1–3: 4\.0\sms of a lap of \d+\sms, \d+\sms on the way/);
 		expect(first!.text).toContain("Nobody here could take its place");
 		expect(last!.text).toContain("s takes over, with other rounding; 0 more could.");
 	});

@@ -73,7 +73,9 @@ export function explainRoute(
 
 function reasonText(reason: DealReason, what: string, others: number): string {
 	const shared =
-		others > 0 ? `${others} ${others === 1 ? "other holds" : "others hold"} them, too` : "nobody else does";
+		others > 0
+			? `${others} ${others === 1 ? "other holds" : "others hold"} them, too`
+			: "nobody else holds them";
 	switch (reason) {
 		case "keeps":
 			return `Keeps ${what}: it has them already, and nothing calls for a move; ${shared}.`;
@@ -95,5 +97,6 @@ function layersText(from: number, to: number, layers: number): string {
 }
 
 function milliseconds(ms: number): string {
-	return `${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)} ms`;
+	// One word: lines do not break before the unit.
+	return `${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)}\u00a0ms`;
 }
