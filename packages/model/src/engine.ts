@@ -39,6 +39,16 @@ export interface EngineHandle {
 /** Names a stream inside one engine. */
 export type StreamKey = string;
 
+/** How a forward call is to be computed. */
+export interface ForwardOptions {
+	readonly logits: LogitsWanted;
+	/**
+	 * Several positions of a row are computed as if each came in a call of its own, to the last bit: kernels for one position and
+	 * for several add up in another order, and a drafted token is to be judged by the very logits that it replaces.
+	 */
+	readonly oneByOne?: boolean;
+}
+
 /** One stream's part of a batched forward call. Rows may have different lengths and positions. */
 export interface ForwardRow {
 	readonly stream: StreamKey;
@@ -109,7 +119,7 @@ export interface Engine {
 	forward(
 		handle: EngineHandle,
 		rows: readonly ForwardRow[],
-		options: { logits: LogitsWanted },
+		options: ForwardOptions,
 	): Promise<ForwardResult[]>;
 	/** Forgets every position of the stream from `position` on. @throws EngineInputError when it is not that long */
 	truncate(stream: StreamKey, position: number): Promise<void>;

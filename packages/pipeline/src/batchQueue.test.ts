@@ -60,7 +60,8 @@ describe("BatchQueue", () => {
 				position,
 				input: Int32Array.of(token),
 				rows: 1,
-				logits: true,
+				logits: "last",
+				oneByOne: false,
 				onResult: (next) => decode(next, position + 1),
 			});
 		};
@@ -71,7 +72,8 @@ describe("BatchQueue", () => {
 				position: at,
 				input,
 				rows: input.length,
-				logits: last,
+				logits: last ? "last" : "none",
+				oneByOne: false,
 				onResult: (result) => (last ? decode(result, prompt.length) : undefined),
 			});
 		}
@@ -156,7 +158,8 @@ describe("BatchQueue", () => {
 			position: 7,
 			input: Int32Array.of(1),
 			rows: 1,
-			logits: true,
+			logits: "last",
+			oneByOne: false,
 			onResult: () => undefined,
 		});
 		expect(await failure.promise).toBeInstanceOf(EngineInputError);
@@ -172,7 +175,8 @@ describe("BatchQueue", () => {
 			position: 0,
 			input: Int32Array.of(1),
 			rows: 1,
-			logits: true,
+			logits: "last",
+			oneByOne: false,
 			onResult: () => expect.unreachable(),
 		});
 		lane.close();

@@ -1,4 +1,11 @@
-import type { Engine, EngineHandle, ForwardResult, ForwardRow, StreamKey } from "@tabmesh/model";
+import type {
+	Engine,
+	EngineHandle,
+	ForwardResult,
+	ForwardRow,
+	LogitsWanted,
+	StreamKey,
+} from "@tabmesh/model";
 
 /**
  * Decode steps of several streams that run as one batch. FACTS: on WASM eight rows cost 2 to 5 times what one costs, and
@@ -22,8 +29,9 @@ export interface Work {
 	readonly input: ForwardRow["input"];
 	/** Positions that the input adds. */
 	readonly rows: number;
-	/** Whether the logits of the last position are wanted. */
-	readonly logits: boolean;
+	readonly logits: LogitsWanted;
+	/** Whether its positions are decoded: as if they came one by one, though they are known before. */
+	readonly oneByOne: boolean;
 	/** Forget every position from here on first: rejected drafts. */
 	readonly truncateTo?: number;
 	/**
@@ -122,6 +130,8 @@ export class BatchQueue {
 	readonly #shares = new Map<string, Share>();
 	/** What the asker had spent who was served last: who comes anew begins here, and gets nothing for having been away. */
 	#spent = 0;
+	/** Those whose steps run, until all of them have taken their results. */
+	#batch: readonly QueueLane[] = [];
 	#running = false;
 
 	constructor(engine: Engine) {
@@ -147,8 +157,15 @@ export class BatchQueue {
 		if (!this.#running) this.#run();
 	}
 
+	/** Whether other streams wait for the engine, or compute. */
+	isShared(lane: Lane): boolean {
+		const others = (lanes: readonly Lane[]): boolean => lanes.some((other) => other !== lane);
+		return others(this.#batch) || [...this.#shares.values()].some(({ line }) => others(line));
+	}
+
 	#run(): void {
 		const batch = this.#nextBatch();
+		this.#batch = batch;
 		if (batch.length === 0) return;
 		this.#running = true;
 		const started = performance.now();
@@ -198,12 +215,12 @@ export class BatchQueue {
 			return { stream: lane.stream, position, input };
 		});
 		const { handle, work } = batch[0]!;
-		const logits = work[0]!.logits ? "last" : "none";
+		const { logits, oneByOne } = work[0]!;
 		const truncations = batch.filter((lane) => lane.work[0]!.truncateTo !== undefined);
-		if (truncations.length === 0) return this.#engine.forward(handle, rows, { logits });
+		if (truncations.length === 0) return this.#engine.forward(handle, rows, { logits, oneByOne });
 		return Promise.all(
 			truncations.map((lane) => this.#engine.truncate(lane.stream, lane.work[0]!.truncateTo!)),
-		).then(() => this.#engine.forward(handle, rows, { logits }));
+		).then(() => this.#engine.forward(handle, rows, { logits, oneByOne }));
 	}
 
 	/** After a batch failed as a whole: one row that does not fit must not harm the others. */

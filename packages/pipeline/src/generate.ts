@@ -26,8 +26,8 @@ import { type Replay, type ResumableStream, StageFailure, StreamRun } from "./st
 import { swarmChange } from "./swarmChange.ts";
 import { TokenChain } from "./tokenChain.ts";
 
-/** Tokens of an answer from which its laps say something about its stages: the first ones are about caches and loading. */
-const TELLING_TOKENS = 16;
+/** Laps of an answer from which they say something about its stages: the first ones are about caches and loading. */
+const TELLING_LAPS = 16;
 /** Routes tried before an answer is given up: the first, and others without the peers that could not serve. */
 const MOST_PLANS = 3;
 /** How long peers that are busy, or just took other layers, may take to be able to serve. */
@@ -58,6 +58,12 @@ export interface GenerateInit {
 	maxTokens?: number;
 	/** Tokens that end the answer. @default the model's own end tokens */
 	stopTokens?: readonly number[];
+	/**
+	 * Whether the first stage may guess tokens, so that one lap brings several: the answer is the same, and comes sooner.
+	 *
+	 * @default true
+	 */
+	speculation?: boolean;
 	/** @default 1 */
 	minStages?: number;
 	/** What answers before this one taught of peers; what this one teaches is added to it. */
@@ -93,6 +99,8 @@ export interface TokenSummary {
 	readonly replays: readonly Replay[];
 	/** Work that the stages and we signed for: of each stage the newest, which stands for all before. */
 	readonly receipts: readonly SignedReceipt[];
+	/** Trips around the ring, how many tokens were guessed for them, and how many of those were right. */
+	readonly laps: { readonly count: number; readonly drafted: number; readonly accepted: number };
 	readonly timing: { readonly firstTokenMs: number; readonly tokensPerSecond: number };
 }
 
@@ -134,6 +142,7 @@ class Generation implements TokenGeneration {
 	readonly #started = performance.now();
 	readonly #cancelled = new AbortController();
 	readonly #tokens: number[] = [];
+	readonly #laps = { count: 0, drafted: 0, accepted: 0 };
 	#firstTokenAt = 0;
 	#lastTokenAt = 0;
 	readonly #replays: Replay[] = [];
@@ -192,10 +201,10 @@ class Generation implements TokenGeneration {
 		for (const wake of waiters) wake();
 	}
 
-	#onToken(token: number): void {
+	#onTokens(tokens: readonly number[]): void {
 		this.#lastTokenAt = performance.now();
 		if (this.#tokens.length === 0) this.#firstTokenAt = this.#lastTokenAt;
-		this.#tokens.push(token);
+		this.#tokens.push(...tokens);
 		this.#wake();
 	}
 
@@ -210,7 +219,7 @@ class Generation implements TokenGeneration {
 		const request = checked(this.#init);
 		const { resume } = this.#init;
 		if (resume) {
-			for (const token of resume.tokens) this.#onToken(token);
+			this.#onTokens(resume.tokens);
 			return this.#serve(request, resume);
 		}
 		const exclude = new Set<string>();
@@ -263,15 +272,20 @@ class Generation implements TokenGeneration {
 	}
 
 	/** Adds what the laps of this answer took to what is known of its stages. */
-	#learn(hops: readonly Hop[], announcedMs: number, { tokens, replays, timing }: TokenSummary): void {
-		if (tokens.length < TELLING_TOKENS || replays.length > 0 || !Number.isFinite(announcedMs)) return;
-		const lapMs = 1000 / timing.tokensPerSecond;
+	#learn(hops: readonly Hop[], announcedMs: number, { laps, replays }: TokenSummary): void {
+		if (laps.count < TELLING_LAPS || replays.length > 0 || !Number.isFinite(announcedMs)) return;
+		const lapMs = (this.#lastTokenAt - this.#firstTokenAt) / (laps.count - 1);
 		this.#init.experience?.served(hops, announcedMs, lapMs, performance.now());
 	}
 
 	async #serve(request: CheckedRequest, start: readonly Hop[] | ResumableStream): Promise<TokenSummary> {
 		this.#run = new StreamRun(this.#init, request, start, {
-			onToken: (token) => this.#onToken(token),
+			onTokens: (tokens, drafted) => {
+				this.#laps.count++;
+				this.#laps.drafted += drafted;
+				this.#laps.accepted += tokens.length - 1;
+				this.#onTokens(tokens);
+			},
 			onStages: (stages) => this.#onStages(stages),
 			onReplay: (replay) => {
 				this.#replays.push(replay);
@@ -323,6 +337,7 @@ class Generation implements TokenGeneration {
 			stages: this.#stages,
 			replays: [...this.#replays],
 			receipts: this.#run?.receipts ?? [],
+			laps: { ...this.#laps },
 			timing: {
 				firstTokenMs: count > 0 ? this.#firstTokenAt - this.#started : 0,
 				tokensPerSecond: seconds > 0 ? (count - 1) / seconds : 0,

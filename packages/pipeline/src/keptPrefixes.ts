@@ -125,7 +125,8 @@ export class KeptPrefixes {
 		const { links, history, memory } = prefix;
 		const positions = Math.min(
 			Math.floor(links.byteLength / LINK_BYTES) * LINK_EVERY,
-			Math.floor(history.end / LINK_EVERY) * LINK_EVERY,
+			// Drafts may be other tokens than the links speak of.
+			Math.floor(history.certain.position / LINK_EVERY) * LINK_EVERY,
 		);
 		const rowBytes = positions * history.rowBytes;
 		if (!this.#keeps || positions === 0 || rowBytes > HISTORY_BYTES) return this.#engine.release(memory);
@@ -188,7 +189,7 @@ export class KeptPrefixes {
 		let most = 0;
 		for (const each of [...running, ...this.#kept]) {
 			if (each.origin !== origin || each.handle !== handle) continue;
-			const computed = Math.min(each.history.end, maxPositions - 1);
+			const computed = Math.min(each.history.certain.position, maxPositions - 1);
 			const shared = Math.min(sharedLinks(links, each.links), Math.floor(computed / LINK_EVERY));
 			// Of equally long ones the newest, and rather one that has ended.
 			if (shared * LINK_EVERY < most || shared === 0) continue;

@@ -11,11 +11,13 @@ export interface SentStep {
 	readonly chain: Link;
 	/** Whether a token is to be sampled behind the last row. */
 	readonly last: boolean;
+	/** Where the rows behind the first are drafts: the chain after each row but the last. Else empty. */
+	readonly links: readonly Link[];
 	/** Hidden states as they travel, row-major; empty at the last stage, which sends none. */
 	readonly bytes: Uint8Array;
 }
 
-/** A step whose end was rolled back has no chain of its own any more: it travels together with the one behind it. */
+/** A chunk of a prompt whose end was cut off has no chain of its own any more: it travels together with the one behind it. */
 interface KeptStep extends Omit<SentStep, "chain"> {
 	readonly chain: Link | undefined;
 }
@@ -47,9 +49,12 @@ export class SentHistory {
 		return this.#bytes;
 	}
 
-	/** The chain after its last position. */
-	get chain(): Link {
-		return this.#steps.at(-1)?.chain ?? FIRST_LINK;
+	/** How far it is certain, and the chain there: drafts of the newest step may be rejected yet. */
+	get certain(): { readonly position: number; readonly chain: Link } {
+		const newest = this.#steps.at(-1);
+		const [link] = newest && this.#asks(newest) ? newest.links : [];
+		if (link) return { position: newest!.position + 1, chain: link };
+		return { position: this.#end, chain: newest?.chain ?? FIRST_LINK };
 	}
 
 	/** Adds the step that begins at `end`. */
@@ -74,7 +79,8 @@ export class SentHistory {
 			if (step.position >= position) continue;
 			const rows = position - step.position;
 			const bytes = step.bytes.subarray(0, rows * this.rowBytes);
-			this.#keep({ ...step, rows, chain: undefined, last: false, bytes });
+			const links = step.links.slice(0, rows - 1);
+			this.#keep({ ...step, rows, chain: step.links[rows - 1], links, last: false, bytes });
 		}
 	}
 
@@ -104,7 +110,9 @@ export class SentHistory {
 		let newest = first;
 		const parts = [first.bytes.subarray((position - first.position) * this.rowBytes)];
 		for (let next = this.#steps[++at]; next && !this.#asks(newest); next = this.#steps[++at]) {
-			if (newest.chain && next.position + next.rows - position > rows) break;
+			// Drafts go alone: behind each of them a token is asked for.
+			const alone = next.links.length > 0 && this.#asks(next);
+			if (newest.chain && (alone || next.position + next.rows - position > rows)) break;
 			parts.push(next.bytes);
 			newest = next;
 		}
@@ -119,6 +127,7 @@ export class SentHistory {
 			rows: newest.position + newest.rows - position,
 			chain,
 			last: this.#asks(newest),
+			links: newest === first && this.#asks(first) ? first.links.slice(position - first.position) : [],
 			bytes: parts.length === 1 ? parts[0]! : joined(parts),
 		};
 	}

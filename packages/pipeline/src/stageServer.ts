@@ -20,8 +20,10 @@ import {
 } from "@tabmesh/wire";
 import { BatchQueue } from "./batchQueue.ts";
 import { busyFor, inAbout } from "./busyFor.ts";
+import type { Drafter } from "./drafter.ts";
 import { KeptPrefixes, type Prefix } from "./keptPrefixes.ts";
 import { LoadedSpans } from "./loadedSpans.ts";
+import { LookupDrafter } from "./lookupDrafter.ts";
 import { ringProtocol, stageProtocol } from "./protocols.ts";
 import { RollingMedian } from "./rollingMedian.ts";
 import { openRoute } from "./route.ts";
@@ -68,6 +70,8 @@ export interface StageServerInit {
 	onReceipt?: (signed: SignedReceipt) => void;
 	/** A model that this lender's owner is willing to serve, by id. */
 	models: (id: string) => ModelRef | undefined;
+	/** What guesses tokens for streams whose first stage is here. @default what stood in the text before */
+	drafter?: (model: ModelRef) => Drafter;
 	/** @default 16 */
 	maxStreams?: number;
 	/** @default 8 */
@@ -208,6 +212,10 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		this.#paused = paused;
 		this.prefixes.keeps = !paused;
 		this.#changed();
+	}
+
+	drafter(model: ModelRef): Drafter {
+		return this.#init.drafter?.(model) ?? new LookupDrafter();
 	}
 
 	onStep(rows: number, decodeMs: number | undefined): void {

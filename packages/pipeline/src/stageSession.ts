@@ -36,6 +36,7 @@ import {
 	toWireError,
 } from "@tabmesh/wire";
 import type { BatchQueue, Lane } from "./batchQueue.ts";
+import type { Drafter } from "./drafter.ts";
 import { type Beginning, type KeptPrefixes, originOf, type Prefix } from "./keptPrefixes.ts";
 import type { LoadedSpans, SpanLease } from "./loadedSpans.ts";
 import { outputSample } from "./outputSample.ts";
@@ -45,6 +46,7 @@ import { type OpenedRoute, openRoute } from "./route.ts";
 import { sample } from "./sampling.ts";
 import { historyRowBytes, SentHistory, type SentStep } from "./sentHistory.ts";
 import type { SignedReceipt } from "./signedReceipt.ts";
+import { Speculation } from "./speculation.ts";
 import { StageReceipts, type Work } from "./stageReceipts.ts";
 import { type Link, nextLink, TokenChain } from "./tokenChain.ts";
 
@@ -93,6 +95,8 @@ export interface StageContext {
 	readonly leaseMs: number;
 	/** Streams of which others may begin with the same. */
 	running(): Iterable<Prefix>;
+	/** What guesses tokens of a model. */
+	drafter(model: ModelRef): Drafter;
 	/** Called after each step with the positions it computed, and its time where it was a decode step. */
 	onStep(rows: number, decodeMs: number | undefined): void;
 	/** The session has a newer route: links of it may be waiting. */
@@ -163,10 +167,14 @@ export class StageSession {
 	#sentLately = false;
 	/** Runs while the asker is gone. */
 	#leaseTimer: ReturnType<typeof setTimeout> | undefined;
-	/** The tokens themselves, at the first stage. */
+	/** The tokens themselves, at the first stage, with the drafts of the lap under way. */
 	#tokens = new TokenChain();
+	/** At the first stage, where the asker wants it. */
+	readonly #speculation: Speculation | undefined;
 	/** Positions that have come in; what the engine has computed follows it. */
 	#received = 0;
+	/** How many of them, at the end, are drafts that may be rejected. */
+	#drafted = 0;
 	#prompt: Int32Array[] = [];
 	#promptDone = false;
 	#promptPosition = 0;
@@ -180,7 +188,8 @@ export class StageSession {
 	#flushing: Promise<void> | undefined;
 	/** At the last stage: a token for which the link to the first stage does not stand yet. */
 	#waitingToken: TokenFrame | undefined;
-	#decodeSteps = 0;
+	/** Position of the latest `progress`. */
+	#told = 0;
 	/** When the prompt was computed, by `performance.now()`, and the position behind it. */
 	#paced: { readonly since: number; readonly from: number } | undefined;
 	/** At the last stage. */
@@ -198,6 +207,8 @@ export class StageSession {
 		this.#control = init.control;
 		this.#isFirst = init.place === 0;
 		this.#isLast = init.place === init.route.hops.length - 1;
+		const speculates = this.#isFirst && init.open.speculation;
+		this.#speculation = speculates ? new Speculation(init.context.drafter(init.model)) : undefined;
 		this.#sampled = sampledBefore(init.open.generation);
 		this.#origin = this.#originOf(init.route);
 		this.#history = new SentHistory(historyRowBytes(init.model, init.route.hops[init.place]!.span));
@@ -325,6 +336,9 @@ export class StageSession {
 		this.#history.truncate(keep);
 		const { end } = this.#history;
 		this.#received = end;
+		this.#drafted = 0;
+		this.#told = end;
+		this.#speculation?.interrupted();
 		this.#tokens.truncate(Math.min(end, this.#tokens.length));
 		this.#prompt = [];
 		this.#promptPosition = end;
@@ -499,9 +513,8 @@ export class StageSession {
 					encodeCbor({
 						type: "pong",
 						nonce: request.nonce,
-						received: this.#received,
-						// Rejected drafts count as long as nothing was computed in their place.
-						computed: Math.min(this.#history.end, this.#received),
+						received: this.#received - this.#drafted,
+						computed: Math.min(this.#history.certain.position, this.#received - this.#drafted),
 					} satisfies StageResponse),
 				);
 				return;
@@ -568,10 +581,12 @@ export class StageSession {
 			position,
 			input,
 			rows: input.length,
-			logits: this.#isLast && last,
+			logits: this.#isLast && last ? "last" : "none",
+			oneByOne: false,
 			onResult: (result, ms) => {
 				this.#chunk = fittingChunk(ms / input.length);
-				const sent = this.#onComputed(result, { position, rows: input.length, chain, last, rollback: 0 }, ms);
+				const step: Step = { position, rows: input.length, chain, links: [], last, rollback: 0 };
+				const sent = this.#onComputed(result, step, ms);
 				this.#pushPromptChunk();
 				return sent;
 			},
@@ -638,34 +653,63 @@ export class StageSession {
 		if (this.#state === "preparing")
 			throw new RouteViolationError("A frame came before the link was accepted.");
 		if (this.#state === "ended") return;
-		if (frame.kind === "token") this.#onToken(frame);
+		if (frame.kind === "tokens") this.#onTokens(frame);
 		else this.#onHidden(frame);
 	}
 
-	#onToken({ position, rollback, token, chain }: TokenFrame): void {
+	#onTokens({ position, rollback, tokens, chain }: TokenFrame): void {
 		if (!this.#isFirst) throw new RouteViolationError("A token came to a stage that is not the first.");
 		if (!this.#promptDone) throw new RouteViolationError("A token came before the end of the prompt.");
-		this.#assertPlace(position, rollback, 1);
-		this.#decodeToken(position, rollback, token, chain);
+		if (rollback !== this.#drafted) {
+			throw new RouteViolationError("Tokens came that leave drafts where they are.", {
+				details: { position, rollback, drafted: this.#drafted },
+			});
+		}
+		this.#assertPlace(position, rollback, tokens.length);
+		this.#takeTokens(position, tokens, chain);
 	}
 
-	/** At the first stage: one more token goes around. */
-	#decodeToken(position: number, rollback: number, token: number, expected: Uint8Array): void {
+	/** At the first stage: the drafts that were accepted, and the token that goes around next, with new drafts behind it. */
+	#takeTokens(position: number, tokens: readonly number[], expected: Uint8Array): void {
+		const accepted = tokens.length - 1;
+		const drafts = this.#tokens.tokens.subarray(position);
+		if (accepted > this.#drafted || drafts.subarray(0, accepted).some((draft, i) => draft !== tokens[i])) {
+			throw new ProtocolViolationError("The last stage accepted what was not drafted.", {
+				details: { position, accepted, drafted: this.#drafted },
+			});
+		}
 		const { vocabularySize } = this.#model.manifest.config;
+		const token = tokens[accepted]!;
 		if (token >= vocabularySize) throw outsideVocabulary(token, vocabularySize);
-		if (rollback > 0) this.#tokens.truncate(position);
-		const chain = this.#tokens.push(token);
-		if (!equalBytes(chain, expected)) {
+		const rejected = this.#drafted - accepted;
+		this.#tokens.truncate(position + accepted);
+		const links = [this.#tokens.push(token)];
+		if (!equalBytes(links[0]!, expected)) {
 			throw new TokenChainError("The last stage's token does not continue the stream's chain.", {
 				details: { position },
 			});
 		}
-		this.#received = position + 1;
-		this.#push(Int32Array.of(token), { position, rows: 1, chain, last: true, rollback });
+		this.#speculation?.sampled(tokens, performance.now());
+		for (const draft of this.#draft()) links.push(this.#tokens.push(draft));
+		const chain = links.pop()!;
+		this.#drafted = links.length;
+		const start = position + accepted;
+		const rows = 1 + links.length;
+		this.#received = start + rows;
+		const input = this.#tokens.tokens.slice(start);
+		this.#push(input, { position: start, rows, chain, links, last: true, rollback: rejected });
+	}
+
+	/** Where others wait for the engine, a lap takes one position as ever. */
+	#draft(): readonly number[] {
+		if (!this.#speculation || this.#context.queue.isShared(this.#lane!)) return [];
+		// The last token of an answer is sampled behind the position before it, and not computed.
+		const room = this.#open.maxPositions - 1 - this.#tokens.length;
+		return this.#speculation.draft(this.#tokens.tokens, room);
 	}
 
 	#onHidden(frame: HiddenFrame): void {
-		const { position, rollback, header, bytes, chain, last } = frame;
+		const { position, rollback, header, bytes, chain, last, links } = frame;
 		if (this.#isFirst) throw new RouteViolationError("A hidden state came to the first stage.");
 		const { boundary, config } = this.#model.manifest;
 		if (header[0] !== boundary) {
@@ -674,17 +718,26 @@ export class StageSession {
 		this.#assertPlace(position, rollback, header[1]);
 		const hidden = decodeTensor(header, bytes, config.hiddenSize);
 		const { next } = this.#sampled;
-		if (this.#isLast && next && rollback === 0 && hidden.rows === 1 && !equalBytes(next, chain)) {
+		if (this.#isLast && next && (position !== next.position || !equalBytes(links[0] ?? chain, next.chain))) {
 			throw new TokenChainError("The stages before the last one went on with another token.", {
 				details: { position },
 			});
 		}
 		this.#received = position + hidden.rows;
-		this.#push(hidden, { position, rows: hidden.rows, chain: chain as Link, last, rollback });
+		this.#drafted = links.length;
+		const step: Step = {
+			position,
+			rows: hidden.rows,
+			chain: chain as Link,
+			links: links as Link[],
+			last,
+			rollback,
+		};
+		this.#push(hidden, step);
 	}
 
 	#assertPlace(position: number, rollback: number, rows: number): void {
-		if (rollback > this.#received || position !== this.#received - rollback) {
+		if (rollback > this.#drafted || position !== this.#received - rollback) {
 			throw new RouteViolationError(
 				`Input for position ${position} came where ${this.#received} less ${rollback} is due.`,
 				{ details: { position, rollback, length: this.#received } },
@@ -702,19 +755,17 @@ export class StageSession {
 			position: step.position,
 			input,
 			rows: step.rows,
-			logits: this.#isLast && step.last,
+			logits: !this.#isLast || !step.last ? "none" : step.links.length > 0 ? "all" : "last",
+			oneByOne: step.links.length > 0,
 			...(step.rollback > 0 ? { truncateTo: step.position } : {}),
 			onResult: (result, ms) => this.#onComputed(result, step, ms),
 		});
 	}
 
 	#onComputed(result: ForwardResult, step: Step, ms: number): Promise<void> | undefined {
-		const { position, rows, chain, last, rollback } = step;
+		const { position, rows, chain, links, last, rollback } = step;
 		const decoded = rows === 1 && last;
-		if (decoded) {
-			this.#decodeMs.add(ms);
-			this.#decodeSteps++;
-		}
+		if (decoded) this.#decodeMs.add(ms);
 		this.#context.onStep(rows, decoded ? ms : undefined);
 		if (rollback > 0) {
 			this.#history.rollback(position);
@@ -724,10 +775,10 @@ export class StageSession {
 		// What came before this step stays: nobody takes it back any more.
 		if (this.#receipts.isDue(position)) this.#askForReceipt(position);
 		const bytes = this.#isLast ? NO_BYTES : encodeTensor(result.hidden!, this.#model.manifest.boundary).bytes;
-		this.#history.push({ position, rows, chain, last, bytes });
+		this.#history.push({ position, rows, chain, links, last, bytes });
 		if (last) this.#paced ??= { since: performance.now(), from: position + rows };
 		const sent = this.#isLast ? this.#afterLast(result, step) : this.#flush();
-		if (decoded && this.#decodeSteps % PROGRESS_EVERY === 0) this.#tellProgress();
+		if (last && this.#history.certain.position >= this.#told + PROGRESS_EVERY) this.#tellProgress();
 		return sent;
 	}
 
@@ -770,44 +821,62 @@ export class StageSession {
 		if (!step) return undefined;
 		const { stream, generation } = this.#route;
 		const { boundary, config } = this.#model.manifest;
-		const { position, rows, chain, last, bytes } = step;
+		const { position, rows, chain, links, last, bytes } = step;
 		const rollback = this.#rejected;
 		this.#rejected = 0;
 		this.#sent = position + rows;
 		const header: HiddenFrame["header"] = [boundary, rows, config.hiddenSize];
-		return this.#send({ kind: "hidden", stream, generation, position, rollback, chain, last, header, bytes });
+		const base = { stream, generation, position, rollback, chain };
+		return this.#send({ kind: "hidden", ...base, last, links, header, bytes });
 	}
 
-	#afterLast(result: ForwardResult, step: Step): Promise<void> | undefined {
-		if (!step.last || this.#state === "finished") return undefined;
+	/** Samples behind every row as long as what is sampled is what was drafted. */
+	#afterLast(
+		{ logits }: ForwardResult,
+		{ position, rows, chain, links, last }: Step,
+	): Promise<void> | undefined {
+		if (!last || this.#state === "finished") return undefined;
 		const { sampling, maxTokens, stopTokens } = this.#open.generation!;
-		const { tokens, history } = this.#sampled;
-		const position = step.position + step.rows;
-		if (step.rollback > 0) {
-			const dropped = tokens.splice(Math.max(0, tokens.length - step.rollback)).length;
-			history.length -= dropped;
-		}
-		const token = sample(result.logits!, sampling, position, history);
-		tokens.push(token);
-		history.push(token);
-		this.#sampled.outputs = { positions: position, sample: outputSample(result.logits!, step.chain) };
-		const chain = nextLink(step.chain, position, token);
-		this.#sampled.next = chain;
+		const { vocabularySize } = this.#model.manifest.config;
+		const sampled = this.#sampled;
+		const drafted = links.length;
+		const start = position + rows - drafted;
+		const tokens: number[] = [];
+		let behind: Link = links[0] ?? chain;
+		let head = behind;
+		let outputs = logits!;
 		let finish: FinishReason | undefined;
-		if (stopTokens.includes(token)) finish = "stop";
-		else if (tokens.length >= maxTokens || position >= this.#open.maxPositions) finish = "length";
+		for (let i = 0; i <= drafted && !finish; i++) {
+			if (i > 0 && !equalBytes(head, links[i] ?? chain)) break;
+			const at = start + i;
+			behind = head;
+			outputs = logits!.subarray(i * vocabularySize, (i + 1) * vocabularySize);
+			const token = sample(outputs, sampling, at, sampled.history);
+			tokens.push(token);
+			sampled.history.push(token);
+			sampled.count++;
+			head = nextLink(head, at, token);
+			if (stopTokens.includes(token)) finish = "stop";
+			else if (sampled.count >= maxTokens || at >= this.#open.maxPositions) finish = "length";
+		}
+		const newest = start + tokens.length - 1;
+		sampled.next = { position: newest, chain: head };
+		sampled.outputs = { positions: newest, sample: outputSample(outputs, behind) };
+		this.#history.rollback(newest);
 
 		let sent: Promise<void> | undefined;
 		if (finish) this.#state = "finished";
-		else if (this.#isFirst) this.#decodeToken(position, 0, token, chain);
+		else if (this.#isFirst) this.#takeTokens(start, tokens, head);
 		else {
 			const { stream, generation } = this.#route;
-			const frame: TokenFrame = { kind: "token", stream, generation, position, rollback: 0, chain, token };
+			const base = { stream, generation, position: start, rollback: drafted, chain: head };
+			const frame: TokenFrame = { kind: "tokens", ...base, tokens };
 			// Around the ring before anything else: the next lap waits for it.
 			if (this.#successor) sent = this.#send(frame);
 			else this.#waitingToken = frame;
 		}
-		this.#tell({ type: "token", position, token, chain, ...(finish ? { finish } : {}) });
+		const told = { position: start, tokens, chain: head, drafted };
+		this.#tell({ type: "tokens", ...told, ...(finish ? { finish } : {}) });
 		return sent;
 	}
 
@@ -838,8 +907,9 @@ export class StageSession {
 	}
 
 	#tellProgress(): void {
-		const { end, chain } = this.#history;
-		this.#tell({ type: "progress", position: end, chain, msPerToken: this.#decodeMs.value });
+		const { position, chain } = this.#history.certain;
+		this.#told = position;
+		this.#tell({ type: "progress", position, chain, msPerToken: this.#decodeMs.value });
 	}
 
 	/** What the asker is told when a neighbour's link breaks: the neighbour's own error where it gave one. */
@@ -910,6 +980,8 @@ export class StageSession {
 	 */
 	close(links?: Uint8Array): void {
 		if (this.#state === "ended") return;
+		// Drafts that nobody verified are no work.
+		this.#history.rollback(this.#history.certain.position);
 		this.#tellProgress();
 		this.#askForReceipt(this.#history.end);
 		const control = this.#control;
@@ -963,16 +1035,17 @@ export class StageSession {
 
 /** What the last stage knows of the tokens so far. */
 interface Sampled {
-	readonly tokens: number[];
+	/** Tokens sampled by this route. */
+	count: number;
 	readonly history: number[];
-	/** The chain after the newest token. */
-	next: Link | undefined;
+	/** The newest token's position, and the chain after it. */
+	next: { readonly position: number; readonly chain: Link } | undefined;
 	/** Of the logits that the newest token came from. */
 	outputs: { readonly positions: number; readonly sample: Work["outputs"] } | undefined;
 }
 
 function sampledBefore(generation: OpenRequest["generation"]): Sampled {
-	return { tokens: [], history: [...(generation?.history ?? [])], next: undefined, outputs: undefined };
+	return { count: 0, history: [...(generation?.history ?? [])], next: undefined, outputs: undefined };
 }
 
 /** Rejects as before, but leaves the first word to the neighbour. */
@@ -986,6 +1059,7 @@ interface Step {
 	readonly position: number;
 	readonly rows: number;
 	readonly chain: Link;
+	readonly links: readonly Link[];
 	readonly last: boolean;
 	readonly rollback: number;
 }

@@ -67,6 +67,12 @@ async function next(control: MessageStream): Promise<StageResponse> {
 	throw new Error("The stream ended.");
 }
 
+async function nextTokens(control: MessageStream): Promise<StageResponse & { type: "tokens" }> {
+	const response = await next(control);
+	if (response.type !== "tokens") throw new Error(`Tokens were due, not ${response.type}.`);
+	return response;
+}
+
 /** Accepts ring links and swallows what they bring. */
 function takeLinks({ peer }: TestPeer): void {
 	peer.serve(ringProtocol, async (ring) => {
@@ -159,14 +165,18 @@ describe("a stage among strangers", () => {
 
 	const frame = (
 		stream: Uint8Array,
-		changes: Partial<Record<keyof RingFrame | "values" | "dtype" | "columns", unknown>> = {},
+		changes: Partial<Record<keyof RingFrame | "links" | "values" | "dtype" | "columns", unknown>> = {},
 	) => {
 		const { values, dtype, columns, ...rest } = changes;
 		const data =
 			(values as Float32Array | undefined) ??
 			new Float32Array(((columns as number) ?? hiddenSize) * 2).fill(0.5);
 		const tensor = encodeTensor(
-			{ rows: 2, columns: (columns as number) ?? hiddenSize, data },
+			{
+				rows: data.length / ((columns as number) ?? hiddenSize),
+				columns: (columns as number) ?? hiddenSize,
+				data,
+			},
 			(dtype as "f16" | "f32") ?? model.model.manifest.boundary,
 		);
 		return encodeFrame({
@@ -177,6 +187,7 @@ describe("a stage among strangers", () => {
 			rollback: 0,
 			chain: FIRST_LINK,
 			last: true,
+			links: [],
 			...tensor,
 			...rest,
 		} as RingFrame);
@@ -310,13 +321,13 @@ describe("a stage among strangers", () => {
 				"a token to a stage that is not the first",
 				(stream) =>
 					encodeFrame({
-						kind: "token",
+						kind: "tokens",
 						stream,
 						generation: 0,
 						position: 0,
 						rollback: 0,
 						chain: FIRST_LINK,
-						token: 5,
+						tokens: [5],
 					}),
 				RouteViolationError,
 			],
@@ -341,7 +352,7 @@ describe("a stage among strangers", () => {
 			await ring.send(frame(stream, { generation: 2, position: 77 }));
 			await ring.send(frame(stream, { generation: 3 }));
 			const token = await next(control);
-			expect(token).toMatchObject({ type: "token", position: 2 });
+			expect(token).toMatchObject({ type: "tokens", position: 2 });
 			expect(victim.peer.score(stranger.peer.id)).toBe(0);
 			await control.send(encodeCbor({ type: "close" }));
 			await allFreed();
@@ -358,18 +369,35 @@ describe("a stage among strangers", () => {
 			await allFreed();
 		});
 
-		it("goes back where a frame says so, and computes the same from there", async () => {
+		it("goes back over drafts that were rejected, and computes the same from there", async () => {
 			const { stream, control, ring } = await openStream();
-			const values = (seed: number) =>
-				Float32Array.from({ length: hiddenSize * 2 }, (_, i) => Math.sin(i * seed));
-			await ring.send(frame(stream, { values: values(1) }));
-			const straight = await next(control);
-			await ring.send(frame(stream, { position: 0, rollback: 2, values: values(2) }));
-			const other = await next(control);
-			await ring.send(frame(stream, { position: 0, rollback: 2, values: values(1) }));
-			expect(await next(control)).toEqual(straight);
-			expect(other).not.toEqual(straight);
+			const values = (seed: number, rows: number) =>
+				Float32Array.from({ length: hiddenSize * rows }, (_, i) => Math.sin(i * seed));
+			await ring.send(frame(stream, { values: values(1, 2) }));
+			const first = await nextTokens(control);
+			// The row behind the newest token is a draft that nothing samples.
+			const drafted = new Uint8Array(8).fill(9);
+			await ring.send(
+				frame(stream, { position: 2, values: values(2, 2), chain: drafted, links: [first.chain] }),
+			);
+			const second = await nextTokens(control);
+			expect(second).toMatchObject({ position: 3, drafted: 1 });
+			expect(second.tokens).toHaveLength(1);
+			const behind = { position: 3, values: values(3, 1), chain: second.chain };
+			await ring.send(frame(stream, { ...behind, rollback: 1 }));
+			const third = await nextTokens(control);
+			expect(third).toMatchObject({ position: 4, drafted: 0 });
 			await control.close();
+
+			const plain = await openStream();
+			await plain.ring.send(frame(plain.stream, { values: values(1, 2) }));
+			expect(await nextTokens(plain.control)).toEqual(first);
+			const alone = values(2, 2).slice(0, hiddenSize);
+			await plain.ring.send(frame(plain.stream, { position: 2, values: alone, chain: first.chain }));
+			expect(await nextTokens(plain.control)).toEqual({ ...second, drafted: 0 });
+			await plain.ring.send(frame(plain.stream, behind));
+			expect(await nextTokens(plain.control)).toEqual(third);
+			await plain.control.close();
 			await allFreed();
 		});
 
@@ -377,7 +405,7 @@ describe("a stage among strangers", () => {
 			const { stream, control, ring } = await openStream();
 			await ring.send(new Uint8Array(0));
 			await ring.send(frame(stream));
-			expect((await next(control)).type).toBe("token");
+			expect((await next(control)).type).toBe("tokens");
 			await control.close();
 			await allFreed();
 		});
@@ -412,7 +440,7 @@ describe("a stage among strangers", () => {
 			await expect(link[Symbol.asyncIterator]().next()).rejects.toThrow(TabmeshError);
 			expect(victim.peer.score(intruder.peer.id)).toBeLessThan(0);
 			await ring.send(frame(stream));
-			expect((await next(control)).type).toBe("token");
+			expect((await next(control)).type).toBe("tokens");
 			await control.close();
 			await allFreed();
 		});
@@ -499,7 +527,15 @@ describe("an asker among strangers", () => {
 						const { stream, generation } = got;
 						const chain = nextLink(got.chain, position, token);
 						await (await successor!).send(
-							encodeFrame({ kind: "token", stream, generation, position, rollback: 0, chain, token }),
+							encodeFrame({
+								kind: "tokens",
+								stream,
+								generation,
+								position,
+								rollback: got.links.length,
+								chain,
+								tokens: [token],
+							}),
 						);
 					},
 				});
@@ -518,7 +554,15 @@ describe("an asker among strangers", () => {
 			await send(300 + (position % 7));
 			const token = 400;
 			told = nextLink(told ?? chain, position, token);
-			await control.send(encodeCbor({ type: "token", position, token, chain: told } satisfies StageResponse));
+			await control.send(
+				encodeCbor({
+					type: "tokens",
+					position,
+					tokens: [token],
+					chain: told,
+					drafted: 0,
+				} satisfies StageResponse),
+			);
 		});
 		await expect(generation.summary).rejects.toThrow(TokenChainError);
 		await expect(generation.summary).rejects.toMatchObject({ details: { peer: liar.peer.id } });
@@ -553,9 +597,10 @@ describe("an asker among strangers", () => {
 		const generation = await lie(async (control, { position, chain }) => {
 			const token = 300;
 			const message: StageResponse = {
-				type: "token",
+				type: "tokens",
 				position: position + 1,
-				token,
+				tokens: [token],
+				drafted: 0,
 				chain: nextLink(chain, position + 1, token),
 			};
 			await control.send(encodeCbor(message));

@@ -102,7 +102,8 @@ export interface Replay {
 }
 
 interface RunListener {
-	onToken(token: number): void;
+	/** One lap's, of which so many had been drafted. */
+	onTokens(tokens: readonly number[], drafted: number): void;
 	onStages(stages: readonly StageStatus[]): void;
 	onReplay(replay: Replay): void;
 	readonly signal: AbortSignal;
@@ -303,13 +304,14 @@ export class StreamRun implements StageListener {
 		if (this.#settled || generation !== this.#generation) return;
 		for (const link of links) {
 			const forLast = link === links.at(-1) ? { generation: this.#forLast() } : {};
+			const forFirst = link === links[0] ? { speculation: this.#init.speculation ?? true } : {};
 			if (known.has(link)) {
 				link.reroute({ type: "reroute", route: sealed, keep: keep!, ...forLast });
 			} else {
 				const begins = keep === undefined ? { links: this.#keptLinks() } : { keep };
 				void link.open(
 					peer,
-					{ type: "open", route: sealed, maxPositions, ...begins, ...forLast },
+					{ type: "open", route: sealed, maxPositions, ...begins, ...forFirst, ...forLast },
 					this.#stop.signal,
 				);
 			}
@@ -382,9 +384,9 @@ export class StreamRun implements StageListener {
 			case "ready":
 				this.#onReady(link, response);
 				return;
-			case "token":
-				// Of an older route: it is computed again.
-				if (link.generation === this.#generation) this.#onToken(link, response);
+			case "tokens":
+				// Of an older route: they are computed again.
+				if (link.generation === this.#generation) this.#onTokens(link, response);
 				return;
 			case "progress":
 				link.update({ msPerToken: response.msPerToken });
@@ -450,15 +452,17 @@ export class StreamRun implements StageListener {
 		}
 	}
 
-	#onToken(link: StageLink, message: StageResponse & { type: "token" }): void {
-		const { position, token, chain, finish } = message;
+	#onTokens(link: StageLink, message: StageResponse & { type: "tokens" }): void {
+		const { position, tokens, chain, drafted, finish } = message;
+		const { vocabularySize } = this.#init.model.manifest.config;
 		if (
 			link !== this.#links.at(-1) ||
 			this.#phase !== "running" ||
 			this.#finish ||
 			position !== this.#chain.length ||
-			this.#answer.length >= this.#request.maxTokens ||
-			token >= this.#init.model.manifest.config.vocabularySize
+			tokens.length > this.#request.maxTokens - this.#answer.length ||
+			tokens.length > drafted + 1 ||
+			tokens.some((token) => token >= vocabularySize)
 		) {
 			const error = new ProtocolViolationError("A stage sent a token that was not due.", {
 				details: { position },
@@ -466,12 +470,12 @@ export class StreamRun implements StageListener {
 			this.#lose(link, error, "violation");
 			return;
 		}
-		const own = this.#chain.push(token);
-		if (!equalBytes(own, chain)) {
-			this.#forked(link, position + 1);
+		for (const token of tokens) this.#chain.push(token);
+		if (!equalBytes(this.#chain.head, chain)) {
+			this.#forked(link, this.#chain.length);
 			return;
 		}
-		this.#answer.push(token);
+		this.#answer.push(...tokens);
 		this.#receipts.onTokens(this.#chain);
 		for (const [stage, links] of this.#unchecked) {
 			while (links.length > 0 && links[0]!.position <= this.#chain.length) {
@@ -481,7 +485,7 @@ export class StreamRun implements StageListener {
 		}
 		if (this.#settled) return;
 		this.#measure(position);
-		this.#listener.onToken(token);
+		this.#listener.onTokens(tokens, drafted);
 		if (finish) {
 			this.#finish = finish;
 			this.#finished.resolve(finish);
@@ -493,7 +497,7 @@ export class StreamRun implements StageListener {
 		const stall = this.#stall;
 		if (!stall) {
 			// The first gap is the prompt's.
-			if (this.#answer.length > 1) {
+			if (position > this.#request.promptTokens.length) {
 				this.#lap.add(now - this.#lastToken);
 				this.#laps++;
 			}

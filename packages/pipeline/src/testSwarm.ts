@@ -14,6 +14,7 @@ import { openSeededModel, type SeededModelOptions } from "@tabmesh/model/testing
 import { createPeer, type Peer } from "@tabmesh/transport";
 import { createRelayPeer } from "@tabmesh/transport/relay";
 import type { Sampling, Span } from "@tabmesh/wire";
+import type { Drafter } from "./drafter.ts";
 import { FixtureDirectory, fixtureMember } from "./fixtures.ts";
 import type { GenerateInit } from "./generate.ts";
 import { spanOf } from "./modelSizes.ts";
@@ -108,6 +109,7 @@ export class TestSwarm {
 			countersignMs?: number;
 			/** What stands between the stage and its key. */
 			signing?: (signer: EnvelopeSigner) => EnvelopeSigner;
+			drafter?: () => Drafter;
 			/** What stands between the stage and its engine. */
 			around?: (engine: Engine) => Engine;
 		} = {},
@@ -127,6 +129,7 @@ export class TestSwarm {
 			...(options.ringHoldMs === undefined ? {} : { ringHoldMs: options.ringHoldMs }),
 			...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
 			...(options.keepMs === undefined ? {} : { keepMs: options.keepMs }),
+			...(options.drafter === undefined ? {} : { drafter: options.drafter }),
 		});
 		const span: Span = spanOf(from, to, model.manifest.config.layers);
 		await server.spans.hold(model, span);

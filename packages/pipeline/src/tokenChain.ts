@@ -25,11 +25,17 @@ export function nextLink(previous: Uint8Array, position: number, token: number):
 /** The token chain of one stream as somebody sees it who knows the tokens: every link since the start, 8 bytes a token. */
 export class TokenChain {
 	#links = new Uint8Array(64 * LINK_BYTES);
+	#tokens = new Int32Array(64);
 	#length = 0;
 
 	/** Tokens in the chain; the next one has this position. */
 	get length(): number {
 		return this.#length;
+	}
+
+	/** The tokens themselves: a view that holds until the next change. */
+	get tokens(): Int32Array {
+		return this.#tokens.subarray(0, this.#length);
 	}
 
 	/** The newest link. */
@@ -58,7 +64,11 @@ export class TokenChain {
 			const grown = new Uint8Array(this.#links.length * 2);
 			grown.set(this.#links);
 			this.#links = grown;
+			const tokens = new Int32Array(this.#tokens.length * 2);
+			tokens.set(this.#tokens);
+			this.#tokens = tokens;
 		}
+		this.#tokens[this.#length] = token;
 		this.#links.set(link, end - LINK_BYTES);
 		this.#length++;
 		return link;

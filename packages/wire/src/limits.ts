@@ -32,6 +32,8 @@ export const limits = {
 	prefixLinks: 1024,
 	/** The CBOR header of a ring frame. */
 	frameHeaderBytes: 512,
+	/** Drafted tokens in one lap: even where nine of ten are accepted the sixteenth is in one lap of six. */
+	drafts: 16,
 	/** A whole ring frame: 512 positions × 8,192 values in float32, and the header. */
 	frameBytes: 16 * MiB + KiB,
 	/** Rows of one tensor: the longest prefill chunk. */

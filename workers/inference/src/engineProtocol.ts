@@ -1,11 +1,11 @@
 import type {
 	EngineHandle,
 	EngineInfo,
+	ForwardOptions,
 	ForwardResult,
 	ForwardRow,
 	LoadProgress,
 	LoadSpec,
-	LogitsWanted,
 	StreamKey,
 } from "@tabmesh/model";
 import { fromWireError, toWireError, type WireError } from "@tabmesh/wire";
@@ -55,7 +55,7 @@ export interface EngineWorkerApi {
 	forward(
 		handle: EngineHandle,
 		rows: readonly ForwardRow[],
-		options: { logits: LogitsWanted },
+		options: ForwardOptions,
 	): Promise<Outcome<ForwardResult[]>>;
 	truncate(stream: StreamKey, position: number): Promise<Outcome<void>>;
 	release(stream: StreamKey): Promise<Outcome<void>>;

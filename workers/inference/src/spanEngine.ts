@@ -5,6 +5,7 @@ import {
 	type EngineHandle,
 	type EngineInfo,
 	embeddingTensor,
+	type ForwardOptions,
 	type ForwardResult,
 	type ForwardRow,
 	type GraphFormat,
@@ -307,17 +308,22 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 	async forward(
 		handle: EngineHandle,
 		rows: readonly ForwardRow[],
-		options: { logits: LogitsWanted },
+		options: ForwardOptions,
 	): Promise<ForwardResult[]> {
 		return this.#inTurn(async () => {
 			const loaded = this.#find(handle);
 			const checked = this.#check(loaded, rows);
 			const results = new Array<ForwardResult>(rows.length);
+			const { logits, oneByOne = false } = options;
 			for (const group of groupRows(
 				checked,
 				loaded.pieces.every(({ keyValues }) => keyValues.batches),
 			)) {
-				const outputs = await this.#run(loaded, group, options.logits);
+				const [first] = group;
+				const outputs =
+					oneByOne && first!.count > 1
+						? [await this.#runOneByOne(loaded, first!, logits)]
+						: await this.#run(loaded, group, logits);
 				for (const [i, row] of group.entries()) results[checked.indexOf(row)] = outputs[i]!;
 			}
 			return results;
@@ -436,6 +442,31 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		});
 	}
 
+	/** A run for each position: what it gives is what each gives alone. */
+	async #runOneByOne(loaded: Loaded, row: CheckedRow, wanted: LogitsWanted): Promise<ForwardResult> {
+		const { length } = row.state;
+		const inputs = positionsOf(row.input);
+		const results: ForwardResult[] = [];
+		try {
+			for (const [i, input] of inputs.entries()) {
+				const position = length + i;
+				const asked =
+					wanted === "last" && loaded.handle.span.head && position < length + row.count - 1 ? "none" : wanted;
+				results.push(...(await this.#run(loaded, [{ ...row, position, input, count: 1 }], asked)));
+			}
+		} catch (error) {
+			row.state.length = length;
+			throw error;
+		}
+		const logits = results.flatMap((result) => result.logits ?? []);
+		if (logits.length > 0) return { logits: join(logits, Float32Array) };
+		const data = join(
+			results.map(({ hidden }) => hidden!.data),
+			Float32Array,
+		);
+		return { hidden: { rows: row.count, columns: loaded.config.hiddenSize, data } };
+	}
+
 	/** One run of rows that add equally many positions, through one piece after the other. */
 	async #run(loaded: Loaded, rows: readonly CheckedRow[], wanted: LogitsWanted): Promise<ForwardResult[]> {
 		const { Tensor } = this.#runtime;
@@ -494,6 +525,17 @@ function inputOf({ embedding }: Loaded, rows: readonly CheckedRow[]): Float32Arr
 		rows.map((row) => (row.input as HiddenState).data),
 		Float32Array,
 	);
+}
+
+/** An input's positions, each as an input of its own. */
+function positionsOf(input: ForwardRow["input"]): ForwardRow["input"][] {
+	if (input instanceof Int32Array) return Array.from(input, (token) => Int32Array.of(token));
+	const { rows, columns, data } = input;
+	return Array.from({ length: rows }, (_, row) => ({
+		rows: 1,
+		columns,
+		data: data.subarray(row * columns, (row + 1) * columns),
+	}));
 }
 
 /** How many positions an input adds. */

@@ -2,13 +2,13 @@ import {
 	type Engine,
 	type EngineHandle,
 	type EngineInfo,
+	type ForwardOptions,
 	type ForwardResult,
 	type ForwardRow,
 	type GraphFormat,
 	keyValueBytesPerToken,
 	type LoadProgress,
 	type LoadSpec,
-	type LogitsWanted,
 	type ShardSource,
 	type StreamKey,
 	tensorsOfSpan,
@@ -207,7 +207,7 @@ export class SplitEngine extends EngineEventTarget implements Engine {
 	async forward(
 		handle: EngineHandle,
 		rows: readonly ForwardRow[],
-		options: { logits: LogitsWanted },
+		options: ForwardOptions,
 	): Promise<ForwardResult[]> {
 		return this.#inTurn(async () => {
 			const { shares, loaded } = this.#find(handle);
@@ -218,7 +218,7 @@ export class SplitEngine extends EngineEventTarget implements Engine {
 				try {
 					// The first makes sure that every row fits its stream: all of them have the same streams.
 					const engine = await this.#engine(share);
-					const results = await engine.forward(loaded.get(share)!, inputs, { logits });
+					const results = await engine.forward(loaded.get(share)!, inputs, { ...options, logits });
 					if (isLast) return results;
 					inputs = rows.map((row, at) => ({ ...row, input: results[at]!.hidden! }));
 				} catch (error) {

@@ -2,11 +2,11 @@ import {
 	type Engine,
 	type EngineHandle,
 	type EngineInfo,
+	type ForwardOptions,
 	type ForwardResult,
 	type ForwardRow,
 	type LoadProgress,
 	type LoadSpec,
-	type LogitsWanted,
 	type ShardSource,
 	type StreamKey,
 	tensorsOfSpan,
@@ -173,7 +173,7 @@ export class WorkerEngine extends EngineEventTarget implements Engine {
 	async forward(
 		handle: EngineHandle,
 		rows: readonly ForwardRow[],
-		options: { logits: LogitsWanted },
+		options: ForwardOptions,
 	): Promise<ForwardResult[]> {
 		const life = await this.#life;
 		return life.ask(life.api.forward(handle, rows.map(compact), options));

@@ -137,7 +137,10 @@ const examples: Record<string, [v.GenericSchema, unknown]> = {
 	],
 	prompt: [stageRequestSchema, { type: "prompt", position: 0, tokens: [1, 2, 3], last: true }],
 	ping: [stageRequestSchema, { type: "ping", nonce: 1 }],
-	token: [stageResponseSchema, { type: "token", position: 3, token: 17, chain: zeros(8), finish: "stop" }],
+	tokens: [
+		stageResponseSchema,
+		{ type: "tokens", position: 3, tokens: [17, 4], chain: zeros(8), drafted: 3, finish: "stop" },
+	],
 	progress: [stageResponseSchema, { type: "progress", position: 3, chain: zeros(8), msPerToken: 1.25 }],
 	error: [stageResponseSchema, { type: "error", error: toWireError(new MalformedMessageError("x")) }],
 	reroute: [stageRequestSchema, { type: "reroute", route: zeros(10), keep: 12 }],
@@ -238,20 +241,39 @@ const hiddenFrame: RingFrame = {
 	rollback: 0,
 	chain: zeros(8),
 	last: true,
+	links: [],
 	...encodeTensor({ rows: 2, columns: 4, data: new Float32Array(8).fill(0.5) }, "f16"),
 };
 
+const tokens: RingFrame = {
+	kind: "tokens",
+	stream: zeros(16),
+	generation: 1,
+	position: 6,
+	rollback: 2,
+	chain: zeros(8),
+	tokens: [31_999, 3],
+};
+
 test("frames arrive as they were sent", () => {
-	const token: RingFrame = {
-		kind: "token",
-		stream: zeros(16),
-		generation: 1,
-		position: 6,
-		rollback: 2,
-		chain: zeros(8),
-		token: 31_999,
-	};
-	for (const frame of [hiddenFrame, token]) expect(decodeFrame(encodeFrame(frame))).toEqual(frame);
+	const drafts: RingFrame = { ...hiddenFrame, links: [zeros(8)] };
+	for (const frame of [hiddenFrame, drafts, tokens]) expect(decodeFrame(encodeFrame(frame))).toEqual(frame);
+});
+
+test("frames with drafts that do not fit their rows, or more than a lap verifies, are refused", () => {
+	const links = (count: number) => Array.from({ length: count }, () => zeros(8));
+	const many = encodeTensor({ rows: 18, columns: 1, data: new Float32Array(18) }, "f16");
+	const bad: RingFrame[] = [
+		{ ...hiddenFrame, links: links(2) },
+		{ ...hiddenFrame, last: false, links: links(1) },
+		{ ...hiddenFrame, ...many, links: links(17) },
+		{ ...tokens, tokens: [] },
+		{ ...tokens, tokens: new Array<number>(18).fill(1) },
+	];
+	for (const frame of bad) expect(() => decodeFrame(encodeFrame(frame))).toThrow(MalformedMessageError);
+	const most = encodeTensor({ rows: 17, columns: 1, data: new Float32Array(17) }, "f16");
+	const fitting: RingFrame = { ...hiddenFrame, ...most, links: links(16) };
+	expect(decodeFrame(encodeFrame(fitting))).toEqual(fitting);
 });
 
 test("arbitrary and mutated frames are a typed error or a frame, never a crash", () => {

@@ -32,6 +32,9 @@ export const samplingSchema = v.strictObject({
 });
 export type Sampling = v.InferOutput<typeof samplingSchema>;
 
+/** What was sampled in one lap: accepted drafts, and one token more. */
+export const ringTokensSchema = v.pipe(v.array(tokenSchema), v.minLength(1), v.maxLength(limits.drafts + 1));
+
 const tokensSchema = v.pipe(v.array(tokenSchema), v.maxLength(limits.controlTokens));
 
 const sealedRouteSchema = v.pipe(
@@ -77,6 +80,8 @@ export const stageRequestSchema = v.variant("type", [
 		links: v.optional(linksSchema),
 		/** For the last stage only. */
 		generation: v.optional(generationSchema),
+		/** For the first stage only: whether it may draft tokens, to be verified several in one lap. */
+		speculation: v.optional(v.boolean()),
 	}),
 	/** A newer route of the stream for a stage that stays on it: its links are made anew. */
 	v.strictObject({
@@ -139,15 +144,17 @@ export const stageResponseSchema = v.variant("type", [
 	}),
 	/** The stage serves on, but goes in a moment: the asker does well to put a spare in its place. */
 	v.strictObject({ type: v.literal("leaving") }),
-	/** From the last stage: the token sampled for `position`, and the chain after it. */
+	/** From the last stage, once a lap: the tokens sampled from `position` on, and the chain after the last of them. */
 	v.strictObject({
-		type: v.literal("token"),
+		type: v.literal("tokens"),
 		position: positionSchema,
-		token: tokenSchema,
+		tokens: ringTokensSchema,
 		chain: chainSchema,
+		/** How many tokens of this lap had been drafted, whether accepted or not. */
+		drafted: v.pipe(countSchema, v.maxValue(limits.drafts)),
 		finish: v.optional(finishReasonSchema),
 	}),
-	/** From every stage, now and then and at the end: how far it is, by its own chain, and its median time per decode step. */
+	/** From every stage, now and then and at the end: how far it is, drafts left out, by its own chain, and its median time per decode step. */
 	v.strictObject({
 		type: v.literal("progress"),
 		position: positionSchema,

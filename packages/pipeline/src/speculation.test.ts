@@ -1,0 +1,150 @@
+import type { Sampling } from "@tabmesh/wire";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Drafter } from "./drafter.ts";
+import { FixtureDirectory } from "./fixtures.ts";
+import { generate } from "./generate.ts";
+import { greedy } from "./sampling.ts";
+import {
+	around,
+	oneProcess,
+	random,
+	type TestLender,
+	type TestModel,
+	type TestPeer,
+	TestSwarm,
+	testModel,
+	until,
+} from "./testSwarm.ts";
+
+/** Every engine call takes so much longer: as on a network, a lap with drafts costs hardly more than one without. */
+const callMs = 6;
+const maxTokens = 40;
+
+const samplings: Partial<Sampling>[] = [
+	{},
+	{ temperature: 0.8, seed: 3 },
+	{ temperature: 1.2, topK: 40, topP: 0.9, seed: 4 },
+	{ temperature: 0.6, minP: 0.05, repetitionPenalty: 1.3, seed: 5 },
+	{ repetitionPenalty: 1.5 },
+];
+
+describe("an answer with drafted tokens", () => {
+	let model: TestModel;
+	let swarm: TestSwarm;
+	let asker: TestPeer;
+	/** What the answer under way will be, so that drafts can be right, wrong, or right for a while. */
+	let expected: number[] = [];
+	let promptLength = 0;
+	let share = 0.8;
+	const draw = random(7);
+	const drafter: Drafter = {
+		draft: (tokens, most) =>
+			expected
+				.slice(tokens.length - promptLength, tokens.length - promptLength + most)
+				.map((token) => (draw() < share ? token : 259 + Math.floor(draw() * 250))),
+	};
+
+	const lender = (from: number, to: number): Promise<TestLender> =>
+		swarm.lender(from, to, {
+			drafter: () => drafter,
+			around: (engine) =>
+				around(engine, async (results) => {
+					await new Promise((resolve) => setTimeout(resolve, callMs));
+					return results;
+				}),
+		});
+
+	beforeAll(async () => {
+		model = await testModel({ layers: 6, context: 256 });
+		swarm = await TestSwarm.start(model);
+		asker = await swarm.peer();
+		for (const from of [0, 2, 4]) await lender(from, from + 2);
+	}, 60_000);
+	afterAll(() => swarm?.stop());
+
+	const someTokens = (count: number) => [
+		1,
+		...Array.from({ length: count }, () => 259 + Math.floor(draw() * 250)),
+	];
+
+	const prepare = async (sampling: Sampling, count = maxTokens): Promise<number[]> => {
+		const prompt = someTokens(4 + Math.floor(draw() * 40));
+		promptLength = prompt.length;
+		const plain = swarm.ask(asker, prompt, { maxTokens: count, sampling, speculation: false });
+		expected = [...(await generate(plain).summary).tokens];
+		return prompt;
+	};
+
+	it.each(samplings)(
+		"is the one written without them, in fewer laps, with %o",
+		async (settings) => {
+			const sampling = { ...greedy, ...settings };
+			for (const good of [0.95, 0.7]) {
+				share = good;
+				const prompt = await prepare(sampling);
+				const { tokens, laps } = await generate(swarm.ask(asker, prompt, { maxTokens, sampling })).summary;
+				expect(tokens).toEqual(expected);
+				expect(laps.count + laps.accepted).toBe(maxTokens);
+				expect(laps.accepted).toBeGreaterThan(0);
+				expect(laps.drafted).toBeGreaterThanOrEqual(laps.accepted);
+			}
+		},
+		60_000,
+	);
+
+	it("is written without them where the asker wants none", async () => {
+		share = 1;
+		const prompt = await prepare(greedy);
+		const { tokens, laps } = await generate(swarm.ask(asker, prompt, { maxTokens, speculation: false }))
+			.summary;
+		expect(tokens).toEqual(expected);
+		expect(laps).toEqual({ count: maxTokens, drafted: 0, accepted: 0 });
+	}, 60_000);
+
+	it("ends at a stop token though more was drafted and right, and at the end of the context", async () => {
+		share = 1;
+		const prompt = await prepare(greedy);
+		const stop = expected[29]!;
+		const count = expected.indexOf(stop) + 1;
+		const stopped = await generate(swarm.ask(asker, prompt, { maxTokens, stopTokens: [stop] })).summary;
+		expect(stopped).toMatchObject({ finishReason: "stop", tokens: expected.slice(0, count) });
+		const long = someTokens(225);
+		promptLength = long.length;
+		expected = await oneProcess(model, long, 30);
+		const clipped = await generate(swarm.ask(asker, long, { maxTokens: 500 })).summary;
+		expect(clipped).toMatchObject({ finishReason: "length", tokens: expected });
+		expect(clipped.laps.accepted).toBeGreaterThan(0);
+	}, 60_000);
+
+	it.each([0, 1, 2])(
+		"goes on as it was when stage %i is lost while drafts are under way",
+		async (place) => {
+			share = 0.9;
+			const sampling = { ...greedy, temperature: 0.9, seed: 10 + place };
+			const prompt = await prepare(sampling, 60);
+			await lender(2 * place, 2 * place + 2);
+			const directory = new FixtureDirectory(swarm.lenders.map(({ member }) => member));
+			let route: readonly string[] = [];
+			const generation = generate({
+				...swarm.ask(asker, prompt, { maxTokens: 60, sampling }),
+				directory,
+				onStages: (stages) => {
+					route = stages.map(({ peer }) => peer);
+				},
+			});
+			let count = 0;
+			for await (const _ of generation) {
+				if (++count !== 20) continue;
+				const victim = swarm.lenders.find(({ peer }) => peer.id === route[place])!;
+				swarm.lenders.splice(swarm.lenders.indexOf(victim), 1);
+				void victim.peer.stop();
+			}
+			const { tokens, replays, laps } = await generation.summary;
+			expect(tokens).toEqual(expected);
+			expect(replays).toHaveLength(1);
+			expect(laps.accepted).toBeGreaterThan(0);
+			await until(() => swarm.lenders.every(({ server }) => server.streams === 0));
+		},
+		60_000,
+	);
+});

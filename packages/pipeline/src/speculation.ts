@@ -1,0 +1,52 @@
+import { limits } from "@tabmesh/wire";
+import { DraftDepth } from "./draftDepth.ts";
+import type { Drafter } from "./drafter.ts";
+
+/**
+ * The drafts of one stream, at its first stage: how many, and how good they are. While nothing is sent the drafts are still
+ * made and compared with what comes, so that it notices when they are worth it again.
+ */
+export class Speculation {
+	readonly #drafter: Drafter;
+	readonly #depth = new DraftDepth();
+	/** What the drafter thinks comes next, whether it was sent or not. */
+	#guess: readonly number[] = [];
+	#sent = 0;
+	/** By `performance.now()`: when the newest tokens came. */
+	#since: number | undefined;
+
+	constructor(drafter: Drafter) {
+		this.#drafter = drafter;
+	}
+
+	/**
+	 * The drafts for the lap that begins now.
+	 *
+	 * @param tokens - prompt and answer so far
+	 * @param room - positions that may be drafted at most
+	 */
+	draft(tokens: Int32Array, room: number): readonly number[] {
+		this.#guess = this.#drafter.draft(tokens, limits.drafts);
+		const drafts = this.#guess.slice(0, this.#depth.best(Math.min(room, this.#guess.length)));
+		this.#sent = drafts.length;
+		return drafts;
+	}
+
+	/** A lap has brought these tokens. */
+	sampled(tokens: readonly number[], now: number): void {
+		if (this.#since !== undefined) this.#depth.lap(this.#sent, now - this.#since);
+		this.#since = now;
+		for (const [i, token] of tokens.entries()) {
+			const guess = this.#guess[i];
+			if (guess === undefined) break;
+			this.#depth.compared(guess === token);
+			if (guess !== token) break;
+		}
+	}
+
+	/** The stream stood still: how long the lap under way takes says nothing. */
+	interrupted(): void {
+		this.#since = undefined;
+		this.#guess = [];
+	}
+}
