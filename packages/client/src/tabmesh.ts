@@ -130,6 +130,8 @@ export interface GenerateOptions extends Partial<Sampling> {
 	stop?: readonly string[];
 	/** Ask for at least this many stages. @default what the network asks for */
 	minStages?: number;
+	/** Whether tokens may be guessed, so that one trip around the ring brings several: the answer is the same. @default true */
+	speculation?: boolean;
 	/** Called whenever a stage's state or timing changes. */
 	onStages?: (stages: readonly StageView[]) => void;
 	/** Called when the place of a lost peer was taken and the answer goes on. */

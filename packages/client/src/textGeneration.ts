@@ -155,6 +155,7 @@ export class TextGeneration implements Generation {
 			stopTokens: eos,
 			...(this.#resume ? { resume: this.#resume } : {}),
 			minStages: options.minStages ?? this.#network.minStages,
+			speculation: options.speculation ?? true,
 			experience: this.#network.experience,
 			signal,
 			onReplay: (replay) => {

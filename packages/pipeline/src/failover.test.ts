@@ -67,8 +67,10 @@ describe("an answer over three stages", () => {
 	) => {
 		let stages: readonly string[] = [];
 		const replays: Replay[] = [];
+		// A lap for each token, so that the answer does not end before the loss is noticed.
+		const plain = { maxTokens, speculation: false };
 		const generation = generate({
-			...swarm.ask(asker, prompt, { maxTokens, onReplay: (replay) => replays.push(replay), ...more }),
+			...swarm.ask(asker, prompt, { ...plain, onReplay: (replay) => replays.push(replay), ...more }),
 			onStages: (views) => {
 				stages = views.map(({ peer }) => peer);
 			},
@@ -321,7 +323,9 @@ describe("an answer over three stages", () => {
 		for await (const _ of generation) if (++count === 20) break;
 		// Leaving the loop cancels; another is detached.
 		await generation.summary;
-		const first = generate(swarm.ask(asker, prompt, { maxTokens }));
+		// Drafts would be computed, too.
+		const plain = { maxTokens, speculation: false };
+		const first = generate(swarm.ask(asker, prompt, plain));
 		let resume: ReturnType<typeof first.detach>;
 		count = 0;
 		for await (const _ of first) if (++count === 20) resume = first.detach();
@@ -333,7 +337,7 @@ describe("an answer over three stages", () => {
 		await new Promise((resolve) => setTimeout(resolve, 300));
 		const before = served();
 		const kept = JSON.parse(JSON.stringify(resume)) as typeof resume;
-		const second = generate({ ...swarm.ask(asker, prompt, { maxTokens }), resume: kept! });
+		const second = generate({ ...swarm.ask(asker, prompt, plain), resume: kept! });
 		const { tokens, replays } = await second.summary;
 		expect(tokens).toEqual(undisturbed);
 		expect(replays).toEqual([]);

@@ -82,6 +82,7 @@ export class TokenChain {
 	beginning(length: number): TokenChain {
 		const begun = new TokenChain();
 		begun.#links = this.#links.slice(0, Math.max(this.#links.length, LINK_BYTES));
+		begun.#tokens = this.#tokens.slice();
 		begun.#length = this.#length;
 		begun.truncate(length);
 		return begun;
