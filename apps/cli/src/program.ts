@@ -401,6 +401,7 @@ Examples:
 		.addOption(capabilityOption())
 		.option("--raw", "leave the chat template out and continue the text as it is")
 		.addOption(minStagesOption())
+		.option("--no-speculation", "a trip around the ring for every token: slower, and the same answer")
 		.addOption(
 			parsed(new Option("--max-tokens <n>", "longest answer (default: 256)"), (text, name) =>
 				parseCount(text, name, 1, 1_048_576),

@@ -16,6 +16,8 @@ export interface AskOptions {
 	/** Leave the chat template out. */
 	raw?: boolean;
 	minStages?: number;
+	/** Let the first stage guess tokens; the answer is the same. */
+	speculation?: boolean;
 	maxTokens?: number;
 	temperature?: number;
 	seed?: number;
@@ -117,7 +119,7 @@ async function waitForModel(
 }
 
 function requestOf(options: AskOptions, model: ModelView, prompt: string | undefined): GenerateOptions {
-	const { promptTokens, minStages, maxTokens, temperature, seed } = options;
+	const { promptTokens, minStages, speculation, maxTokens, temperature, seed } = options;
 	return {
 		model: model.id,
 		...(promptTokens !== undefined
@@ -126,6 +128,7 @@ function requestOf(options: AskOptions, model: ModelView, prompt: string | undef
 				? { prompt: prompt ?? "" }
 				: { messages: [{ role: "user" as const, content: prompt ?? "" }] }),
 		...(minStages === undefined ? {} : { minStages }),
+		...(speculation === undefined ? {} : { speculation }),
 		...(maxTokens === undefined ? {} : { maxTokens }),
 		// A terminal's answers are repeatable unless chance is asked for.
 		temperature: temperature ?? 0,
