@@ -11,6 +11,8 @@ import {
 	InvalidSignatureError,
 	InvalidTensorError,
 	limits,
+	MalformedMessageError,
+	ProtocolViolationError,
 	type RingFrame,
 	RouteRefusedError,
 	RouteViolationError,
@@ -331,6 +333,20 @@ describe("a stage among strangers", () => {
 					}),
 				RouteViolationError,
 			],
+			[
+				"more drafts than a lap verifies",
+				(stream) =>
+					frame(stream, {
+						values: new Float32Array(hiddenSize * 18).fill(0.5),
+						links: new Array(17).fill(FIRST_LINK),
+					}),
+				MalformedMessageError,
+			],
+			[
+				"other links than it has drafts",
+				(stream) => frame(stream, { links: [FIRST_LINK, FIRST_LINK] }),
+				MalformedMessageError,
+			],
 			["garbage", () => new Uint8Array(100).fill(7), TabmeshError],
 		])("%s, and nobody else's", async (_what, bad, ErrorClass) => {
 			await newStranger();
@@ -475,7 +491,7 @@ describe("an asker among strangers", () => {
 	const lie = async (
 		say: (
 			control: MessageStream,
-			turn: { position: number; chain: Uint8Array; send(token: number): Promise<void> },
+			turn: { position: number; chain: Uint8Array; send(...tokens: number[]): Promise<void> },
 		) => Promise<void>,
 		{ ready = 0, accepts = 0 } = {},
 	) => {
@@ -523,9 +539,12 @@ describe("an asker among strangers", () => {
 				await say(control!, {
 					position,
 					chain: got.chain,
-					send: async (token) => {
+					send: async (...tokens) => {
 						const { stream, generation } = got;
-						const chain = nextLink(got.chain, position, token);
+						const chain = tokens.reduce(
+							(link, token, i) => nextLink(link, position + i, token),
+							got.chain as Uint8Array,
+						);
 						await (await successor!).send(
 							encodeFrame({
 								kind: "tokens",
@@ -534,7 +553,7 @@ describe("an asker among strangers", () => {
 								position,
 								rollback: got.links.length,
 								chain,
-								tokens: [token],
+								tokens,
 							}),
 						);
 					},
@@ -591,6 +610,37 @@ describe("an asker among strangers", () => {
 		await expect(generation.summary).rejects.toMatchObject({ details: { peer: liar.peer.id } });
 		await until(() => swarm.lenders[0]!.server.streams === 0);
 		expect(swarm.lenders[0]!.peer.score(liar.peer.id)).toBeLessThan(0);
+	}, 60_000);
+
+	it.each([
+		["drafts accepted that nobody sent", [300, 301], "ProtocolViolation"],
+		["a token outside the vocabulary", [512], "InvalidParameter"],
+	])(
+		"loses a last stage that tells the first stage of %s",
+		async (_what, tokens, code) => {
+			const generation = await lie(async (_control, { send }) => send(...tokens));
+			await expect(generation.summary).rejects.toMatchObject({ code, details: { peer: liar.peer.id } });
+			expect(swarm.lenders[0]!.peer.score(liar.peer.id)).toBeLessThan(0);
+			await until(() => swarm.lenders[0]!.server.streams === 0);
+		},
+		60_000,
+	);
+
+	it("refuses more tokens than were drafted", async () => {
+		const generation = await lie(async (control, { position, chain }) => {
+			const tokens = [300, 301];
+			const told = tokens.reduce((link, token, i) => nextLink(link, position + i, token), chain);
+			const message: StageResponse = {
+				type: "tokens",
+				position,
+				tokens,
+				drafted: 0,
+				chain: told as Uint8Array<ArrayBuffer>,
+			};
+			await control.send(encodeCbor(message));
+		});
+		await expect(generation.summary).rejects.toThrow(ProtocolViolationError);
+		await until(() => swarm.lenders[0]!.server.streams === 0);
 	}, 60_000);
 
 	it("refuses tokens that are not due", async () => {

@@ -269,6 +269,29 @@ export const conformanceCases: readonly ConformanceCase[] = [
 		},
 	},
 	{
+		title: "positions that are known before give the bits that each gives alone, where that is asked for",
+		run: async (bench) => {
+			const { engine, model } = bench;
+			const { vocabularySize } = model.manifest.config;
+			const whole = await loadWhole(bench);
+			const tokens = someTokens(bench, 14, 9);
+			await engine.reserve(whole, "alone", 14);
+			await engine.reserve(whole, "known", 14);
+			for (const stream of ["alone", "known"])
+				await forward(bench, whole, [{ stream, position: 0, input: tokens.slice(0, 8) }], "none");
+			const rows = [{ stream: "known", position: 8, input: tokens.slice(8) }];
+			const [known] = await engine.forward(whole, rows, { logits: "all", oneByOne: true });
+			equal(known!.logits?.length, 6 * vocabularySize, "logits of all positions");
+			for (let i = 0; i < 6; i++) {
+				const input = tokens.slice(8 + i, 9 + i);
+				const [alone] = await forward(bench, whole, [{ stream: "alone", position: 8 + i, input }], "last");
+				const own = known!.logits!.subarray(i * vocabularySize, (i + 1) * vocabularySize);
+				for (const [at, value] of alone!.logits!.entries()) equal(own[at], value, `logit ${at} of row ${i}`);
+			}
+			await engine.unload(whole);
+		},
+	},
+	{
 		title: "release, unload and a failed load give their bytes back",
 		run: async (bench) => {
 			const { engine } = bench;
