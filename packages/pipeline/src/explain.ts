@@ -1,6 +1,6 @@
 import type { Member } from "@tabmesh/directory";
 import type { ModelRef } from "@tabmesh/model";
-import type { Hop } from "@tabmesh/wire";
+import type { Hop, Span } from "@tabmesh/wire";
 import { type DealOptions, type DealReason, deal } from "./deal.ts";
 import { holdersOf, lapTime, type PlanView } from "./holders.ts";
 import { lendersOf } from "./lenders.ts";
@@ -25,7 +25,9 @@ export function explain(
 ): Explanation[] {
 	const { layers } = modelSizes(model.manifest);
 	const { assignments, reasons, holders } = deal(members, model, options);
-	const moves = rebalance(members, model, options);
+	// Who asks for stages wants them spread as they are: lenders move nowhere then.
+	const spreads = (options.minStages ?? 1) > 1;
+	const moves: ReadonlyMap<string, Span> = spreads ? new Map() : rebalance(members, model, options);
 	const sentences = lendersOf(members, model).map((lender): Explanation & { readonly from: number } => {
 		const { peer, held } = lender;
 		const dealt = assignments.get(peer);
