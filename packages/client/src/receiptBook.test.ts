@@ -41,6 +41,7 @@ async function signed(stream: number, positions: number, epoch = 20_000): Promis
 		route: new Uint8Array(32),
 		generation: 0,
 		positions,
+		taken: 0,
 		chain: new Uint8Array(8),
 		outputs: new Uint8Array(32),
 	};

@@ -10,6 +10,8 @@ export class AskerReceipts {
 	readonly #terms: Pick<Receipt, "asker" | "chainId" | "model" | "stream">;
 	/** Generations of the routes, by their hash in hex. */
 	readonly #routes = new Map<string, number>();
+	/** Positions that stages had when the stream began there, by peer and span; undefined where nobody here knows. */
+	readonly #taken: Map<string, number> | undefined;
 	/** The newest of each peer and span. */
 	readonly #signed = new Map<string, SignedReceipt>();
 	/** Of peers that are ahead of the tokens that we have heard of: the newest. */
@@ -20,6 +22,8 @@ export class AskerReceipts {
 	constructor(init: {
 		signer: EnvelopeSigner;
 		terms: Pick<Receipt, "asker" | "chainId" | "model" | "stream">;
+		/** The page was reloaded since the stream began. */
+		resumed: boolean;
 		/** Brings our side of a receipt to the stage. */
 		countersigned: (hop: Hop, envelope: Uint8Array) => void;
 		/** A stage signed for what did not happen. */
@@ -27,6 +31,7 @@ export class AskerReceipts {
 	}) {
 		this.#signer = init.signer;
 		this.#terms = init.terms;
+		this.#taken = init.resumed ? undefined : new Map();
 		this.#countersigned = init.countersigned;
 		this.#refused = init.refused;
 	}
@@ -39,6 +44,11 @@ export class AskerReceipts {
 	/** A route of the stream, as it is sent out. */
 	onRoute(route: Route): void {
 		this.#routes.set(bytesToHex(routeHash(route)), route.generation);
+	}
+
+	/** What a stage had from an earlier stream when this one began. */
+	onTaken(hop: Hop, positions: number): void {
+		this.#taken?.set(keyOf(hop), positions);
 	}
 
 	/** Checks a stage's receipt against the tokens that we know, and countersigns it. */
@@ -74,7 +84,8 @@ export class AskerReceipts {
 		for (const { hop, envelope } of early) void this.take(hop, envelope, chain);
 	}
 
-	#checkTerms(receipt: Receipt, { peer, span }: Hop): void {
+	#checkTerms(receipt: Receipt, hop: Hop): void {
+		const { peer, span } = hop;
 		const { asker, chainId, model, stream } = this.#terms;
 		const { generation } = receipt;
 		const mistakes: [boolean, string][] = [
@@ -82,6 +93,10 @@ export class AskerReceipts {
 			[receipt.model !== model || !equalBytes(receipt.stream, stream), "is of another stream"],
 			[receipt.span.from !== span.from || receipt.span.to !== span.to, "is of other layers"],
 			[this.#routes.get(bytesToHex(receipt.route)) !== generation, "is of another route"],
+			[
+				this.#taken !== undefined && receipt.taken !== (this.#taken.get(keyOf(hop)) ?? 0),
+				"counts what an earlier stream computed",
+			],
 			[receipt.chainId !== chainId, "is for another chain"],
 			// Clocks differ where one day becomes the next.
 			[Math.abs(receipt.epoch - epochAt(Date.now())) > 1, "is of another epoch"],

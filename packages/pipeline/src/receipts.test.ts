@@ -95,6 +95,7 @@ test.each<[string, (receipt: Receipt) => Receipt]>([
 	["for another asker's stream", (receipt) => ({ ...receipt, stream: new Uint8Array(16) })],
 	["for layers that it was not asked for", (receipt) => ({ ...receipt, span: { ...receipt.span, to: 2 } })],
 	["for a route that nobody sent", (receipt) => ({ ...receipt, route: new Uint8Array(32) })],
+	["for what it took over as for its own", (receipt) => ({ ...receipt, taken: 1 })],
 	["for another chain", (receipt) => ({ ...receipt, chainId: 1 })],
 	["for another epoch", (receipt) => ({ ...receipt, epoch: receipt.epoch + 2 })],
 ])("a stage that signs %s is not signed for", async (_, change) => {
@@ -130,6 +131,16 @@ test("after a failover the lost stage and its spare have a receipt each, for wha
 	expect(positions[lost!.peer.id]).toBeGreaterThanOrEqual(32);
 	expect(positions[lost!.peer.id]).toBeLessThan(60);
 	expect(positions[spare.peer.id]).toBe(prompt.length + maxTokens - 1);
+});
+
+test("what was taken over from an earlier answer is signed for once", async () => {
+	await lend(0, 3);
+	const first = await ask({ maxTokens: 40 }).summary;
+	const promptTokens = [...prompt, ...first.tokens, 7, 11];
+	const second = await ask({ promptTokens, maxTokens: 40 }).summary;
+	const [before, after] = [first.receipts[0]!.receipt, second.receipts[0]!.receipt];
+	expect(before).toMatchObject({ taken: 0, positions: prompt.length + 39 });
+	expect(after).toMatchObject({ taken: 32, positions: promptTokens.length + 39 });
 });
 
 test("a receipt whose sides are of different work, or of other people, is none", async () => {

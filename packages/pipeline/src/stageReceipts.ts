@@ -30,6 +30,8 @@ export class StageReceipts {
 	readonly #countersignMs: number;
 	readonly #refused: (error: ReceiptError) => void;
 	#route: Pick<Receipt, "generation" | "route"> | undefined;
+	/** Positions that an earlier stream had computed. */
+	#taken = 0;
 	#asked = 0;
 	/** What was sent and is not countersigned, oldest first. */
 	#sent: Sent[] = [];
@@ -65,6 +67,12 @@ export class StageReceipts {
 		this.#route = { route: routeHash(route), generation: route.generation };
 	}
 
+	/** The stream begins with what an earlier one left. */
+	onTaken(positions: number): void {
+		this.#taken = positions;
+		this.#asked = positions;
+	}
+
 	/** Whether a receipt is due at `positions`. */
 	isDue(positions: number): boolean {
 		return positions >= this.#asked + RECEIPT_EVERY;
@@ -75,7 +83,13 @@ export class StageReceipts {
 		const route = this.#route;
 		if (!route || work.positions <= this.#asked) return;
 		this.#asked = work.positions;
-		const receipt: Receipt = { ...this.#terms, ...route, ...work, epoch: epochAt(Date.now()) };
+		const receipt: Receipt = {
+			...this.#terms,
+			...route,
+			...work,
+			taken: this.#taken,
+			epoch: epochAt(Date.now()),
+		};
 		this.#sealing = this.#sealing.then(async () => {
 			const payload = encodeCbor(receipt);
 			const byPeer = await this.#signer.seal("receipt", payload);
@@ -104,7 +118,7 @@ export class StageReceipts {
 	/** The asker is away: what was sent may never have come, and nobody waits for it. The next receipt stands for all. */
 	onAskerGone(): void {
 		this.#sent = [];
-		this.#asked = this.#signed?.receipt.positions ?? 0;
+		this.#asked = this.#signed?.receipt.positions ?? this.#taken;
 		this.#restart();
 	}
 

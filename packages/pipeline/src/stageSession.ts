@@ -446,6 +446,7 @@ export class StageSession {
 			this.#history = begun.history;
 			this.#tokens = begun.tokens;
 			this.#received = begun.history.end;
+			this.#receipts.onTaken(this.#received);
 			this.#promptPosition = this.#received;
 		}
 		this.#lane = queue.lane(memory, handle, this.asker, (error) => this.fail(error));

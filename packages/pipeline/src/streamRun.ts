@@ -203,6 +203,7 @@ export class StreamRun implements StageListener {
 				model: init.model.id,
 				stream: this.#stream,
 			},
+			resumed: this.#resumed,
 			countersigned: ({ peer }, receipt) =>
 				this.#linkOf(peer)
 					?.send({ type: "countersigned", receipt: receipt as Uint8Array<ArrayBuffer> })
@@ -445,7 +446,10 @@ export class StreamRun implements StageListener {
 					new ProtocolViolationError("A stage claims to have all of a new stream."),
 					"violation",
 				);
-			} else if (this.#links.every(({ status }) => status.state === "ready")) this.#ready.resolve();
+			} else {
+				this.#receipts.onTaken(link.hop, position);
+				if (this.#links.every(({ status }) => status.state === "ready")) this.#ready.resolve();
+			}
 		} else if (this.#phase === "recovering" && link === this.#links[0]) {
 			if (position < this.#chain.length) void this.#feed(position);
 			else this.#lose(link, new ProtocolViolationError("A stage kept what it was to forget."), "violation");

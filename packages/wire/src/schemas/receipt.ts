@@ -33,8 +33,10 @@ export const receiptSchema = v.strictObject({
 	route: bytesSchema(32),
 	/** Of that route. */
 	generation: countSchema,
-	/** Positions that the stage stands for, prompt and answer; what it had from an earlier stream, or computed twice, counts once. */
+	/** Positions of the stream behind the stage, prompt and answer; what it computed again for a lost neighbour counts once. */
 	positions: v.pipe(positionSchema, v.minValue(1)),
+	/** Of those, the ones that it had from an earlier stream of the asker, whose receipts have them already. */
+	taken: positionSchema,
 	/** The token chain after them. */
 	chain: chainSchema,
 	/**
