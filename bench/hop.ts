@@ -24,6 +24,8 @@ async function decode(mesh: Tabmesh, stages: number): Promise<{ ms: number; summ
 		promptTokens: [1, 9038, 2501, 263, 931],
 		maxTokens: tokens,
 		temperature: 0,
+		// One lap brings one token.
+		speculation: false,
 		minStages: stages,
 	});
 	const arrivals: number[] = [];

@@ -19,6 +19,8 @@ async function askTabs(mesh: Tabmesh): Promise<TimedAnswer> {
 		promptTokens: [...prompt.tokens],
 		maxTokens: tokens,
 		temperature: 0,
+		// One lap brings one token.
+		speculation: false,
 		minStages: 3,
 	});
 	const arrivals: number[] = [];

@@ -1,10 +1,14 @@
 /** What a lap or a draft says counts for less with each one after it, so that some twenty of them decide. */
 const MEMORY = 0.95;
+/** The same for laps with drafts while none are sent: after some hundred tokens they are worth another try. */
+const REST = 0.99;
 /** As if so many drafts had been accepted, of so many, before the first: worth a try. */
 const FIRST_ACCEPTED = 2;
 const FIRST_DRAFTED = 3;
-/** As if laps with drafts had taken no longer, until they show by how much they do: squares of drafts, as in ridge regression. */
-const RIDGE = 4;
+/** So much laps with drafts weigh against what a draft was expected to cost: squares of drafts, as in ridge regression. */
+const RIDGE = 1;
+/** Laps with drafts after which one goes without, to see how long that takes now. */
+const PLAIN_EVERY = 32;
 /** A lap that takes so many times as long as expected was held up by something else. */
 const HELD_UP = 3;
 /** Another draft is worth its work on every stage where it brings so much more tokens per second. */
@@ -17,23 +21,30 @@ const WORTH = 0.01;
 export class DraftDepth {
 	#accepted = FIRST_ACCEPTED;
 	#drafted = FIRST_DRAFTED;
-	// Weighted sums over laps of 1, drafts, milliseconds and their products.
-	#laps = 0;
-	#x = 0;
-	#y = 0;
-	#xx = 0;
-	#xy = 0;
+	/** Laps without drafts: their time, in milliseconds, and how many are remembered. */
+	#plainMs = 0;
+	#plain = 0;
+	#sincePlain = 0;
+	/** Weighted sums over laps with drafts: of drafts by what they added, and of squares of drafts. */
+	#added = 0;
+	#squares = 0;
+	#expectedMs = 0;
 
 	/** The share of drafts that are accepted where those before them were. */
 	get acceptance(): number {
 		return this.#accepted / this.#drafted;
 	}
 
-	/** @param most - drafts that there is room for */
-	best(most: number): number {
+	/**
+	 * @param most - drafts that there is room for
+	 * @param expectedMs - what a draft adds to a lap, as far as is known without trying: the time that all stages compute for a token
+	 */
+	best(most: number, expectedMs: number): number {
+		this.#expectedMs = expectedMs;
+		if (this.#plain === 0 || this.#sincePlain >= PLAIN_EVERY) return 0;
 		const { acceptance } = this;
-		const { lapMs, draftMs } = this.#times();
-		if (lapMs === 0) return 0;
+		const lapMs = this.#plainMs;
+		const draftMs = this.#draftMs;
 		let best = 0;
 		let bestRate = 1 / lapMs;
 		let tokens = 1;
@@ -57,23 +68,22 @@ export class DraftDepth {
 
 	/** A lap with so many drafts took so long, from the tokens before to the tokens after. */
 	lap(drafts: number, ms: number): void {
-		const { lapMs, draftMs } = this.#times();
-		const expected = lapMs + drafts * draftMs;
-		const counted = lapMs > 0 ? Math.min(ms, HELD_UP * expected) : ms;
-		this.#laps = this.#laps * MEMORY + 1;
-		this.#x = this.#x * MEMORY + drafts;
-		this.#y = this.#y * MEMORY + counted;
-		this.#xx = this.#xx * MEMORY + drafts * drafts;
-		this.#xy = this.#xy * MEMORY + drafts * counted;
+		const counted = this.#plain > 0 ? Math.min(ms, HELD_UP * (this.#plainMs + drafts * this.#draftMs)) : ms;
+		if (drafts === 0) {
+			this.#sincePlain = 0;
+			this.#plain = this.#plain * MEMORY + 1;
+			this.#plainMs += (counted - this.#plainMs) / this.#plain;
+			this.#added *= REST;
+			this.#squares *= REST;
+		} else {
+			this.#sincePlain++;
+			this.#added = this.#added * MEMORY + drafts * (counted - this.#plainMs);
+			this.#squares = this.#squares * MEMORY + drafts * drafts;
+		}
 	}
 
-	/** A lap's time without drafts, and what each draft adds to it: the line through the laps. */
-	#times(): { lapMs: number; draftMs: number } {
-		if (this.#laps === 0) return { lapMs: 0, draftMs: 0 };
-		const x = this.#x / this.#laps;
-		const y = this.#y / this.#laps;
-		const spread = this.#xx - this.#laps * x * x;
-		const draftMs = Math.max(0, (this.#xy - this.#laps * x * y) / (spread + RIDGE));
-		return { lapMs: Math.max(y - draftMs * x, y / (1 + x)), draftMs };
+	/** What each draft adds to a lap. */
+	get #draftMs(): number {
+		return Math.max(0, (this.#added + RIDGE * this.#expectedMs) / (this.#squares + RIDGE));
 	}
 }

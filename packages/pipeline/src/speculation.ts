@@ -24,10 +24,11 @@ export class Speculation {
 	 *
 	 * @param tokens - prompt and answer so far
 	 * @param room - positions that may be drafted at most
+	 * @param computeMs - about how long all stages compute for one token
 	 */
-	draft(tokens: Int32Array, room: number): readonly number[] {
+	draft(tokens: Int32Array, room: number, computeMs: number): readonly number[] {
 		this.#guess = this.#drafter.draft(tokens, limits.drafts);
-		const drafts = this.#guess.slice(0, this.#depth.best(Math.min(room, this.#guess.length)));
+		const drafts = this.#guess.slice(0, this.#depth.best(Math.min(room, this.#guess.length), computeMs));
 		this.#sent = drafts.length;
 		return drafts;
 	}

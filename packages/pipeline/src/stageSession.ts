@@ -706,7 +706,15 @@ export class StageSession {
 		if (!this.#speculation || this.#context.queue.isShared(this.#lane!)) return [];
 		// The last token of an answer is sampled behind the position before it, and not computed.
 		const room = this.#open.maxPositions - 1 - this.#tokens.length;
-		return this.#speculation.draft(this.#tokens.tokens, room);
+		return this.#speculation.draft(this.#tokens.tokens, room, this.#lapComputeMs());
+	}
+
+	/** About how long all stages compute for a token: as long for each layer as we do. */
+	#lapComputeMs(): number {
+		const { from, to } = this.#route.hops[this.#place]!.span;
+		const { layers } = this.#model.manifest.config;
+		// Who has no layer knows nothing of that.
+		return to > from ? (this.#decodeMs.value * layers) / (to - from) : Number.MAX_SAFE_INTEGER;
 	}
 
 	#onHidden(frame: HiddenFrame): void {
