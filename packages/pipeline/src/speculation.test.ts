@@ -5,7 +5,6 @@ import { FixtureDirectory } from "./fixtures.ts";
 import { generate } from "./generate.ts";
 import { greedy } from "./sampling.ts";
 import {
-	around,
 	oneProcess,
 	random,
 	type TestLender,
@@ -16,9 +15,9 @@ import {
 	until,
 } from "./testSwarm.ts";
 
-/** Every engine call takes so much longer: as on a network, a lap with drafts costs hardly more than one without. */
-const callMs = 6;
-const maxTokens = 40;
+/** One way, from stage to stage: what takes the time is distance. */
+const distanceMs = 6;
+const maxTokens = 30;
 
 const samplings: Partial<Sampling>[] = [
 	{},
@@ -47,11 +46,7 @@ describe("an answer with drafted tokens", () => {
 	const lender = (from: number, to: number): Promise<TestLender> =>
 		swarm.lender(from, to, {
 			drafter: () => drafter,
-			around: (engine) =>
-				around(engine, async (results) => {
-					await new Promise((resolve) => setTimeout(resolve, callMs));
-					return results;
-				}),
+			distanceMs,
 		});
 
 	beforeAll(async () => {
@@ -79,15 +74,13 @@ describe("an answer with drafted tokens", () => {
 		"is the one written without them, in fewer laps, with %o",
 		async (settings) => {
 			const sampling = { ...greedy, ...settings };
-			for (const good of [0.95, 0.7]) {
-				share = good;
-				const prompt = await prepare(sampling);
-				const { tokens, laps } = await generate(swarm.ask(asker, prompt, { maxTokens, sampling })).summary;
-				expect(tokens).toEqual(expected);
-				expect(laps.count + laps.accepted).toBe(maxTokens);
-				expect(laps.accepted).toBeGreaterThan(0);
-				expect(laps.drafted).toBeGreaterThanOrEqual(laps.accepted);
-			}
+			share = 0.85;
+			const prompt = await prepare(sampling);
+			const { tokens, laps } = await generate(swarm.ask(asker, prompt, { maxTokens, sampling })).summary;
+			expect(tokens).toEqual(expected);
+			expect(laps.count + laps.accepted).toBe(maxTokens);
+			expect(laps.accepted).toBeGreaterThan(0);
+			expect(laps.drafted).toBeGreaterThanOrEqual(laps.accepted);
 		},
 		60_000,
 	);
@@ -141,7 +134,7 @@ describe("an answer with drafted tokens", () => {
 			}
 			const { tokens, replays, laps } = await generation.summary;
 			expect(tokens).toEqual(expected);
-			expect(replays).toHaveLength(1);
+			expect(replays.length).toBeGreaterThan(0);
 			expect(laps.accepted).toBeGreaterThan(0);
 			await until(() => swarm.lenders.every(({ server }) => server.streams === 0));
 		},

@@ -30,8 +30,8 @@ export class StageReceipts {
 	readonly #countersignMs: number;
 	readonly #refused: (error: ReceiptError) => void;
 	#route: Pick<Receipt, "generation" | "route"> | undefined;
-	/** Positions that an earlier stream had computed. */
-	#taken = 0;
+	/** Positions that an earlier stream had computed; undefined before the asker was told. */
+	#taken: number | undefined;
 	#asked = 0;
 	/** What was sent and is not countersigned, oldest first. */
 	#sent: Sent[] = [];
@@ -67,27 +67,28 @@ export class StageReceipts {
 		this.#route = { route: routeHash(route), generation: route.generation };
 	}
 
-	/** The stream begins with what an earlier one left. */
-	onTaken(positions: number): void {
-		this.#taken = positions;
-		this.#asked = positions;
+	/** The asker is told that the stage is ready for the first time, and has so many positions of an earlier stream. */
+	begin(taken: number): void {
+		if (this.#taken !== undefined) return;
+		this.#taken = taken;
+		this.#asked = taken;
 	}
 
 	/** Whether a receipt is due at `positions`. */
 	isDue(positions: number): boolean {
-		return positions >= this.#asked + RECEIPT_EVERY;
+		return this.#taken !== undefined && positions >= this.#asked + RECEIPT_EVERY;
 	}
 
 	/** Signs for all work so far and sends it to the asker. */
 	ask(work: Work): void {
-		const route = this.#route;
-		if (!route || work.positions <= this.#asked) return;
+		const [route, taken] = [this.#route, this.#taken];
+		if (!route || taken === undefined || work.positions <= this.#asked) return;
 		this.#asked = work.positions;
 		const receipt: Receipt = {
 			...this.#terms,
 			...route,
 			...work,
-			taken: this.#taken,
+			taken,
 			epoch: epochAt(Date.now()),
 		};
 		this.#sealing = this.#sealing.then(async () => {
@@ -118,7 +119,7 @@ export class StageReceipts {
 	/** The asker is away: what was sent may never have come, and nobody waits for it. The next receipt stands for all. */
 	onAskerGone(): void {
 		this.#sent = [];
-		this.#asked = this.#signed?.receipt.positions ?? this.#taken;
+		this.#asked = this.#signed?.receipt.positions ?? this.#taken ?? 0;
 		this.#restart();
 	}
 

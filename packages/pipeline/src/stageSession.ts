@@ -386,6 +386,8 @@ export class StageSession {
 		}
 		if (over()) return;
 		const { numericsClass } = this.#context.engine.info;
+		// Later, what it has came from its predecessor, and was computed here.
+		this.#receipts.begin(waitsForLink ? this.#received : 0);
 		this.#tell({ type: "ready", numericsClass, generation, position: this.#received });
 		try {
 			await linked.catch(afterTheNeighbour);
@@ -446,7 +448,6 @@ export class StageSession {
 			this.#history = begun.history;
 			this.#tokens = begun.tokens;
 			this.#received = begun.history.end;
-			this.#receipts.onTaken(this.#received);
 			this.#promptPosition = this.#received;
 		}
 		this.#lane = queue.lane(memory, handle, this.asker, (error) => this.fail(error));

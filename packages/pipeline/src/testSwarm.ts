@@ -18,6 +18,7 @@ import type { Drafter } from "./drafter.ts";
 import { FixtureDirectory, fixtureMember } from "./fixtures.ts";
 import type { GenerateInit } from "./generate.ts";
 import { spanOf } from "./modelSizes.ts";
+import { ringProtocol } from "./protocols.ts";
 import { greedy, sample } from "./sampling.ts";
 import { type StageServer, type StageServerInit, serveStages } from "./stageServer.ts";
 
@@ -110,6 +111,8 @@ export class TestSwarm {
 			/** What stands between the stage and its key. */
 			signing?: (signer: EnvelopeSigner) => EnvelopeSigner;
 			drafter?: () => Drafter;
+			/** How much longer its frames take to the next stage. */
+			distanceMs?: number;
 			/** What stands between the stage and its engine. */
 			around?: (engine: Engine) => Engine;
 		} = {},
@@ -118,7 +121,7 @@ export class TestSwarm {
 		const { peer, signer } = await this.peer();
 		const engine = await createEngine({ memoryBytes: options.memoryBytes ?? 1e9 });
 		const server = serveStages({
-			peer,
+			peer: options.distanceMs ? distant(peer, options.distanceMs) : peer,
 			signer: options.signing?.(signer) ?? signer,
 			...(options.onReceipt ? { onReceipt: options.onReceipt } : {}),
 			...(options.countersignMs === undefined ? {} : { countersignMs: options.countersignMs }),
@@ -185,18 +188,32 @@ export function random(seed: number): () => number {
 	};
 }
 
+/** The same object, with `name` in another way. */
+function instead<T extends object, K extends keyof T>(object: T, name: K, other: T[K]): T {
+	return new Proxy(object, {
+		get(target, asked) {
+			if (asked === name) return other;
+			const value = Reflect.get(target, asked, target);
+			return typeof value === "function" ? value.bind(target) : value;
+		},
+	});
+}
+
 /** An engine whose results `change` passes on, changed, late or never. */
 export function around(
 	engine: Engine,
 	change: (results: ForwardResult[]) => Promise<ForwardResult[]>,
 ): Engine {
-	return new Proxy(engine, {
-		get(target, name) {
-			if (name === "forward") {
-				return (...call: Parameters<Engine["forward"]>) => target.forward(...call).then(change);
-			}
-			const value = Reflect.get(target, name, target);
-			return typeof value === "function" ? value.bind(target) : value;
-		},
+	return instead(engine, "forward", (...call) => engine.forward(...call).then(change));
+}
+
+/** A peer that is further away from the others: its frames on the ring take so much longer. */
+function distant(peer: Peer, ms: number): Peer {
+	return instead(peer, "open", async (to, protocol, options) => {
+		const stream = await peer.open(to, protocol, options);
+		if (protocol !== ringProtocol) return stream;
+		return instead(stream, "send", async (message) => {
+			setTimeout(() => stream.send(message).catch(() => {}), ms);
+		});
 	});
 }
