@@ -23,8 +23,6 @@ const setups: readonly {
 	};
 }[] = [
 	{ backend: "wasm", threads: 1, weights: "f32", model: "llama" },
-	{ backend: "wasm", threads: 1, weights: "f32", model: "qwen2" },
-	{ backend: "wasm", threads: 1, weights: "f32", model: "qwen3" },
 	{ backend: "wasm", threads: 1, weights: "f32", model: "odd" },
 	{ backend: "wasm", threads: 2, weights: "f32", model: "llama", sizes: { pieceBytes: 1 } },
 	{ backend: "wasm", threads: 1, weights: "i8", model: "llama" },
@@ -36,9 +34,11 @@ const setups: readonly {
 		sizes: { memoryBytes: 1_500_000, heapBytes: 360_000 },
 	},
 	{ backend: "webgpu", threads: 1, weights: "f32", model: "llama", sizes: { pieceBytes: 1 } },
-	// SwiftShader takes half a minute for each further format.
+	// SwiftShader takes half a minute for each further format, and the other models are Node's test, too.
 	...(process.env.TABMESH_LARGE === "1"
 		? ([
+				{ backend: "wasm", threads: 1, weights: "f32", model: "qwen2" },
+				{ backend: "wasm", threads: 1, weights: "f32", model: "qwen3" },
 				{ backend: "wasm", threads: 1, weights: "q8", model: "llama" },
 				{ backend: "webgpu", threads: 1, weights: "q8", model: "llama" },
 				{ backend: "webgpu", threads: 1, weights: "q4", model: "llama" },
