@@ -1,11 +1,10 @@
 import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { fetchCatalogModel } from "@tabmesh/model/node";
 import type { Span } from "@tabmesh/wire";
 import type { Browser } from "playwright-core";
-import { createServer, defaultClientConditions } from "vite";
+import { serveIsolated } from "../../e2e/setup/serveIsolated.ts";
 import type { EngineTab } from "./engineTab/tab.page.ts";
 import { median } from "./report.ts";
 
@@ -41,29 +40,9 @@ export async function openEngineAlone(
 	const folder = await fetchCatalogModel(model, {
 		cacheDir: join(process.env.TABMESH_CACHE ?? join(homedir(), ".cache", "tabmesh"), "models"),
 	});
-	const server = await createServer({
-		configFile: false,
-		root: fileURLToPath(new URL("engineTab", import.meta.url)),
-		logLevel: "error",
-		resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
-		server: {
-			host: "127.0.0.1",
-			port: 0,
-			// Without that no engine gets threads.
-			headers: {
-				"Cross-Origin-Opener-Policy": "same-origin",
-				"Cross-Origin-Embedder-Policy": "require-corp",
-			},
-			fs: { strict: false },
-			hmr: false,
-			watch: null,
-		},
-		// onnxruntime-web finds its files by URL; bundled into a cache it does not.
-		optimizeDeps: { exclude: ["onnxruntime-web"] },
-	});
-	await server.listen();
+	const { server, url } = await serveIsolated(new URL("engineTab/", import.meta.url));
 	const page = await browser.newPage();
-	await page.goto(server.resolvedUrls!.local[0]!);
+	await page.goto(url);
 	await page.waitForFunction(() => "harness" in globalThis);
 	const files = (await readdir(folder)).map((name) => join(folder, name));
 	await page.locator("input").setInputFiles(files);

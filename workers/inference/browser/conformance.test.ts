@@ -2,11 +2,11 @@ import { publishModel, sourceOfModel } from "@tabmesh/model";
 import type { Browser, Page } from "playwright-core";
 import type { ViteDevServer } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { serveIsolated } from "../../../e2e/setup/serveIsolated.ts";
 import { conformanceCases, lastLogits, openTinyOf, type TinyModel } from "../src/conformance.ts";
 import { createEngine } from "../src/createEngine.ts";
 import type { ConformanceHarness } from "./conformance.page.ts";
 import { openBrowser } from "./openBrowser.ts";
-import { servePages } from "./servePages.ts";
 
 declare const harness: ConformanceHarness;
 
@@ -54,7 +54,7 @@ describe("in a browser, too, the engine keeps the promises of every engine", () 
 	let served: { server: ViteDevServer; url: string };
 	let browser: Browser;
 	beforeAll(async () => {
-		[served, browser] = await Promise.all([servePages(), openBrowser()]);
+		[served, browser] = await Promise.all([serveIsolated(new URL(".", import.meta.url)), openBrowser()]);
 	}, 60_000);
 	afterAll(async () => {
 		await browser?.close();

@@ -1,18 +1,13 @@
-import { connect, type GenerateOptions, type ModelView, type Tabmesh } from "@tabmesh/client";
+import type { GenerateOptions, ModelView, Tabmesh } from "@tabmesh/client";
 import { EmptyPromptError, InvalidParameterError, ModelNotFoundError, NoRouteError } from "@tabmesh/wire";
-import { checkInvitation } from "../checkInvitation.ts";
+import { type Entry, enterNetwork } from "../enterNetwork.ts";
 import { formatSize } from "../optionValues.ts";
 
 /** `tabmesh ask`: what the command line gave. */
-export interface AskOptions {
-	relay: string;
+export interface AskOptions extends Entry {
 	text?: string;
 	promptTokens?: number[];
 	model?: string;
-	room?: string;
-	/** An invitation to a private room. */
-	/** An invitation to a private room: the word, its link, or a file with it. */
-	capability?: string;
 	/** Leave the chat template out. */
 	raw?: boolean;
 	minStages?: number;
@@ -145,14 +140,7 @@ function requestOf(options: AskOptions, model: ModelView, prompt: string | undef
 export async function ask(options: AskOptions, streams: AskStreams, signal: AbortSignal): Promise<number> {
 	const { stdout, stderr } = streams;
 	const prompt = await readPrompt(options, streams.stdin);
-	const { relay, room } = options;
-	const capability = options.capability === undefined ? undefined : await checkInvitation(options.capability);
-	const mesh = await connect({
-		relay,
-		signal,
-		...(room === undefined ? {} : { room }),
-		...(capability === undefined ? {} : { capability }),
-	});
+	const mesh = await enterNetwork(options, signal);
 	try {
 		const model = await waitForModel(mesh, options, stderr, signal);
 		const generation = mesh.generate(requestOf(options, model, prompt));

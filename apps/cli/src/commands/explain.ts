@@ -1,16 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { connect, type ModelView, type Tabmesh } from "@tabmesh/client";
+import type { ModelView, Tabmesh } from "@tabmesh/client";
 import { ModelNotFoundError } from "@tabmesh/wire";
-import { checkInvitation } from "../checkInvitation.ts";
+import { type Entry, enterNetwork } from "../enterNetwork.ts";
 
 /** `tabmesh explain`: what the command line gave. */
-export interface ExplainOptions {
-	relay: string;
+export interface ExplainOptions extends Entry {
 	/** Model id or name; the network's default if absent. */
 	model?: string;
-	room?: string;
-	/** An invitation to a private room: the word, its link, or a file with it. */
-	capability?: string;
 	/** Lines for programs. */
 	json?: boolean;
 }
@@ -30,14 +26,7 @@ export async function explain(
 	print: (line: string) => void,
 	signal: AbortSignal,
 ): Promise<number> {
-	const { relay, room } = options;
-	const capability = options.capability === undefined ? undefined : await checkInvitation(options.capability);
-	const mesh = await connect({
-		relay,
-		signal,
-		...(room === undefined ? {} : { room }),
-		...(capability === undefined ? {} : { capability }),
-	});
+	const mesh = await enterNetwork(options, signal);
 	try {
 		const model = await look(mesh, options.model, signal);
 		const reasons = mesh.explain(model.id);

@@ -1,11 +1,11 @@
 import { fileURLToPath } from "node:url";
 import { createServer, defaultClientConditions, type ViteDevServer } from "vite";
 
-/** Serves this folder's pages as the site is served: cross-origin isolated, onnxruntime-web's files from the same origin. */
-export async function servePages(): Promise<{ server: ViteDevServer; url: string }> {
+/** Serves a folder's pages as the site is served: cross-origin isolated (else no engine gets threads), onnxruntime-web's files from the same origin. */
+export async function serveIsolated(folder: URL): Promise<{ server: ViteDevServer; url: string }> {
 	const server = await createServer({
 		configFile: false,
-		root: fileURLToPath(new URL(".", import.meta.url)),
+		root: fileURLToPath(folder),
 		logLevel: "error",
 		resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
 		server: {
