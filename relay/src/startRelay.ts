@@ -1,12 +1,12 @@
 import { createServer, type Server } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
-import { InvalidParameterError, PortInUseError, type Site } from "@tabmesh/wire";
+import { InvalidParameterError, type Site } from "@tabmesh/wire";
 import { Hono } from "hono";
 import { type Logger, pino } from "pino";
 import { type Certificate, obtainCertificate } from "./certificate.ts";
 import { ConnectionLimiter, type ConnectionRate } from "./connectionRate.ts";
+import { closeServers, listen } from "./httpServer.ts";
 import {
 	type HostName,
 	isLoopback,
@@ -71,41 +71,6 @@ export interface Relay {
 	readonly certificate: Certificate | undefined;
 	/** Stops taking work, lets running answers finish for `drainMs`, then ends everything. */
 	stop(): Promise<void>;
-}
-
-function listen(server: Server, port: number, host: HostName): Promise<number> {
-	return new Promise((resolve, reject) => {
-		server.once("error", (cause: NodeJS.ErrnoException) => {
-			if (cause.code === "EADDRINUSE") {
-				reject(
-					new PortInUseError(`Port ${port} on ${host} belongs to another program.`, {
-						cause,
-						details: { port },
-						metaMessages: [
-							`Choose another with --port, for example --port ${port < 65_535 ? port + 1 : 8787}.`,
-						],
-					}),
-				);
-			} else if (cause.code === "EACCES") {
-				reject(
-					new InvalidParameterError(`This user may not listen on port ${port}.`, {
-						cause,
-						details: { port },
-						metaMessages: ["Choose a port above 1023 with --port."],
-					}),
-				);
-			} else if (cause.code === "EADDRNOTAVAIL" || cause.code === "ENOTFOUND") {
-				reject(
-					new InvalidParameterError(`${host} is not an address of this machine.`, {
-						cause,
-						details: { host },
-						metaMessages: ["Give one of its own addresses with --host, or 0.0.0.0 for all of them."],
-					}),
-				);
-			} else reject(cause);
-		});
-		server.listen({ port, host }, () => resolve((server.address() as AddressInfo).port));
-	});
 }
 
 function parsePublicUrl(text: string): URL {
@@ -317,27 +282,4 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 /** `{ [key]: value }` where it is defined: `exactOptionalPropertyTypes` tells absent from undefined. */
 function pick<T extends object, K extends keyof T>(from: T, key: K): { [P in K]?: NonNullable<T[P]> } {
 	return from[key] === undefined ? {} : ({ [key]: from[key] } as { [P in K]?: NonNullable<T[P]> });
-}
-
-/** Waits for running answers, at most `drainMs`; connections that only wait for another request end at once. */
-function closeServers(servers: readonly Server[], drainMs: number): Promise<void> {
-	return new Promise((resolve) => {
-		let open = servers.length;
-		const deadline = performance.now() + drainMs;
-		const sweep = setInterval(() => {
-			for (const server of servers) {
-				if (performance.now() < deadline) server.closeIdleConnections();
-				else server.closeAllConnections();
-			}
-		}, 50);
-		for (const server of servers) {
-			server.close(() => {
-				open--;
-				if (open > 0) return;
-				clearInterval(sweep);
-				resolve();
-			});
-			server.closeIdleConnections();
-		}
-	});
 }

@@ -195,3 +195,17 @@ export function parseIceServer(text: string, option: string): IceServer {
 		credential: decodeURIComponent(password),
 	};
 }
+
+/**
+ * The origin of a page, such as `https://app.example.org`, or `*` for all of them.
+ *
+ * @throws InvalidParameterError
+ */
+export function parseOrigin(text: string, option: string): string {
+	if (text === "*") return text;
+	const url = URL.canParse(text) ? new URL(text) : undefined;
+	if (url === undefined || !/^https?:$/.test(url.protocol) || url.href !== `${url.origin}/`) {
+		throw refusal(option, "the origin of a page, such as https://app.example.org,", text);
+	}
+	return url.origin;
+}

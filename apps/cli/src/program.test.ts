@@ -19,6 +19,7 @@ function program() {
 			lend: record("lend"),
 			publish: record("publish"),
 			ask: record("ask"),
+			serve: record("serve"),
 			explain: record("explain"),
 			models: () => record("models")({}),
 			room: record("room"),
@@ -251,5 +252,29 @@ test("every command explains itself with examples", async () => {
 		await expect(parse(command, "--help")).rejects.toThrow(CommanderError);
 		expect(said).toContain("Examples:");
 		expect(said).toContain(`tabmesh ${command}`);
+	}
+});
+
+test("serve keeps to this machine unless told otherwise, and takes several keys and origins", async () => {
+	expect(await parse("serve")).toEqual({
+		relay: "http://localhost:8787",
+		port: 8788,
+		host: "127.0.0.1",
+		apiKeys: [],
+		corsOrigins: [],
+		waitSeconds: 15,
+		logLevel: "warn",
+		cacheDir: "/tmp/tabmesh-test-cache",
+	});
+	const line =
+		"serve --api-key one --api-key two --cors-origin https://a.example --cors-origin * --rate-limit 60";
+	expect(await parse(...line.split(" "), "--wait", "0")).toMatchObject({
+		apiKeys: ["one", "two"],
+		corsOrigins: ["https://a.example", "*"],
+		rateLimit: 60,
+		waitSeconds: 0,
+	});
+	for (const origin of ["a.example", "https://a.example/path", "null", "ftp://a.example"]) {
+		await expect(parse("serve", "--cors-origin", origin)).rejects.toThrow(InvalidParameterError);
 	}
 });

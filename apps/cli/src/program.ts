@@ -7,6 +7,7 @@ import type { ExplainOptions } from "./commands/explain.ts";
 import type { LendCommandOptions } from "./commands/lend.ts";
 import type { PublishCommandOptions } from "./commands/publish.ts";
 import type { RoomOptions } from "./commands/room.ts";
+import type { ServeOptions } from "./commands/serve.ts";
 import type { StartOptions } from "./commands/start.ts";
 import {
 	formatSize,
@@ -15,6 +16,7 @@ import {
 	parseHubUrl,
 	parseIceServer,
 	parseNumber,
+	parseOrigin,
 	parseRelayUrl,
 	parseRoom,
 	parseRpcUrl,
@@ -30,6 +32,7 @@ export interface Commands {
 	lend(options: LendCommandOptions): Promise<number>;
 	publish(options: PublishCommandOptions): Promise<number>;
 	ask(options: AskOptions): Promise<number>;
+	serve(options: ServeOptions): Promise<number>;
 	explain(options: ExplainOptions): Promise<number>;
 	models(): Promise<number>;
 	room(options: RoomOptions): Promise<number>;
@@ -76,6 +79,28 @@ const minStagesOption = (): Option =>
 		option("--min-stages <n>", "spread the model over at least this many devices", "TABMESH_MIN_STAGES"),
 		(text, name) => parseCount(text, name, 1, 64),
 	);
+const hostOption = (): Option =>
+	parsed(
+		option(
+			"--host <name>",
+			"address to listen on; anything but loopback is served over HTTPS",
+			"TABMESH_HOST",
+		),
+		parseHost,
+	).default("127.0.0.1");
+const tlsCertOption = (): Option =>
+	option("--tls-cert <file>", "certificate (PEM); else a self-signed one is made", "TABMESH_TLS_CERT");
+const tlsKeyOption = (): Option => option("--tls-key <file>", "its private key (PEM)", "TABMESH_TLS_KEY");
+const logLevelOption = (): Option =>
+	option("--log-level <level>", "how much to log, as JSON lines on stderr", "TABMESH_LOG_LEVEL")
+		.choices(["silent", "error", "warn", "info", "debug"])
+		.default("warn");
+const metricsTokenOption = (): Option =>
+	option("--metrics-token <token>", "bearer token that /metrics asks for", "TABMESH_METRICS_TOKEN");
+const waitOption = (): Option =>
+	parsed(new Option("--wait <seconds>", "how long to wait for lenders"), (text, name) =>
+		parseCount(text, name, 0, 3600),
+	).default(15);
 
 const roomOption = (): Option =>
 	parsed(option("--room <name>", "room to enter (default: the network's own)", "TABMESH_ROOM"), parseRoom);
@@ -115,20 +140,9 @@ export function createProgram(commands: Commands, finish: (status: number) => vo
 				parsePort,
 			).default(8787),
 		)
-		.addOption(
-			parsed(
-				option(
-					"--host <name>",
-					"address to listen on; anything but loopback is served over HTTPS",
-					"TABMESH_HOST",
-				),
-				parseHost,
-			).default("127.0.0.1"),
-		)
-		.addOption(
-			option("--tls-cert <file>", "certificate (PEM); else a self-signed one is made", "TABMESH_TLS_CERT"),
-		)
-		.addOption(option("--tls-key <file>", "its private key (PEM)", "TABMESH_TLS_KEY"))
+		.addOption(hostOption())
+		.addOption(tlsCertOption())
+		.addOption(tlsKeyOption())
 		.addOption(
 			option("--public-url <url>", "address under which a proxy in front is reached", "TABMESH_PUBLIC_URL"),
 		)
@@ -179,14 +193,8 @@ export function createProgram(commands: Commands, finish: (status: number) => vo
 				parseRpcUrl,
 			),
 		)
-		.addOption(
-			option("--log-level <level>", "how much to log, as JSON lines on stderr", "TABMESH_LOG_LEVEL")
-				.choices(["silent", "error", "warn", "info", "debug"])
-				.default("warn"),
-		)
-		.addOption(
-			option("--metrics-token <token>", "bearer token that /metrics asks for", "TABMESH_METRICS_TOKEN"),
-		)
+		.addOption(logLevelOption())
+		.addOption(metricsTokenOption())
 		.addOption(
 			option(
 				"--site <folder>",
@@ -320,6 +328,74 @@ Examples:
 		);
 
 	program
+		.command("serve")
+		.description("Serve OpenAI's API to programs on this machine, answered by the network.")
+		.addOption(relayOption())
+		.addOption(
+			parsed(
+				option("--port <n>", "port to listen on, 0 for any free one", "TABMESH_SERVE_PORT"),
+				parsePort,
+			).default(8788),
+		)
+		.addOption(hostOption())
+		.addOption(tlsCertOption())
+		.addOption(tlsKeyOption())
+		.addOption(
+			collected(
+				option(
+					"--api-key <key>",
+					"key that requests have to bear; repeatable (default: none is needed on this machine)",
+					"TABMESH_API_KEY",
+				),
+				(text) => text,
+			),
+		)
+		.addOption(
+			parsed(
+				option("--rate-limit <n>", "requests that one key may make within a minute", "TABMESH_RATE_LIMIT"),
+				(text, name) => parseCount(text, name, 1, 1_000_000),
+			),
+		)
+		.addOption(
+			collected(
+				option("--cors-origin <origin>", "pages that may ask, too; repeatable", "TABMESH_CORS_ORIGIN"),
+				parseOrigin,
+			),
+		)
+		.addOption(roomOption())
+		.addOption(capabilityOption())
+		.addOption(waitOption())
+		.addOption(logLevelOption())
+		.addOption(metricsTokenOption())
+		.addHelpText(
+			"after",
+			`
+Prints the base URL for any program that speaks OpenAI's API: chat and text completions, streamed or whole, and the
+models of the network. /healthz and /metrics say how it is. Ctrl-C lets running answers end, ten seconds at most.
+In the environment, one key or origin can be given.
+
+Examples:
+  tabmesh serve
+  tabmesh serve --relay https://mesh.example.org --port 8000
+  TABMESH_API_KEY=$(openssl rand -hex 24) tabmesh serve --host 0.0.0.0 --rate-limit 60`,
+		)
+		.action(async (values: Record<string, unknown>) => {
+			const { wait, apiKey, corsOrigin, ...rest } = values as Record<string, unknown> & {
+				wait: number;
+				apiKey?: string[];
+				corsOrigin?: string[];
+			};
+			const options = {
+				...given(rest),
+				waitSeconds: wait,
+				apiKeys: apiKey ?? [],
+				corsOrigins: corsOrigin ?? [],
+				cacheDir: cacheFolder(),
+			};
+			finish(await commands.serve(options as unknown as ServeOptions));
+		});
+
+	program
 		.command("explain")
 		.description("Say of every lender what it holds by the network's plan, and why.")
 		.addOption(relayOption())
@@ -419,11 +495,7 @@ Examples:
 			),
 		)
 		.option("--json", "print one JSON object with tokens, peers and timing instead of the text")
-		.addOption(
-			parsed(new Option("--wait <seconds>", "how long to wait for lenders"), (text, name) =>
-				parseCount(text, name, 0, 3600),
-			).default(15),
-		)
+		.addOption(waitOption())
 		.addHelpText(
 			"after",
 			`

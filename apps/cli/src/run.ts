@@ -51,6 +51,10 @@ export async function run(argv: readonly string[]): Promise<number> {
 				const { ask } = await import("./commands/ask.ts");
 				return ask(options, process, stopSignal());
 			},
+			async serve(options) {
+				const { serve } = await import("./commands/serve.ts");
+				return serve(options, { print, note }, stopSignal());
+			},
 			async explain(options) {
 				const { explain } = await import("./commands/explain.ts");
 				return explain(options, print, stopSignal());

@@ -1,0 +1,265 @@
+import { request } from "node:http";
+import type { Tabmesh } from "@tabmesh/client";
+import type { ChatCompletion, ChatCompletionChunk, Completion, Model } from "@tabmesh/client/openai";
+import OpenAI from "openai";
+import { afterAll, beforeAll, expect, expectTypeOf, test } from "vitest";
+import { TestNetwork } from "./testNetwork.ts";
+
+let network: TestNetwork;
+let asker: Tabmesh;
+let openai: OpenAI;
+let url: string;
+
+beforeAll(async () => {
+	network = await TestNetwork.start();
+	await network.lend("chat");
+	await network.lend("story");
+	asker = await network.join();
+	({ url } = await network.serve(asker));
+	openai = clientOf(url);
+});
+afterAll(() => network.stop());
+
+function clientOf(url: string, apiKey = "none is needed"): OpenAI {
+	return new OpenAI({ baseURL: `${url}/v1`, apiKey, maxRetries: 0 });
+}
+
+const messages = [{ role: "user" as const, content: "hello" }];
+
+test("the types of the client's answers are those of OpenAI's", () => {
+	expectTypeOf<ChatCompletion>().toExtend<OpenAI.ChatCompletion>();
+	expectTypeOf<ChatCompletionChunk>().toExtend<OpenAI.ChatCompletionChunk>();
+	expectTypeOf<Completion>().toExtend<OpenAI.Completion>();
+	expectTypeOf<Model>().toExtend<OpenAI.Model>();
+});
+
+test("OpenAI's client lists the models of the network", async () => {
+	const ids: string[] = [];
+	for await (const { id, object } of openai.models.list()) ids.push(`${object} ${id}`);
+	expect(ids).toEqual(["model chat", "model story"]);
+	expect(await openai.models.retrieve("story")).toEqual({
+		id: "story",
+		object: "model",
+		created: 0,
+		owned_by: "tabmesh",
+	});
+});
+
+test("a chat comes whole and streamed, the same text with the same seed, and says what it cost", async () => {
+	const asked = { model: "chat", messages, max_tokens: 12, temperature: 1, seed: 5 };
+	const whole = await openai.chat.completions.create(asked);
+	expect(whole).toMatchObject({
+		object: "chat.completion",
+		model: "chat",
+		choices: [{ index: 0, message: { role: "assistant", refusal: null }, logprobs: null }],
+	});
+	const stream = await openai.chat.completions.create({
+		...asked,
+		stream: true,
+		stream_options: { include_usage: true },
+	});
+	let text = "";
+	let finish: string | null | undefined;
+	const usages: unknown[] = [];
+	for await (const { choices, usage } of stream) {
+		text += choices[0]?.delta.content ?? "";
+		finish ??= choices[0]?.finish_reason;
+		usages.push(usage);
+	}
+	expect(text).toBe(whole.choices[0]!.message.content);
+	expect(finish).toBe(whole.choices[0]!.finish_reason);
+	expect(usages.pop()).toEqual(whole.usage);
+	expect(new Set(usages)).toEqual(new Set([null]));
+	expect(whole.usage!.total_tokens).toBe(whole.usage!.prompt_tokens + whole.usage!.completion_tokens);
+});
+
+test("a text is continued as the model would alone, up to its length or a stop string", async () => {
+	const asked = { model: "story", prompt: "hello", max_tokens: 24, temperature: 0 };
+	const { text: alone } = await asker.generate({ ...asked, maxTokens: 24 }).summary;
+	const whole = await openai.completions.create(asked);
+	expect(whole).toMatchObject({
+		object: "text_completion",
+		choices: [{ index: 0, text: alone, finish_reason: "length" }],
+		usage: { completion_tokens: 24 },
+	});
+	const stop = alone.slice(8, 12);
+	const cut = await openai.completions.create({ ...asked, prompt: ["hello"], stop });
+	expect(cut.choices[0]).toMatchObject({ text: alone.slice(0, alone.indexOf(stop)), finish_reason: "stop" });
+	let text = "";
+	for await (const { choices } of await openai.completions.create({ ...asked, stream: true }))
+		text += choices[0]?.text ?? "";
+	expect(text).toBe(alone);
+});
+
+test("what is not offered or wrong is refused as OpenAI refuses it, with the field", async () => {
+	const chat = (more: object) => () =>
+		openai.chat.completions.create({ model: "chat", messages, max_tokens: 2, ...more });
+	for (const [ask, status, code, param] of [
+		[chat({ n: 2 }), 400, "invalid_value", "n"],
+		[chat({ temperature: 3 }), 400, "invalid_value", "temperature"],
+		[chat({ logit_bias: { 5: 100 } }), 400, "invalid_value", "logit_bias"],
+		[chat({ messages: [] }), 400, "invalid_value", "messages"],
+		[chat({ messages: [{ role: "robot", content: "" }] }), 400, "invalid_value", "messages.0.role"],
+		[
+			chat({ messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "" } }] }] }),
+			400,
+			"invalid_value",
+			"messages.0.content",
+		],
+		[
+			chat({ messages: [{ role: "user", content: "long ".repeat(4000) }] }),
+			400,
+			"context_length_exceeded",
+			null,
+		],
+		[chat({ model: "gpt-9" }), 404, "model_not_found", "model"],
+		[chat({ model: "story" }), 400, "invalid_value", null],
+		[() => openai.completions.create({ model: "story", prompt: ["a", "b"] }), 400, "invalid_value", "prompt"],
+		[() => openai.completions.create({ model: "story", prompt: [1, 99_999] }), 400, "invalid_value", null],
+		[() => openai.models.retrieve("gpt-9"), 404, "model_not_found", "model"],
+		[() => openai.images.generate({ prompt: "a" }), 404, "unknown_url", null],
+	] as const) {
+		const error: unknown = await ask().then(
+			() => undefined,
+			(error) => error,
+		);
+		expect(error, `${status} ${code} ${param}`).toBeInstanceOf(OpenAI.APIError);
+		const { status: got, code: said, param: field, message } = error as InstanceType<typeof OpenAI.APIError>;
+		expect([got, said, field ?? null, message]).toEqual([
+			status,
+			code,
+			param,
+			expect.stringMatching(/\w+.*\./),
+		]);
+	}
+});
+
+test("bodies that are too large, no JSON, or of another type are refused", async () => {
+	const post = async (body: string, type = "application/json") => {
+		const response = await fetch(`${url}/v1/completions`, {
+			method: "POST",
+			body,
+			headers: { "content-type": type },
+		});
+		return [response.status, ((await response.json()) as { error: { code: string } }).error.code];
+	};
+	expect(await post(JSON.stringify({ prompt: "a".repeat(5 * 1024 * 1024) }))).toEqual([
+		413,
+		"request_too_large",
+	]);
+	expect(await post("{")).toEqual([400, "invalid_json"]);
+	expect(await post("[]")).toEqual([400, "invalid_value"]);
+	expect(await post('{"model":"story","prompt":"a"}', "text/plain")).toEqual([415, "unsupported_media_type"]);
+});
+
+test("who goes in the middle of an answer frees every stage, streamed or not", async () => {
+	const asked = { model: "chat", messages, max_tokens: 1900, temperature: 0 };
+	const stream = await openai.chat.completions.create({ ...asked, stream: true });
+	for await (const { choices } of stream) {
+		if (choices[0]?.delta.content) break;
+	}
+	stream.controller.abort();
+	await expect.poll(() => network.streams, { timeout: 5000 }).toBe(0);
+
+	const leaving = new AbortController();
+	const whole = openai.chat.completions.create(asked, { signal: leaving.signal });
+	await expect.poll(() => network.streams, { timeout: 5000 }).toBe(2);
+	leaving.abort();
+	await expect(whole).rejects.toBeInstanceOf(OpenAI.APIUserAbortError);
+	await expect.poll(() => network.streams, { timeout: 5000 }).toBe(0);
+	// Neither came to its end.
+	const metrics = await (await fetch(`${url}/metrics`)).text();
+	expect(metrics).toMatch(/^tabmesh_serve_answers 0$/m);
+	expect(Number(/tokens_total\{kind="completion"\} (\d+)/.exec(metrics)?.[1])).toBeLessThan(1900);
+});
+
+test("keys are asked for where there are any, each may ask so often, and is told when again", async () => {
+	const apiKeys = ["the-first-key-of-all", "another-key-of-others"];
+	const { url } = await network.serve(asker, { apiKeys, requestsPerMinute: 2 });
+	const [first, second] = apiKeys.map((key) => clientOf(url, key)) as [OpenAI, OpenAI];
+	await expect(clientOf(url).models.list()).rejects.toMatchObject({ status: 401, code: "invalid_api_key" });
+	expect((await fetch(`${url}/v1/models`)).status).toBe(401);
+	await first.models.list();
+	await first.models.list();
+	const refused = await first.models.list().catch((error) => error);
+	expect(refused).toBeInstanceOf(OpenAI.RateLimitError);
+	expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(20);
+	expect(Number(refused.headers.get("x-ratelimit-limit-requests"))).toBe(2);
+	await second.models.list();
+	// Said without a key, and nothing that a stranger could use.
+	expect(await (await fetch(`${url}/healthz`)).json()).toEqual({ status: "ok", peer: asker.peer });
+	await expect(network.serve(asker, { apiKeys: ["short"] })).rejects.toThrow(/at least 16/);
+	await expect(network.serve(asker, { host: "0.0.0.0" })).rejects.toThrow(/--api-key/);
+});
+
+/** With headers that `fetch` does not let anybody set. */
+function status(url: string, headers: Record<string, string>, method = "GET"): Promise<[number, string?]> {
+	return new Promise((resolve, reject) => {
+		request(url, { headers, method }, (response) => {
+			response.resume();
+			resolve([response.statusCode!, response.headers["access-control-allow-origin"] as string]);
+		})
+			.on("error", reject)
+			.end();
+	});
+}
+
+test("pages of other origins are refused unless they are allowed, under whatever name they come", async () => {
+	const models = `${url}/v1/models`;
+	expect(await status(models, {})).toEqual([200, undefined]);
+	expect(await status(models, { origin: "https://evil.example" })).toEqual([403, undefined]);
+	expect(await status(models, { host: "evil.example" })).toEqual([403, undefined]);
+	expect(await status(`${url}/metrics`, { host: "evil.example" })).toEqual([403, undefined]);
+
+	const open = await network.serve(asker, {
+		corsOrigins: ["https://app.example"],
+		metricsToken: "bearer-of-all",
+	});
+	const app = { origin: "https://app.example", "access-control-request-method": "POST" };
+	expect(await status(`${open.url}/v1/models`, app)).toEqual([200, "https://app.example"]);
+	expect(await status(`${open.url}/v1/chat/completions`, app, "OPTIONS")).toEqual([
+		204,
+		"https://app.example",
+	]);
+	expect(await status(`${open.url}/v1/models`, { origin: "https://evil.example" })).toEqual([403, undefined]);
+	expect((await fetch(`${open.url}/metrics`)).status).toBe(403);
+	expect(await status(`${open.url}/metrics`, { authorization: "Bearer bearer-of-all" })).toEqual([
+		200,
+		undefined,
+	]);
+});
+
+test("an endpoint that stops lets an answer end, refuses others, and cuts off what takes too long with a word", async () => {
+	const ending = await network.serve(asker, { drainMs: 20_000 });
+	const asked = { model: "chat", messages, temperature: 0, stream: true } as const;
+	const short = await clientOf(ending.url).chat.completions.create({ ...asked, max_tokens: 40 });
+	const drained = ending.stop();
+	let finish: string | null | undefined;
+	for await (const { choices } of short) finish ??= choices[0]?.finish_reason;
+	expect(finish).toBeTruthy();
+	await drained;
+	await expect(clientOf(ending.url).models.list()).rejects.toBeInstanceOf(OpenAI.APIConnectionError);
+
+	const hasty = await network.serve(asker, { drainMs: 0 });
+	const endless = await clientOf(hasty.url).chat.completions.create({ ...asked, max_tokens: 1900 });
+	const reading = (async () => {
+		for await (const _ of endless);
+	})();
+	const told = expect(reading).rejects.toMatchObject({ code: "lender_lost" });
+	await hasty.stop();
+	await told;
+});
+
+test("a model that nobody holds is waited for, and then refused with when to ask again", async () => {
+	const lonely = await TestNetwork.start();
+	try {
+		const { url } = await lonely.serve(await lonely.join(), { waitMs: 50 });
+		const error = await clientOf(url)
+			.completions.create({ model: "story", prompt: "a" })
+			.catch((error) => error);
+		expect(error).toMatchObject({ status: 503, code: "no_lenders", type: "server_error" });
+		expect(error.headers.get("retry-after")).toBe("5");
+	} finally {
+		await lonely.stop();
+	}
+});

@@ -1,0 +1,125 @@
+/**
+ * What OpenAI's API takes and gives (https://platform.openai.com/docs/api-reference), as far as it is offered here; types only. Field
+ * names are theirs. The tests of `tabmesh serve` hold them to the official client's own types.
+ */
+
+export interface TextPart {
+	type: "text";
+	text: string;
+}
+
+export type ChatCompletionMessageParam =
+	| { role: "system" | "developer" | "user"; content: string | TextPart[]; name?: string }
+	| { role: "assistant"; content?: string | TextPart[] | null; name?: string };
+
+interface StreamOptions {
+	/** A last chunk says what the answer cost. */
+	include_usage?: boolean;
+}
+
+/** What both ways of asking have in common. */
+interface GenerationParams {
+	/** A name from `models.list`, or the CID of the manifest. */
+	model: string;
+	/** 0 to 2. @default 0 in chats, 0.8 where a text is continued */
+	temperature?: number | null;
+	top_p?: number | null;
+	stop?: string | string[] | null;
+	/** The same seed gives the same answer. */
+	seed?: number | null;
+	/** 1 and nothing else. */
+	n?: number | null;
+	stream_options?: StreamOptions | null;
+	/** Ours, as other servers of this API have it. */
+	top_k?: number | null;
+	/** Ours, as other servers of this API have it. @default 0.05 */
+	min_p?: number | null;
+	/** Ours, as other servers of this API have it. */
+	repetition_penalty?: number | null;
+}
+
+export interface ChatCompletionParams extends GenerationParams {
+	messages: ChatCompletionMessageParam[];
+	/** @default 1,024, or what the context has room for */
+	max_completion_tokens?: number | null;
+	max_tokens?: number | null;
+	stream?: boolean | null;
+}
+
+export interface CompletionParams extends GenerationParams {
+	/** One text, or the tokens of one. */
+	prompt: string | string[] | number[] | number[][] | null;
+	/** @default 16 */
+	max_tokens?: number | null;
+	stream?: boolean | null;
+}
+
+export interface Usage {
+	prompt_tokens: number;
+	completion_tokens: number;
+	total_tokens: number;
+}
+
+export type ChatFinishReason = "stop" | "length";
+
+export interface ChatCompletion {
+	id: string;
+	object: "chat.completion";
+	/** Seconds since 1970. */
+	created: number;
+	model: string;
+	/** CID of the model's manifest: the same one, the same weights. */
+	system_fingerprint: string;
+	choices: {
+		index: number;
+		message: { role: "assistant"; content: string | null; refusal: null };
+		logprobs: null;
+		finish_reason: ChatFinishReason;
+	}[];
+	usage: Usage;
+}
+
+export interface ChatCompletionChunk {
+	id: string;
+	object: "chat.completion.chunk";
+	created: number;
+	model: string;
+	system_fingerprint: string;
+	choices: {
+		index: number;
+		delta: { role?: "assistant"; content?: string; refusal?: null };
+		logprobs: null;
+		finish_reason: ChatFinishReason | null;
+	}[];
+	/** Only where it was asked for: null in all chunks but the last. */
+	usage?: Usage | null;
+}
+
+export interface Completion {
+	id: string;
+	object: "text_completion";
+	created: number;
+	model: string;
+	system_fingerprint: string;
+	choices: { index: number; text: string; logprobs: null; finish_reason: "stop" | "length" }[];
+	usage?: Usage;
+}
+
+/** A piece of a streamed completion: OpenAI gives it the same name as the whole. */
+export interface CompletionChunk extends Omit<Completion, "choices" | "usage"> {
+	choices: { index: number; text: string; logprobs: null; finish_reason: "stop" | "length" | null }[];
+	usage?: Usage | null;
+}
+
+export interface Model {
+	id: string;
+	object: "model";
+	/** Always 0: a model's manifest holds no time, so that it has the same id everywhere. */
+	created: number;
+	owned_by: string;
+}
+
+export interface ModelList {
+	object: "list";
+	data: Model[];
+}
