@@ -7,7 +7,7 @@ import type { AxeResults } from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { launchChromium } from "../packages/elements/gallery/browser.ts";
+import { openBrowser } from "../e2e/setup/openBrowser.ts";
 
 /** Building takes ten seconds on two idle cores, several times that beside other tests. */
 const buildMs = 180_000;
@@ -27,7 +27,7 @@ describe("the built site, as a relay without models serves it", () => {
 		});
 		[relay, browser, axe] = await Promise.all([
 			startRelay({ port: 0, siteDir: folder, site: () => ({ room: "public", models: [], minStages: 1 }) }),
-			launchChromium(),
+			openBrowser(),
 			readFile(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8"),
 		]);
 	}, buildMs);

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { createIdentity } from "@tabmesh/dauth";
 import { createRelayPeer } from "@tabmesh/transport/relay";
 import type { BrowserContext, Page } from "playwright-core";
@@ -34,7 +33,7 @@ const rawSettings: readonly RawSettings[] = [16, 64, 256].flatMap((kib) =>
 const trialBytes = 24 * MiB;
 
 const relay = await createRelayPeer({ identity: await createIdentity(), agent: "bench/1" });
-const served = await servePage(fileURLToPath(new URL("src/r1fsTab", import.meta.url)));
+const served = await servePage(new URL("src/r1fsTab/", import.meta.url));
 const rate = (part: number, ms: number): number => part / 1e6 / (ms / 1000);
 
 /** Opens one tab in each context; the first asks those that `givers` names for files. */

@@ -1,12 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "@playwright/test";
-import { chromiumFlags } from "./setup/chromiumFlags.ts";
+import { chromiumFlags, softwareGpu } from "./setup/chromiumFlags.ts";
 import { chromiumPath } from "./setup/ensureChromium.ts";
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
-
-/** WebGPU in software: slow, but the same API and the same arithmetic rules. */
-const softwareGpu = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];
 
 const launch = (...more: string[]) => ({
 	launchOptions: { executablePath: chromiumPath(), args: [...chromiumFlags, ...more] },

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fetchCatalogModel } from "@tabmesh/model/node";
 import type { Span } from "@tabmesh/wire";
 import type { Browser } from "playwright-core";
-import { serveIsolated } from "../../e2e/setup/serveIsolated.ts";
+import { servePage } from "../../e2e/setup/servePage.ts";
 import type { EngineTab } from "./engineTab/tab.page.ts";
 import { median } from "./report.ts";
 
@@ -40,9 +40,9 @@ export async function openEngineAlone(
 	const folder = await fetchCatalogModel(model, {
 		cacheDir: join(process.env.TABMESH_CACHE ?? join(homedir(), ".cache", "tabmesh"), "models"),
 	});
-	const { server, url } = await serveIsolated(new URL("engineTab/", import.meta.url));
+	const served = await servePage(new URL("engineTab/", import.meta.url));
 	const page = await browser.newPage();
-	await page.goto(url);
+	await page.goto(served.url);
 	await page.waitForFunction(() => "harness" in globalThis);
 	const files = (await readdir(folder)).map((name) => join(folder, name));
 	await page.locator("input").setInputFiles(files);
@@ -67,7 +67,7 @@ export async function openEngineAlone(
 		},
 		async close() {
 			await page.close();
-			await server.close();
+			await served.close();
 		},
 	};
 }

@@ -12,3 +12,6 @@ export const chromiumFlags: readonly string[] = [
 	"--disable-backgrounding-occluded-windows",
 	"--disable-renderer-backgrounding",
 ];
+
+/** WebGPU in software: slow, but the same API and the same arithmetic rules. */
+export const softwareGpu: readonly string[] = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"];

@@ -2,13 +2,13 @@ import { type Browser, type BrowserContext, chromium, type LaunchOptions, type P
 import { chromiumFlags } from "./chromiumFlags.ts";
 import { chromiumPath } from "./ensureChromium.ts";
 
-function options(): LaunchOptions {
-	return { executablePath: chromiumPath(), args: [...chromiumFlags, "--js-flags=--expose-gc"] };
+function options(flags: readonly string[] = []): LaunchOptions {
+	return { executablePath: chromiumPath(), args: [...chromiumFlags, "--js-flags=--expose-gc", ...flags] };
 }
 
 /** Chromium, headless. Its contexts are private windows, with the little storage of one. */
-export function openBrowser(): Promise<Browser> {
-	return chromium.launch(options());
+export function openBrowser(...flags: readonly string[]): Promise<Browser> {
+	return chromium.launch(options(flags));
 }
 
 /** Chromium with a profile in `folder`, which keeps as much as the disk gives. */
@@ -17,7 +17,7 @@ export function openProfile(folder: string): Promise<BrowserContext> {
 }
 
 /** A page that puts a `harness` into its global scope, once it has; pages of one context share their storage. */
-export async function openPage(context: BrowserContext, url: string): Promise<Page> {
+export async function openPage(context: Browser | BrowserContext, url: string): Promise<Page> {
 	const page = await context.newPage();
 	page.on("pageerror", (error) => console.error(error));
 	await page.goto(url);

@@ -1,9 +1,8 @@
-import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { seeded } from "../../../e2e/lab/seeded.ts";
 import { denyStorage, killTabs, openBrowser, openPage } from "../../../e2e/setup/openBrowser.ts";
-import { servePage } from "../../../e2e/setup/servePage.ts";
+import { type ServedPage, servePage } from "../../../e2e/setup/servePage.ts";
 import type { CstoreHarness } from "./harness.page.ts";
 
 declare const harness: CstoreHarness;
@@ -14,13 +13,10 @@ const kills = process.env.TABMESH_LARGE === "1" ? 50 : 3;
 const spreadMs = 60;
 
 describe("in Chromium, records in IndexedDB", () => {
-	let served: Awaited<ReturnType<typeof servePage>>;
+	let served: ServedPage;
 	let browser: Browser;
 	beforeAll(async () => {
-		[served, browser] = await Promise.all([
-			servePage(fileURLToPath(new URL(".", import.meta.url))),
-			openBrowser(),
-		]);
+		[served, browser] = await Promise.all([servePage(new URL(".", import.meta.url)), openBrowser()]);
 	});
 	afterAll(async () => {
 		await browser?.close();

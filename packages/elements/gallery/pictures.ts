@@ -1,6 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { launchChromium } from "./browser.ts";
+import { openBrowser } from "../../../e2e/setup/openBrowser.ts";
 import { serveGallery } from "./serve.ts";
 
 /** What the README and the docs show; the rest is drawn by `--all`. */
@@ -29,18 +29,18 @@ const wanted = args.length > 0 ? args : shown;
 const screens = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
 
 await mkdir(out, { recursive: true });
-const { server, address } = await serveGallery();
-const browser = await launchChromium();
+const served = await serveGallery();
+const browser = await openBrowser();
 try {
 	for (const [screen, viewport] of Object.entries(screens))
 		for (const colorScheme of ["light", "dark"] as const) {
 			const context = await browser.newContext({ viewport, colorScheme, reducedMotion: "reduce" });
 			const page = await context.newPage();
 			page.on("pageerror", (error) => console.error(screen, error));
-			await page.goto(address);
+			await page.goto(served.url);
 			const names = await page.locator("#stage a").allTextContents();
 			for (const name of names.filter((each) => all || wanted.includes(each))) {
-				await page.goto(`${address}?state=${name}`);
+				await page.goto(`${served.url}?state=${name}`);
 				await page.waitForFunction(() => window.gallery?.ready);
 				// Nothing may be wider than the screen.
 				const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
@@ -56,5 +56,5 @@ try {
 		}
 } finally {
 	await browser.close();
-	await server.close();
+	await served.close();
 }

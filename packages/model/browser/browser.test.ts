@@ -1,10 +1,9 @@
-import { existsSync } from "node:fs";
 import { appendFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { createServer, type ViteDevServer } from "vite";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { openBrowser, openPage } from "../../../e2e/setup/openBrowser.ts";
+import { type ServedPage, servePage } from "../../../e2e/setup/servePage.ts";
 import { temporaryFolder } from "../src/gguf/testing/temporaryFolder.ts";
 import { type HubServer, startHubServer } from "../src/huggingface/testing/hubServer.ts";
 import { type TinyHubModel, tinyHubModel } from "../src/huggingface/testing/tinyHubModel.ts";
@@ -14,14 +13,11 @@ import type { ModelHarness } from "./harness.page.ts";
 
 declare const harness: ModelHarness;
 
-/** Where distributions put Chromium. */
-const wellKnown = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-
 describe("in Chromium, a model is the same as in Node", () => {
 	let model: TinyHubModel;
 	let ids: { gguf: string; safetensors: string };
 	let hub: HubServer;
-	let pages: ViteDevServer;
+	let served: ServedPage;
 	let browser: Browser;
 	let page: Page;
 	let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -37,39 +33,16 @@ describe("in Chromium, a model is the same as in Node", () => {
 		for (const [name, content] of [...model.files, ["tiny.gguf", model.gguf] as const]) {
 			await writeFile(join(folder.path, name), content);
 		}
-		pages = await createServer({
-			configFile: false,
-			root: fileURLToPath(new URL(".", import.meta.url)),
-			logLevel: "error",
-			server: { host: "127.0.0.1", port: 0, fs: { strict: false }, hmr: false, watch: null },
-		});
-		await pages.listen();
-		const executablePath = [process.env.TABMESH_CHROMIUM, ...wellKnown, chromium.executablePath()].find(
-			(path) => path && existsSync(path),
-		);
-		browser = await chromium.launch({
-			...(executablePath ? { executablePath } : {}),
-			args: [
-				"--no-sandbox",
-				"--no-first-run",
-				"--disable-background-networking",
-				"--disable-component-update",
-				"--disable-sync",
-				"--disable-quic",
-			],
-		});
+		[served, browser] = await Promise.all([servePage(new URL(".", import.meta.url)), openBrowser()]);
 	});
 	beforeEach(async () => {
 		hub.intercept = undefined;
 		await page?.close();
-		page = await browser.newPage();
-		page.on("pageerror", (error) => console.error(error));
-		await page.goto(pages.resolvedUrls!.local[0]!);
-		await page.waitForFunction(() => "harness" in globalThis);
+		page = await openPage(browser, served.url);
 	});
 	afterAll(async () => {
 		await browser?.close();
-		await pages?.close();
+		await served?.close();
 		await hub?.[Symbol.asyncDispose]();
 		await folder?.[Symbol.asyncDispose]();
 	});

@@ -1,12 +1,12 @@
 import { publishModel, sourceOfModel } from "@tabmesh/model";
 import type { Browser, Page } from "playwright-core";
-import type { ViteDevServer } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { serveIsolated } from "../../../e2e/setup/serveIsolated.ts";
+import { softwareGpu } from "../../../e2e/setup/chromiumFlags.ts";
+import { openBrowser, openPage } from "../../../e2e/setup/openBrowser.ts";
+import { type ServedPage, servePage } from "../../../e2e/setup/servePage.ts";
 import { conformanceCases, lastLogits, openTinyOf, type TinyModel } from "../src/conformance.ts";
 import { createEngine } from "../src/createEngine.ts";
 import type { ConformanceHarness } from "./conformance.page.ts";
-import { openBrowser } from "./openBrowser.ts";
 
 declare const harness: ConformanceHarness;
 
@@ -51,14 +51,17 @@ const setups: readonly {
 ];
 
 describe("in a browser, too, the engine keeps the promises of every engine", () => {
-	let served: { server: ViteDevServer; url: string };
+	let served: ServedPage;
 	let browser: Browser;
 	beforeAll(async () => {
-		[served, browser] = await Promise.all([serveIsolated(new URL(".", import.meta.url)), openBrowser()]);
+		[served, browser] = await Promise.all([
+			servePage(new URL(".", import.meta.url)),
+			openBrowser(...softwareGpu),
+		]);
 	}, 60_000);
 	afterAll(async () => {
 		await browser?.close();
-		await served?.server.close();
+		await served?.close();
 	});
 
 	describe.each(setups)(
@@ -104,7 +107,7 @@ describe("in a browser, too, the engine keeps the promises of every engine", () 
 
 	test("a lost GPU is an event, after which everything works again", async () => {
 		// A browser of its own: after a few crashes Chromium gives its GPU up.
-		const other = await openBrowser();
+		const other = await openBrowser(...softwareGpu);
 		try {
 			const page = await openPage(other, served.url);
 			await page.evaluate(() => harness.open("webgpu", 1, "f32"));
@@ -122,11 +125,3 @@ describe("in a browser, too, the engine keeps the promises of every engine", () 
 		}
 	}, 120_000);
 });
-
-async function openPage(browser: Browser, url: string): Promise<Page> {
-	const page = await browser.newPage();
-	page.on("pageerror", (error) => console.error(error));
-	await page.goto(url);
-	await page.waitForFunction(() => "harness" in globalThis);
-	return page;
-}
