@@ -11,10 +11,10 @@ import { createLibp2p } from "libp2p";
 import { orderHandshakes } from "#orderlyHandshake";
 import { onPageGone } from "#pageLifetime";
 import { gossipOptions } from "./gossip.ts";
-import { bulkPiece } from "./messageStream.ts";
 import { patientWebRTC } from "./patientWebRTC.ts";
 import type { Peer, PeerInit, ProviderRecords } from "./peer.ts";
 import { type NodeServices, nodeGater, PeerNode } from "./peerNode.ts";
+import { longestPiece } from "./pieceSize.ts";
 import { DhtProviderRecords, type Libp2pParts } from "./providerRecords.ts";
 import { parseRelayAddress, RelayLinks } from "./relayLinks.ts";
 import { askRendezvous, rendezvousProtocol } from "./rendezvous.ts";
@@ -60,7 +60,7 @@ export async function createPeer(init: PeerInit): Promise<Peer> {
 					iceTransportPolicy: init.iceTransportPolicy ?? "all",
 				},
 				// libp2p subtracts its own frame from this.
-				dataChannel: { maxMessageSize: bulkPiece + 64, maxBufferedAmount: maxBufferedBytes },
+				dataChannel: { maxMessageSize: longestPiece + 64, maxBufferedAmount: maxBufferedBytes },
 			}),
 			(components) => {
 				const transport = circuit(components);

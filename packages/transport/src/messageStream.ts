@@ -14,6 +14,7 @@ import {
 import { DataChannelLane } from "./dataChannelLane.ts";
 import { encodeFrame, FrameDecoder, type FrameHandler, frameKind, longestErrorBytes } from "./framing.ts";
 import type { MessageStream, Offence, StreamProtocol } from "./peer.ts";
+import { PieceSize } from "./pieceSize.ts";
 
 const KiB = 1024;
 
@@ -29,9 +30,6 @@ const messageOverhead = 64;
  * 4,600 with the frame of libp2p around it.
  */
 const latencyPiece = 4_580;
-
-/** Large pieces carry 10 to 23 MB/s between tabs, 16 KiB ones 8 to 9. Every browser takes messages of 64 KiB. */
-export const bulkPiece = 64 * KiB - 64;
 
 /** How long the far side may take to finish after we have, before the stream is cut. */
 const lingerMs = 60_000;
@@ -83,7 +81,8 @@ export class CreditedStream implements MessageStream, FrameHandler {
 	readonly #lane: DataChannelLane | undefined;
 	readonly #rules: StreamProtocol;
 	readonly #window: number;
-	readonly #piece: number;
+	/** Undefined where every piece has the size that fits latency best. */
+	readonly #pieceSize: PieceSize | undefined;
 	readonly #onOffence: (offence: Offence) => void;
 	readonly #decoder: FrameDecoder;
 	readonly #resolveClosed: (reason: Error | undefined) => void;
@@ -114,7 +113,7 @@ export class CreditedStream implements MessageStream, FrameHandler {
 		this.#rules = init.protocol;
 		this.#window = windowOf(init.protocol);
 		this.#credit = this.#window;
-		this.#piece = init.protocol.carriage === "bulk" ? bulkPiece : latencyPiece;
+		this.#pieceSize = init.protocol.carriage === "bulk" ? new PieceSize() : undefined;
 		this.#onOffence = init.onOffence;
 		this.#decoder = new FrameDecoder(this, init.protocol.maxMessageBytes);
 		const { promise, resolve } = Promise.withResolvers<Error | undefined>();
@@ -263,6 +262,7 @@ export class CreditedStream implements MessageStream, FrameHandler {
 
 	onCredit(bytes: number): void {
 		this.#credit += bytes;
+		this.#pieceSize?.granted(bytes, performance.now());
 		if (bytes === 0 || this.#credit > this.#window) {
 			throw new ProtocolViolationError("A peer granted more credit than was used.");
 		}
@@ -304,11 +304,13 @@ export class CreditedStream implements MessageStream, FrameHandler {
 
 	#transmit(parts: readonly Uint8Array[], bytes: number): Promise<void> {
 		this.#credit -= bytes + messageOverhead;
+		this.#pieceSize?.sent(bytes + messageOverhead, performance.now());
+		const piece = this.#pieceSize?.piece ?? latencyPiece;
 		const header = encodeFrame(frameKind.message, bytes);
 		const frame = [header, ...parts];
 		try {
-			if (header.byteLength + bytes <= this.#piece) this.#put(frame);
-			else for (const piece of pieces(frame, this.#piece)) this.#put(piece);
+			if (header.byteLength + bytes <= piece) this.#put(frame);
+			else for (const part of pieces(frame, piece)) this.#put(part);
 		} catch (cause) {
 			return this.#broken(cause as Error);
 		}

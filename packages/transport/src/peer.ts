@@ -63,7 +63,7 @@ export interface StreamProtocol {
 	readonly windowBytes?: number;
 	/** Streams that one remote peer may have open at once. @default 64 */
 	readonly maxStreamsPerPeer?: number;
-	/** `latency` slices messages to SCTP's first burst (about 4.6 KB, see FACTS), `bulk` uses large pieces. @default "latency" */
+	/** `latency` slices messages to SCTP's first burst (about 4.6 KB, see FACTS), `bulk` uses pieces as large as the line carries in 32 ms. @default "latency" */
 	readonly carriage?: "latency" | "bulk";
 	/** Whether it may run over a relayed connection. Never for tensors or shards. @default false */
 	readonly overRelay?: boolean;
