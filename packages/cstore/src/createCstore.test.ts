@@ -1,7 +1,13 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createIdentity, mintCapability, privateRoomId, readCapability } from "@tabmesh/dauth";
+import {
+	createIdentity,
+	mintCapability,
+	privateRoomId,
+	publicKeyFromPeerId,
+	readCapability,
+} from "@tabmesh/dauth";
 import type { RelayPeer } from "@tabmesh/transport/relay";
 import {
 	AuthorQuotaError,
@@ -179,6 +185,29 @@ test("entries that are forged, from the future or for another room are taken by 
 	expect(honest.cstore.keys("")).toEqual(["public/true"]);
 	expect(honest.peer.score(peer.id)).toBeLessThan(0);
 	await expect(honest.cstore.set(`peer/${victim.peer}/x`, 1)).rejects.toBeInstanceOf(KeySpaceError);
+});
+
+test("a stranger's word makes nobody gone, in its own name or forged in that of a relay", async () => {
+	// Whoever looks calls nobody, and has to believe what it hears.
+	const words = { room: "words", presence: true };
+	const [watcher, there, stranger] = await Promise.all(
+		[0, 1, 2].map(() => room.join(relay.addresses, words)),
+	);
+	await there!.cstore.set(`peer/${there!.peer.id}/there`, 1);
+	await until(() => watcher!.cstore.peers.includes(there!.peer.id));
+	const liar = await room.peer(relay.addresses);
+	const topic = liar.peer.topic(cstoreTopic("words"), {
+		maxMessageBytes: limits.envelopeBytes,
+		onMessage: () => {},
+	});
+	const lie = [placeTag("words"), there!.identity.publicKey, Number.MAX_SAFE_INTEGER];
+	const now = stampOf(Date.now());
+	const publicKey = publicKeyFromPeerId(relay.id);
+	await topic.publish(await sealPayload({ ...liar.identity, publicKey }, now, lie));
+	await topic.publish(await sealPayload(liar.identity, now, lie));
+	await stranger!.cstore.set("public/after", 1);
+	await until(() => watcher!.cstore.get("public/after") === 1);
+	expect(watcher!.cstore.peers).toContain(there!.peer.id);
 });
 
 test("a write with a quorum resolves with the signatures of distinct peers, or says who answered", async () => {

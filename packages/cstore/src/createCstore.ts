@@ -93,6 +93,8 @@ const renewAfter = 0.5;
 
 /** Oldest message that says that its author is here: what is replayed later only was true. The same as for envelopes. */
 const maxAgeMs = 5 * 60_000;
+/** How long a peer that is said to be gone may take to answer over a connection that stands. */
+const answerMs = 3_000;
 /** How long what was written last may take to leave when the store stops. */
 const farewellMs = 1_000;
 
@@ -477,6 +479,7 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 			this.#notice(envelope, from);
 			return;
 		}
+		if (envelope.gone) return this.#hearGone(envelope, envelope.gone, from);
 		if (valuesBeside(envelope.writes ?? []) === 0) {
 			if (await this.#take(envelope, [])) this.#notice(envelope, from);
 			return;
@@ -485,6 +488,23 @@ class RoomStore extends TypedEventEmitter<CstoreEvents> implements Cstore {
 		await envelope.verify();
 		this.#notice(envelope, from);
 		void this.#fetch(envelope);
+	}
+
+	/** Only the relays that we chose can say it, and only of whom we do not see ourselves. No gossip waits for us to look. */
+	async #hearGone(
+		envelope: ReadEnvelope,
+		{ peer, sequence }: { peer: string; sequence: number },
+		from: "gossip" | "relay",
+	): Promise<void> {
+		const isRelay = this.#peer.connections.some(
+			(each) => each.peer === envelope.author && each.path === "socket",
+		);
+		if (!isRelay) return;
+		await envelope.verify();
+		// A relay lost us, and we have another one.
+		if (peer === this.#identity.peer) return this.#loop.sayDigestSoon();
+		const looked = this.#peer.answers(peer, answerMs).then(() => this.#loop.gone(peer, sequence));
+		if (from === "relay") await looked;
 	}
 
 	/** What is signed says that its author was here then. */

@@ -4,6 +4,7 @@ import { bytesToHex } from "@noble/hashes/utils.js";
 import { envelopeBody, type PeerIdentity, peerIdFromPublicKey } from "@tabmesh/dauth";
 import {
 	type CstoreBody,
+	type CstorePayload,
 	type CstoreRecord,
 	type CstoreWrite,
 	cstorePayloadSchema,
@@ -56,6 +57,8 @@ export interface ReadEnvelope {
 	readonly stamp: number;
 	/** Present in a digest. */
 	readonly digest: { readonly records: number; readonly fingerprint: Uint8Array } | undefined;
+	/** Present in a relay's word that a peer is gone: what it had said last. */
+	readonly gone: { readonly peer: string; readonly sequence: number } | undefined;
 	/** Present in a record. */
 	readonly writes: readonly CstoreWrite[] | undefined;
 	/** SHA-256 of the envelope, as 64 hexadecimal digits. */
@@ -94,7 +97,8 @@ export function readEnvelope(bytes: Uint8Array, tag: Uint8Array): ReadEnvelope {
 		author: peerIdFromPublicKey(authorKey),
 		authorKey,
 		stamp,
-		digest: said.length === 3 ? { records: said[1], fingerprint: said[2] } : undefined,
+		digest: isDigest(said) ? { records: said[1], fingerprint: said[2] } : undefined,
+		gone: isGone(said) ? { peer: peerIdFromPublicKey(said[1]), sequence: said[2] } : undefined,
 		writes: said.length === 2 ? said[1] : undefined,
 		id: bytesToHex(sha256(bytes)),
 		bytes,
@@ -111,6 +115,14 @@ export function readEnvelope(bytes: Uint8Array, tag: Uint8Array): ReadEnvelope {
 			if (!genuine) throw new InvalidSignatureError("A record's signature is not its author's.");
 		},
 	};
+}
+
+function isDigest(said: CstorePayload): said is Extract<CstorePayload, [unknown, number, unknown]> {
+	return typeof said[1] === "number";
+}
+
+function isGone(said: CstorePayload): said is Extract<CstorePayload, [unknown, Uint8Array, unknown]> {
+	return said[1] instanceof Uint8Array;
 }
 
 /** Values that travel beside the envelope, by what it says of them. */

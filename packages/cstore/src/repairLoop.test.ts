@@ -13,14 +13,20 @@ afterEach(() => {
 });
 
 function startLoop(presence = false) {
-	const state = { kept: "now", clock: Date.now(), asked: [] as string[], here: [] as string[] };
+	const state = {
+		kept: "now",
+		clock: Date.now(),
+		asked: [] as string[],
+		connected: "",
+		here: [] as string[],
+	};
 	const loop = new RepairLoop({
 		now: () => state.clock,
 		presence,
 		fingerprint: () => state.kept,
 		records: () => 10,
 		sayDigest: () => {},
-		connected: () => false,
+		connected: (peer) => peer === state.connected,
 		compare: async (peer) => {
 			state.asked.push(peer);
 			return 0;
@@ -107,4 +113,27 @@ test("a peer is here until it was not heard for more than two of its periods; an
 	pass(9_000);
 	await wait(sweepMs);
 	expect(state.here).toEqual([]);
+});
+
+test("a peer that is said to be gone is, until it says something newer; not whom we are connected to", () => {
+	const { loop, state } = startLoop(true);
+	loop.heard("a", { stamp: 5, ageMs: 0 });
+	loop.gone("a", 4);
+	expect(state.here).toEqual(["a"]);
+	state.connected = "a";
+	loop.gone("a", 5);
+	expect(state.here).toEqual(["a"]);
+	state.connected = "";
+	loop.gone("a", 5);
+	expect(state.here).toEqual([]);
+	loop.heard("a", { stamp: 5, ageMs: 0 });
+	expect(state.here).toEqual([]);
+	loop.heard("a", { stamp: 6, ageMs: 0 });
+	expect(state.here).toEqual(["a"]);
+	// What a relay remembers comes in any order.
+	loop.gone("b", 3);
+	loop.heard("b", { stamp: 3, ageMs: 0 });
+	expect(state.here).toEqual(["a"]);
+	loop.heard("b", { stamp: 4, ageMs: 0 });
+	expect(state.here).toEqual(["a", "b"]);
 });

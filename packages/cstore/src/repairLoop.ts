@@ -51,7 +51,20 @@ interface Known {
 	fingerprint: string | undefined;
 	/** Not to be asked before. */
 	after: number;
+	/** The stamp after which it was said to be gone; whatever is newer says that it is not. */
+	gone: number;
 }
+
+/** A peer that said nothing yet. */
+const unheard: Known = {
+	heard: Number.NEGATIVE_INFINITY,
+	stamp: Number.NEGATIVE_INFINITY,
+	present: false,
+	records: undefined,
+	fingerprint: undefined,
+	after: 0,
+	gone: Number.NEGATIVE_INFINITY,
+};
 
 export interface RepairLoopInit {
 	/** Milliseconds since 1970. */
@@ -118,23 +131,32 @@ export class RepairLoop {
 
 	/** A peer said something, and its signature holds. An old copy of it is no sign that it is here. */
 	heard(peer: string, { stamp, ageMs, records, fingerprint }: Sign): void {
-		const known = this.#known.get(peer);
-		if (known && stamp <= known.stamp) return;
+		const known = this.#known.get(peer) ?? unheard;
+		if (stamp <= known.stamp) return;
 		const now = this.#clock.now();
 		const next: Known = {
-			heard: Math.max(known?.heard ?? Number.NEGATIVE_INFINITY, now - ageMs),
+			...known,
+			heard: Math.max(known.heard, now - ageMs),
 			stamp,
-			present: known?.present ?? false,
-			records: records ?? known?.records,
-			fingerprint: fingerprint ?? known?.fingerprint,
-			after: known?.after ?? 0,
+			records: records ?? known.records,
+			fingerprint: fingerprint ?? known.fingerprint,
 		};
 		this.#put(peer, next);
-		if (!next.present && this.#lives(next, now)) {
+		if (!next.present && this.#lives(peer, next, now)) {
 			next.present = true;
 			this.#init.onPresence(peer, true);
 		}
 		if (fingerprint !== undefined && this.#differs(next)) this.#repairAfter(this.#soon());
+	}
+
+	/** Somebody whom we believe says that a peer is gone since it said `stamp`. Whom we are connected to is not gone. */
+	gone(peer: string, stamp: number): void {
+		const known = this.#known.get(peer);
+		if (known && known.stamp > stamp) return;
+		if (known) known.gone = stamp;
+		// What it said may come yet, from a relay's memory.
+		else this.#put(peer, { ...unheard, gone: stamp });
+		this.#forgetSilent();
 	}
 
 	/** A peer has something that we could not get. */
@@ -199,7 +221,8 @@ export class RepairLoop {
 	}
 
 	/** Nobody says how often it speaks; in a room where only authors do, what it keeps tells. */
-	#lives({ heard, records }: Known, now: number): boolean {
+	#lives(peer: string, { heard, records, stamp, gone }: Known, now: number): boolean {
+		if (gone >= stamp && !this.#init.connected(peer)) return false;
 		const period = this.#init.presence ? this.#periodMs(records ?? this.#init.records()) : mostDigestMs;
 		return heard >= now - periodsOfSilence * period - delayMs;
 	}
@@ -207,7 +230,7 @@ export class RepairLoop {
 	#forgetSilent(): void {
 		const now = this.#clock.now();
 		for (const [peer, known] of this.#known) {
-			if (!known.present || this.#lives(known, now)) continue;
+			if (!known.present || this.#lives(peer, known, now)) continue;
 			known.present = false;
 			this.#init.onPresence(peer, false);
 		}

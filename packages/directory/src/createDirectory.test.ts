@@ -1,3 +1,5 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
 import { createCstore, createMemoryRecordStore } from "@tabmesh/cstore";
 import { createIdentity, mintCapability, type PeerIdentity, privateRoomId } from "@tabmesh/dauth";
 import { createPeer, type Peer } from "@tabmesh/transport";
@@ -28,7 +30,10 @@ const running: { peer: Peer; directory: Directory }[] = [];
 let clock = 0;
 const now = () => Date.now() + clock;
 
-async function join(room: string, more: { identity?: PeerIdentity; capability?: string } = {}) {
+async function join(
+	room: string,
+	more: { identity?: PeerIdentity; capability?: string; now?: () => number } = {},
+) {
 	const identity = more.identity ?? (await createIdentity());
 	const peer = await createPeer({ identity, relays: relay.addresses, agent: "test/1" });
 	const directory = await createDirectory({ peer, room, now, ...more, identity });
@@ -41,6 +46,13 @@ async function shows(directory: Directory, holds: (directory: Directory) => bool
 	while (!holds(directory)) {
 		await new Promise((resolve) => directory.addEventListener("change", resolve));
 	}
+}
+
+/** A member that can be frozen and killed. */
+async function startMember(room: string) {
+	const child = fork(new URL("./memberProcess.ts", import.meta.url), [relay.addresses[0]!, room]);
+	const [id] = (await once(child, "message")) as [string];
+	return { id, child };
 }
 
 const calledNobody = (peer: Peer) => peer.connections.every(({ path }) => path === "socket");
@@ -125,25 +137,55 @@ test("looking at a swarm that comes, changes and goes makes nobody call anybody,
 	expect(visitors.at(-1)!.directory.members.length).toBeGreaterThanOrEqual(2);
 });
 
-test("who falls silent is forgotten, and we never forget ourselves", async () => {
+test.concurrent("who falls silent is forgotten, and we never forget ourselves", async () => {
 	const room = "silence";
 	const a = await join(room);
-	const b = await join(room);
 	await a.directory.announce(self(room, 1));
-	await b.directory.announce(self(room, 2));
-	await shows(a.directory, (d) => d.member(b.peer.id) !== undefined);
-	await b.peer.stop();
+	const { id, child } = await startMember(room);
+	await shows(a.directory, (d) => d.member(id) !== undefined);
+	// Its relay knows nothing of it, and nobody is connected to it who could.
+	child.kill("SIGSTOP");
 	const running = setInterval(() => {
 		clock += 5_000;
 	}, 1_000);
-	await shows(a.directory, (d) => d.member(b.peer.id) === undefined);
+	await shows(a.directory, (d) => d.member(id) === undefined);
 	clearInterval(running);
 	clock = 0;
+	child.kill("SIGKILL");
 	expect(a.directory.member(a.peer.id)).toBeDefined();
 	// It was forgotten by us, not by the relay; a newcomer must not believe that it is here.
 	const late = await join(room);
 	await shows(late.directory, (d) => d.member(a.peer.id) !== undefined);
 }, 40_000);
+
+test.concurrent("who is killed is gone for all within moments: for whom it was connected to, and for whoever only looks", async () => {
+	const room = "killed";
+	// No time passes for these: silence alone would make nobody go.
+	const started = Date.now();
+	const still = { now: () => started };
+	const [neighbour, visitor] = await Promise.all([join(room, still), join(room, still)]);
+	const { id, child } = await startMember(room);
+	await Promise.all([neighbour, visitor].map(({ directory }) => shows(directory, (d) => !!d.member(id))));
+	await neighbour.peer.ping(id);
+	child.kill("SIGKILL");
+	await Promise.all([neighbour, visitor].map(({ directory }) => shows(directory, (d) => !d.member(id))));
+	expect((await join(room)).directory.member(id)).toBeUndefined();
+}, 40_000);
+
+test.concurrent("who stands still is missed by its neighbours, and gone when its relay finds it so; it comes back by itself", async () => {
+	const room = "frozen";
+	const started = Date.now();
+	const still = { now: () => started };
+	const [neighbour, visitor] = await Promise.all([join(room, still), join(room, still)]);
+	const { id, child } = await startMember(room);
+	await Promise.all([neighbour, visitor].map(({ directory }) => shows(directory, (d) => !!d.member(id))));
+	await neighbour.peer.ping(id);
+	child.kill("SIGSTOP");
+	await Promise.all([neighbour, visitor].map(({ directory }) => shows(directory, (d) => !d.member(id))));
+	child.kill("SIGCONT");
+	await Promise.all([neighbour, visitor].map(({ directory }) => shows(directory, (d) => !!d.member(id))));
+	child.kill("SIGKILL");
+}, 60_000);
 
 test("after a sleep, however long, nobody is forgotten before he had the time to be heard again", async () => {
 	const room = "sleep";

@@ -11,6 +11,7 @@ import { createLibp2p } from "libp2p";
 import { orderHandshakes } from "#orderlyHandshake";
 import { onPageGone } from "#pageLifetime";
 import { gossipOptions } from "./gossip.ts";
+import { missingProtocol, sayMissing } from "./missing.ts";
 import { patientWebRTC } from "./patientWebRTC.ts";
 import type { Peer, PeerInit, ProviderRecords } from "./peer.ts";
 import { type NodeServices, nodeGater, PeerNode } from "./peerNode.ts";
@@ -22,6 +23,10 @@ import { Reputation } from "./reputation.ts";
 
 /** Most connections of one peer: a few relays, the neighbours of a handful of rings, and room for strangers who come. */
 const maxConnections = 128;
+/** A peer whose connection broke may be back at once, by another way: who is not is missed. */
+const missedAfterMs = 1_000;
+/** How long telling a relay may take; it finds out by itself otherwise. */
+const sayMissingMs = 10_000;
 /** Bytes that may wait in one data channel; libp2p's default. Beyond it, sends wait for the channel to drain. */
 const maxBufferedBytes = 2 * 1024 * 1024;
 
@@ -131,6 +136,7 @@ export async function createPeer(init: PeerInit): Promise<Peer> {
 		},
 		onStop: async () => {
 			stopWatching();
+			for (const timer of timers) clearTimeout(timer);
 			await providerRecords.stop();
 			relays.stop();
 		},
@@ -155,6 +161,25 @@ export async function createPeer(init: PeerInit): Promise<Peer> {
 			}
 			return messages;
 		},
+	});
+
+	const timers = new Set<ReturnType<typeof setTimeout>>();
+	const sayIt = (missing: string): void => {
+		if (node.connections.some(({ peer, path }) => peer === missing && path !== "relayed")) return;
+		for (const relay of relays.connected) {
+			node
+				.open(relay, missingProtocol, { timeoutMs: sayMissingMs })
+				.then((stream) => sayMissing(stream, missing))
+				.catch(() => {});
+		}
+	};
+	node.addEventListener("disconnect", ({ detail }) => {
+		if (relays.isRelay(detail.peer)) return;
+		const timer = setTimeout(() => {
+			timers.delete(timer);
+			sayIt(detail.peer);
+		}, missedAfterMs);
+		timers.add(timer);
 	});
 
 	const stopWatching = onPageGone(() => void node.stop());

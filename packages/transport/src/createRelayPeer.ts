@@ -4,9 +4,10 @@ import { identify } from "@libp2p/identify";
 import type { Startable } from "@libp2p/interface";
 import { kadDHT, passthroughMapper } from "@libp2p/kad-dht";
 import { noise } from "@libp2p/noise";
+import { peerIdFromString } from "@libp2p/peer-id";
 import { webSockets } from "@libp2p/websockets";
 import { yamux } from "@libp2p/yamux";
-import { createEnvelopeVerifier, type PeerIdentity } from "@tabmesh/dauth";
+import { createEnvelopeSigner, createEnvelopeVerifier, type PeerIdentity } from "@tabmesh/dauth";
 import {
 	decodeCbor,
 	EnvelopeTimeError,
@@ -18,6 +19,7 @@ import {
 import { createLibp2p } from "libp2p";
 import { TypedEventEmitter } from "main-event";
 import { gossipOptions } from "./gossip.ts";
+import { missingProtocol, readMissing } from "./missing.ts";
 import type { ConnectionView, Offence } from "./peer.ts";
 import { type NodeServices, nodeGater, PeerNode } from "./peerNode.ts";
 import { ProviderDatastore } from "./providerDatastore.ts";
@@ -25,7 +27,7 @@ import { dhtComponents, type Libp2pParts, providerProtocol, startable } from "./
 import { rendezvousProtocol, rendezvousRequestBytes, rendezvousRequestSchema } from "./rendezvous.ts";
 import { RendezvousStore } from "./rendezvousStore.ts";
 import { Reputation } from "./reputation.ts";
-import { readStateMessage } from "./stateMessage.ts";
+import { goneAfter, readStateMessage } from "./stateMessage.ts";
 import { relayedTopics } from "./topics.ts";
 
 export interface RelayPeerInit {
@@ -91,6 +93,15 @@ const topicsAtOnce = 256;
 
 /** How long after a peer left its topics are looked at: libp2p tells its services within a few ticks. */
 const unfollowMs = 1_000;
+
+/** How long a peer whose connection broke may take to come back before everybody hears that it is gone: a phone changes its network in that. */
+const goneAfterMs = 3_000;
+/** Remembered for as long as a newcomer could take what the peer said last for a sign of life. */
+const goneSubject = { subject: "gone", lifeMs: 3 * 60_000, passing: false };
+/** How long a peer that somebody misses may take to answer: a page that builds a model is busy for a second or two. */
+const answerMs = 5_000;
+/** Whoever is missed by many is asked once, and not again so soon. */
+const askAgainMs = 10_000;
 
 /** Messages a second that one peer may publish or hand on through us, and how many at once: a whole room arriving is 500. */
 const messagesPerSecond = 20;
@@ -259,17 +270,51 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 		}
 	});
 
+	const signer = createEnvelopeSigner(init.identity);
+	const leaving = new Map<string, ReturnType<typeof setTimeout>>();
+	/** Tells those who heard a peer that it is gone, unless it comes back. */
+	const sayGone = (peer: string): void => {
+		const said = store.left(peer);
+		if (said.length === 0) return;
+		clearTimeout(leaving.get(peer));
+		const timer = setTimeout(async () => {
+			leaving.delete(peer);
+			for (const { topic, sequence, message } of said) {
+				const word = await signer.seal("cstore", goneAfter(message, sequence));
+				store.remember({ ...goneSubject, topic, author: peer, sequence, message: word });
+				if (gossip.topicValidators.has(topic)) await gossip.publish(topic, word).catch(() => {});
+			}
+		}, goneAfterMs);
+		leaving.set(peer, timer);
+	};
+
+	const asked = new Map<string, ReturnType<typeof setTimeout>>();
+	node.serve(missingProtocol, async (stream) => {
+		for await (const message of stream) {
+			const missing = readMissing(message);
+			if (asked.has(missing) || libp2p.getConnections(peerIdFromString(missing)).length === 0) return;
+			asked.set(
+				missing,
+				setTimeout(() => asked.delete(missing), askAgainMs),
+			);
+			await node.answers(missing, answerMs);
+			return;
+		}
+	});
+
 	// gossipsub takes direct peers only at its start; its set of them is public but not in its interface.
 	const { direct } = gossip as unknown as { direct: Set<string> };
 	node.addEventListener("connect", ({ detail }) => {
 		direct.add(detail.peer);
+		clearTimeout(leaving.get(detail.peer));
+		leaving.delete(detail.peer);
 		events.safeDispatchEvent("connect", { detail });
 	});
 	node.addEventListener("banned", ({ detail }) => events.safeDispatchEvent("banned", { detail }));
 	node.addEventListener("disconnect", ({ detail }) => {
 		// Who left need not be found any more, and libp2p would keep its place booked for two hours.
 		direct.delete(detail.peer);
-		store.left(detail.peer);
+		if (!stopping) sayGone(detail.peer);
 		records.forget(detail.peer);
 		budgets.delete(detail.peer);
 		for (const peer of circuit.reservations.keys()) {
@@ -317,6 +362,7 @@ export async function createRelayPeer(init: RelayPeerInit): Promise<RelayPeer> {
 		report: (peer, offence) => node.report(peer, offence),
 		stop() {
 			stopping = true;
+			for (const timer of [...leaving.values(), ...asked.values()]) clearTimeout(timer);
 			return node.stop();
 		},
 	};

@@ -175,6 +175,11 @@ export interface Peer {
 	 */
 	rendezvous(topic: string, options?: { signal?: AbortSignal }): Promise<Uint8Array[]>;
 	readonly providerRecords: ProviderRecords;
+	/**
+	 * Whether a peer is there at the other end of our connection, asked now; false where none stands. A connection that
+	 * gives no answer within `timeoutMs` is closed.
+	 */
+	answers(peer: string, timeoutMs: number): Promise<boolean>;
 	/** Last measured round trip to a peer, measured now if unknown. */
 	ping(peer: string, options?: { signal?: AbortSignal }): Promise<number>;
 	stop(): Promise<void>;

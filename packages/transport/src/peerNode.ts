@@ -291,6 +291,22 @@ export class PeerNode
 		return this.#init.reputation.score(peer);
 	}
 
+	async answers(peer: string, timeoutMs: number): Promise<boolean> {
+		const links = this.#linksOf.get(peer)?.filter(({ agreement }) => agreement !== undefined) ?? [];
+		const answered = await Promise.all(
+			links.map((link) =>
+				link.acquaintance!.ping(timeoutMs).then(
+					() => true,
+					(error) => {
+						this.#drop(link, error);
+						return false;
+					},
+				),
+			),
+		);
+		return answered.includes(true);
+	}
+
 	async ping(peer: string, options: { signal?: AbortSignal } = {}): Promise<number> {
 		if (peer === this.id) return 0;
 		const known = this.#greeted(peer);

@@ -53,7 +53,8 @@ describe("a rendezvous", () => {
 		now = 120;
 		expect(store.recall("topic")).toEqual([message(3), message(4)]);
 		expect(store.recall("other")).toEqual([]);
-		store.left("b");
+		expect(store.left("b")).toEqual([{ topic: "topic", sequence: 1, message: message(3) }]);
+		expect(store.left("nobody")).toEqual([]);
 		expect(store.recall("topic")).toEqual([message(3)]);
 		expect(store.size).toBe(1);
 		now = 1100;

@@ -97,12 +97,22 @@ export class RendezvousStore {
 		return authors.flatMap((subjects) => [...subjects.values()].map(({ message }) => message));
 	}
 
-	/** An author left: what it wrote still holds, that it is here does not. */
-	left(author: string): void {
+	/**
+	 * An author left: what it wrote still holds, that it is here does not.
+	 *
+	 * @returns of each topic on which it spoke the newest of its messages
+	 */
+	left(author: string): { topic: string; sequence: number; message: Uint8Array }[] {
+		const last = [];
 		for (const [topic, { authors }] of this.#topics) {
-			for (const [subject, { passing }] of authors.get(author) ?? [])
-				if (passing) this.#drop(topic, author, subject);
+			let newest: Remembered | undefined;
+			for (const [subject, said] of authors.get(author) ?? []) {
+				if (said.sequence > (newest?.sequence ?? -1)) newest = said;
+				if (said.passing) this.#drop(topic, author, subject);
+			}
+			if (newest) last.push({ topic, sequence: newest.sequence, message: newest.message });
 		}
+		return last;
 	}
 
 	#forgetLongestSilent(topic: string, { authors }: Topic): void {

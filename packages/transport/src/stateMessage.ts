@@ -1,5 +1,5 @@
 import type { EnvelopeVerifier } from "@tabmesh/dauth";
-import { cstorePayloadSchema, decodeCbor, limits } from "@tabmesh/wire";
+import { cstorePayloadSchema, decodeCbor, encodeCbor, envelopeSchema, limits } from "@tabmesh/wire";
 
 /** How long it is worth knowing that somebody was here: the longest time between two digests, and some delay. */
 const digestMs = 60_000;
@@ -28,7 +28,8 @@ export async function readStateMessage(
 ): Promise<StateMessage> {
 	const { author, sequence, payload } = await verifier.open(message, "cstore");
 	const said = decodeCbor(cstorePayloadSchema, payload, limits.envelopeBytes);
-	if (said.length === 3) {
+	if (said[1] instanceof Uint8Array) return { author, sequence, remember: undefined };
+	if (typeof said[1] === "number") {
 		return { author, sequence, remember: { subject: "", lifeMs: digestMs, passing: true } };
 	}
 	const [first, second] = said[1];
@@ -36,4 +37,15 @@ export async function readStateMessage(
 	const [space, name, , field = ""] = first;
 	const subject = `${space} ${name} ${field}`;
 	return { author, sequence, remember: { subject, lifeMs: recordMs, passing: false } };
+}
+
+/**
+ * The payload by which a relay says that the author of this message, which it has checked, is gone.
+ *
+ * @param sequence - what the author said last: whoever heard something newer knows better
+ */
+export function goneAfter(message: Uint8Array, sequence: number): Uint8Array {
+	const [, key, , , payload] = decodeCbor(envelopeSchema, message, limits.envelopeBytes);
+	const [tag] = decodeCbor(cstorePayloadSchema, payload, limits.envelopeBytes);
+	return encodeCbor([tag, key, sequence]);
 }

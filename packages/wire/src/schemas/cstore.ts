@@ -49,8 +49,8 @@ export type CstoreWrite = v.InferOutput<typeof cstoreWriteSchema>;
 
 /**
  * The payload of a `cstore` envelope: `[place tag, writes]`, which happen together; or a digest `[place tag, records,
- * fingerprint]` of all that the author keeps. The envelope's sequence is the hybrid logical time, its time the
- * millisecond part of it.
+ * fingerprint]` of all that the author keeps; or, of a relay, `[place tag, peer's key, sequence]`: that peer is gone,
+ * after having said that. The envelope's sequence is the hybrid logical time, its time the millisecond part of it.
  */
 export const cstorePayloadSchema = v.union([
 	v.strictTuple([
@@ -58,6 +58,7 @@ export const cstorePayloadSchema = v.union([
 		v.pipe(v.array(cstoreWriteSchema), v.minLength(1), v.maxLength(limits.cstoreWrites)),
 	]),
 	v.strictTuple([placeTagSchema, countSchema, bytesSchema(16)]),
+	v.strictTuple([placeTagSchema, bytesSchema(32), countSchema]),
 ]);
 export type CstorePayload = v.InferOutput<typeof cstorePayloadSchema>;
 
