@@ -112,6 +112,8 @@ export interface GenerationSummary {
 	readonly replays: readonly ReplayView[];
 	/** What the lenders did, as they and we signed it: of each the newest, which stands for all before. */
 	readonly receipts: readonly SignedReceipt[];
+	/** Trips around the ring, how many tokens were guessed for them, and how many of those were right. */
+	readonly laps: { readonly count: number; readonly drafted: number; readonly accepted: number };
 	readonly timing: GenerationTiming;
 }
 

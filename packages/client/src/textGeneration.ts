@@ -119,6 +119,7 @@ export class TextGeneration implements Generation {
 		let lastTokenAt = 0;
 		let finishReason: GenerationSummary["finishReason"] | undefined;
 		let receipts: readonly SignedReceipt[] = [];
+		let laps: GenerationSummary["laps"] = { count: 0, drafted: 0, accepted: 0 };
 
 		const show = (piece: string, token: number): void => {
 			text += piece;
@@ -184,6 +185,7 @@ export class TextGeneration implements Generation {
 			const summary = await answer.summary;
 			finishReason ??= summary.finishReason;
 			receipts = summary.receipts;
+			laps = summary.laps;
 		} catch (error) {
 			if (!signal.aborted) throw error;
 			finishReason = "cancelled";
@@ -201,6 +203,7 @@ export class TextGeneration implements Generation {
 			stages,
 			replays,
 			receipts,
+			laps,
 			timing: {
 				firstTokenMs: firstTokenAt > 0 ? firstTokenAt - started : 0,
 				tokensPerSecond: decodeMs > 0 ? ((tokens.length - before - 1) * 1000) / decodeMs : 0,

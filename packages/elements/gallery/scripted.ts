@@ -349,6 +349,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 				stages,
 				replays: [],
 				receipts: [],
+				laps: { count: 0, drafted: 0, accepted: 0 },
 				timing: { firstTokenMs: 312, tokensPerSecond: 41.3 },
 			});
 		};

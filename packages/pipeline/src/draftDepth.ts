@@ -37,7 +37,7 @@ export class DraftDepth {
 
 	/**
 	 * @param most - drafts that there is room for
-	 * @param expectedMs - what a draft adds to a lap, as far as is known without trying: the time that all stages compute for a token
+	 * @param expectedMs - what a draft adds to a lap, as far as is known without trying
 	 */
 	best(most: number, expectedMs: number): number {
 		this.#expectedMs = expectedMs;

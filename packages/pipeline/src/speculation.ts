@@ -24,11 +24,11 @@ export class Speculation {
 	 *
 	 * @param tokens - prompt and answer so far
 	 * @param room - positions that may be drafted at most
-	 * @param computeMs - about how long all stages compute for one token
+	 * @param draftMs - about how long all stages compute for a draft
 	 */
-	draft(tokens: Int32Array, room: number, computeMs: number): readonly number[] {
+	draft(tokens: Int32Array, room: number, draftMs: number): readonly number[] {
 		this.#guess = this.#drafter.draft(tokens, limits.drafts);
-		const drafts = this.#guess.slice(0, this.#depth.best(Math.min(room, this.#guess.length), computeMs));
+		const drafts = this.#guess.slice(0, this.#depth.best(Math.min(room, this.#guess.length), draftMs));
 		this.#sent = drafts.length;
 		return drafts;
 	}

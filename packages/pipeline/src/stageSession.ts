@@ -73,6 +73,12 @@ const REPLAY_ROWS = 32;
 /** What accepts a link: one number. */
 const ACCEPT_BYTES = 64;
 
+/**
+ * What a row beside another costs, of what a row alone does, before laps have shown it: FACTS has a third on WebAssembly with one thread and
+ * an eighth with two; Node takes less. Where an engine runs rows one after the other it is all of it, which the first lap tells.
+ */
+const DRAFT_SHARE = 1 / 3;
+
 const NO_BYTES = new Uint8Array(0);
 
 export type OpenRequest = Extract<StageRequest, { type: "open" }>;
@@ -707,15 +713,15 @@ export class StageSession {
 		if (!this.#speculation || this.#context.queue.isShared(this.#lane!)) return [];
 		// The last token of an answer is sampled behind the position before it, and not computed.
 		const room = this.#open.maxPositions - 1 - this.#tokens.length;
-		return this.#speculation.draft(this.#tokens.tokens, room, this.#lapComputeMs());
+		return this.#speculation.draft(this.#tokens.tokens, room, this.#draftMs());
 	}
 
-	/** About how long all stages compute for a token: as long for each layer as we do. */
-	#lapComputeMs(): number {
+	/** About what a draft adds to the work of all stages: they take as long for each layer of a token as we do. */
+	#draftMs(): number {
 		const { from, to } = this.#route.hops[this.#place]!.span;
 		const { layers } = this.#model.manifest.config;
 		// Who has no layer knows nothing of that.
-		return to > from ? (this.#decodeMs.value * layers) / (to - from) : Number.MAX_SAFE_INTEGER;
+		return to > from ? (DRAFT_SHARE * this.#decodeMs.value * layers) / (to - from) : Number.MAX_SAFE_INTEGER;
 	}
 
 	#onHidden(frame: HiddenFrame): void {

@@ -274,19 +274,41 @@ export const conformanceCases: readonly ConformanceCase[] = [
 			const { engine, model } = bench;
 			const { vocabularySize } = model.manifest.config;
 			const whole = await loadWhole(bench);
-			const tokens = someTokens(bench, 14, 9);
-			await engine.reserve(whole, "alone", 14);
-			await engine.reserve(whole, "known", 14);
-			for (const stream of ["alone", "known"])
-				await forward(bench, whole, [{ stream, position: 0, input: tokens.slice(0, 8) }], "none");
-			const rows = [{ stream: "known", position: 8, input: tokens.slice(8) }];
-			const [known] = await engine.forward(whole, rows, { logits: "all", oneByOne: true });
-			equal(known!.logits?.length, 6 * vocabularySize, "logits of all positions");
-			for (let i = 0; i < 6; i++) {
-				const input = tokens.slice(8 + i, 9 + i);
-				const [alone] = await forward(bench, whole, [{ stream: "alone", position: 8 + i, input }], "last");
-				const own = known!.logits!.subarray(i * vocabularySize, (i + 1) * vocabularySize);
-				for (const [at, value] of alone!.logits!.entries()) equal(own[at], value, `logit ${at} of row ${i}`);
+			const tokens = someTokens(bench, 34, 9);
+			for (const [before, count] of [
+				[0, 2],
+				[8, 6],
+				[13, 17],
+			] as const) {
+				await engine.reserve(whole, "alone", before + count + 1);
+				await engine.reserve(whole, "known", before + count + 1);
+				for (const stream of before > 0 ? ["alone", "known"] : [])
+					await forward(bench, whole, [{ stream, position: 0, input: tokens.slice(0, before) }], "none");
+				const rows = [{ stream: "known", position: before, input: tokens.slice(before, before + count) }];
+				const [known] = await engine.forward(whole, rows, { logits: "all", oneByOne: true });
+				equal(known!.logits?.length, count * vocabularySize, "logits of all positions");
+				// The position behind them sees what they left in keys and values.
+				const [behind] = await forward(
+					bench,
+					whole,
+					[{ stream: "known", position: before + count, input: tokens.slice(-1) }],
+					"last",
+				);
+				for (let i = 0; i <= count; i++) {
+					const input = i < count ? tokens.slice(before + i, before + i + 1) : tokens.slice(-1);
+					const [alone] = await forward(
+						bench,
+						whole,
+						[{ stream: "alone", position: before + i, input }],
+						"last",
+					);
+					const from = i * vocabularySize;
+					const own = i < count ? known!.logits!.subarray(from, from + vocabularySize) : behind!.logits!;
+					for (const [at, value] of alone!.logits!.entries())
+						equal(own[at], value, `logit ${at} of row ${i}`);
+				}
+				await engine.release("alone");
+				await engine.release("known");
 			}
 			await engine.unload(whole);
 		},

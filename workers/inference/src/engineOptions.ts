@@ -28,3 +28,8 @@ export interface EngineOptions {
 export function weightsOn(backend: Backend, { weights = "f32" }: EngineOptions): WeightFormat {
 	return typeof weights === "string" ? weights : weights[backend];
 }
+
+/** Whether the kernels of a CPU for these weights add up the values of a row alike, whichever rows are beside it; those of MatMulNBits do not. */
+export function isExact(weights: WeightFormat): boolean {
+	return weights === "f32" || weights === "i8";
+}

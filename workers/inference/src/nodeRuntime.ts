@@ -2,7 +2,7 @@ import { arch, availableParallelism } from "node:os";
 import { composeIntegerProduct } from "@tabmesh/model";
 import { EngineUnavailableError, WeightFormatError } from "@tabmesh/wire";
 import { env, InferenceSession, Tensor } from "onnxruntime-node";
-import { type EngineOptions, weightsOn } from "./engineOptions.ts";
+import { type EngineOptions, isExact, weightsOn } from "./engineOptions.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** Enough of both for the kernels that real matrices take. */
@@ -22,6 +22,7 @@ export async function openNodeRuntime(options: EngineOptions): Promise<Runtime> 
 		threads,
 		halfActivations: false,
 		weights,
+		exactProducts: arch() === "x64" && isExact(weights),
 		...(options.heapBytes === undefined ? {} : { heapBytes: options.heapBytes }),
 		numericsClass: `ort${env.versions.common}/cpu/${arch()}/${weights}/f32`,
 		Tensor,

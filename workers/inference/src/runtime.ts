@@ -22,6 +22,10 @@ export interface Runtime {
 	readonly halfActivations: boolean;
 	readonly numericsClass: string;
 	readonly weights: WeightFormat;
+	/**
+	 * Whether its products give a row the same bits, whichever rows go through them with it: decision 0022 says where that was looked for.
+	 */
+	readonly exactProducts: boolean;
 	/** Every run time bundles its own Tensor class and accepts no other. */
 	readonly Tensor: TensorConstructor & { fromGpuBuffer: typeof Tensor.fromGpuBuffer };
 	/** @param onDevice - names of the outputs that stay on the GPU */

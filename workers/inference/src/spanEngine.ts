@@ -40,6 +40,12 @@ import type { ExternalWeight, Runtime } from "./runtime.ts";
 import { loadedBytes, type SpanPiece, spanPieces } from "./spanPieces.ts";
 import { TensorFetcher } from "./tensorFetcher.ts";
 
+/**
+ * Where several positions attend one by one, each has the keys and the values of the stream before its eyes in a copy of its own: so many
+ * bytes of either for all of them. More positions than that take several runs.
+ */
+const copiesBytes = 32 * 1024 * 1024;
+
 /** A loaded span and all that runs it. */
 interface Loaded {
 	readonly handle: EngineHandle;
@@ -442,17 +448,22 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		});
 	}
 
-	/** A run for each position: what it gives is what each gives alone. */
+	/** What it gives is what each position gives alone: in one run, or in as few as may be. */
 	async #runOneByOne(loaded: Loaded, row: CheckedRow, wanted: LogitsWanted): Promise<ForwardResult> {
 		const { length } = row.state;
-		const inputs = positionsOf(row.input);
+		const most = this.#mostOneByOne(loaded, length + row.count);
 		const results: ForwardResult[] = [];
 		try {
-			for (const [i, input] of inputs.entries()) {
-				const position = length + i;
-				const asked =
-					wanted === "last" && loaded.handle.span.head && position < length + row.count - 1 ? "none" : wanted;
-				results.push(...(await this.#run(loaded, [{ ...row, position, input, count: 1 }], asked)));
+			for (let from = 0; from < row.count; from += most) {
+				const to = Math.min(from + most, row.count);
+				const asked = wanted === "last" && loaded.handle.span.head && to < row.count ? "none" : wanted;
+				const part = {
+					...row,
+					position: length + from,
+					input: partOf(row.input, from, to),
+					count: to - from,
+				};
+				results.push(...(await this.#run(loaded, [part], asked, true)));
 			}
 		} catch (error) {
 			row.state.length = length;
@@ -467,14 +478,32 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		return { hidden: { rows: row.count, columns: loaded.config.hiddenSize, data } };
 	}
 
-	/** One run of rows that add equally many positions, through one piece after the other. */
-	async #run(loaded: Loaded, rows: readonly CheckedRow[], wanted: LogitsWanted): Promise<ForwardResult[]> {
+	/** How many positions of a stream can be in one run where each is to have the bits that it has alone. */
+	#mostOneByOne({ config }: Loaded, positions: number): number {
+		if (!this.#runtime.exactProducts) return 1;
+		const copyBytes = 4 * config.keyValueHeads * config.headSize * positions;
+		return Math.max(1, Math.floor(copiesBytes / copyBytes));
+	}
+
+	/**
+	 * One run of rows that add equally many positions, through one piece after the other.
+	 *
+	 * @param oneByOne - the positions of the only row attend as if each were alone
+	 */
+	async #run(
+		loaded: Loaded,
+		rows: readonly CheckedRow[],
+		wanted: LogitsWanted,
+		oneByOne = false,
+	): Promise<ForwardResult[]> {
 		const { Tensor } = this.#runtime;
 		const { pieces, config } = loaded;
 		const count = rows[0]!.count;
 		const size = config.hiddenSize;
 		const past = rows.map((row) => ({ stream: row.stream, length: row.state.length }));
 		const ends = Int32Array.from(rows, (row) => row.state.length + count - 1);
+		const alone =
+			oneByOne && count > 1 ? Int32Array.from({ length: count }, (_, i) => past[0]!.length + i) : undefined;
 		const dims = [rows.length, count, size];
 		let hidden: Tensor = new Tensor("float32", inputOf(loaded, rows), dims);
 		let logits: Tensor | undefined;
@@ -487,6 +516,11 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 			if (span.from < span.to) {
 				feeds[graphNames.lengths] = new Tensor("int32", ends, [rows.length]);
 				feeds[graphNames.total] = new Tensor("int32", Int32Array.of(Math.max(...ends) + 1), [1]);
+				if (this.#format.keyValues === "rows") {
+					const each = alone ?? ends;
+					feeds[graphNames.alone] = new Tensor("bool", Uint8Array.of(alone ? 1 : 0), []);
+					feeds[graphNames.aloneLengths] = new Tensor("int32", each, [each.length]);
+				}
 			}
 			if (span.head) {
 				const positions = logitRows(rows.length, count, wanted);
@@ -527,15 +561,11 @@ function inputOf({ embedding }: Loaded, rows: readonly CheckedRow[]): Float32Arr
 	);
 }
 
-/** An input's positions, each as an input of its own. */
-function positionsOf(input: ForwardRow["input"]): ForwardRow["input"][] {
-	if (input instanceof Int32Array) return Array.from(input, (token) => Int32Array.of(token));
-	const { rows, columns, data } = input;
-	return Array.from({ length: rows }, (_, row) => ({
-		rows: 1,
-		columns,
-		data: data.subarray(row * columns, (row + 1) * columns),
-	}));
+/** Some positions of an input. */
+function partOf(input: ForwardRow["input"], from: number, to: number): ForwardRow["input"] {
+	if (input instanceof Int32Array) return input.subarray(from, to);
+	const { columns, data } = input;
+	return { rows: to - from, columns, data: data.subarray(from * columns, to * columns) };
 }
 
 /** How many positions an input adds. */

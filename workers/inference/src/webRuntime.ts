@@ -6,7 +6,7 @@ import jspiGlue from "onnxruntime-web/ort-wasm-simd-threaded.jspi.mjs?url";
 import jspiBinary from "onnxruntime-web/ort-wasm-simd-threaded.jspi.wasm?url";
 import plainGlue from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import plainBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
-import { type EngineOptions, weightsOn } from "./engineOptions.ts";
+import { type EngineOptions, isExact, weightsOn } from "./engineOptions.ts";
 import { openWeightMaker } from "./openWeightMaker.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -36,6 +36,7 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 			threads,
 			halfActivations: false,
 			weights,
+			exactProducts: isExact(weights),
 			heapBytes: options.heapBytes ?? heapBytes,
 			// The same SIMD program gives the same floats on every processor.
 			numericsClass: `ort${version}/wasm/simd/${weights}/f32`,
@@ -55,6 +56,7 @@ export async function openWebRuntime(options: EngineOptions): Promise<Runtime> {
 		threads,
 		halfActivations: false,
 		weights,
+		exactProducts: false,
 		numericsClass: `ort${version}/webgpu/${vendor}/${weights}/f32`,
 		Tensor,
 		openWeightMaker,

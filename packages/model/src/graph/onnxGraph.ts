@@ -1,7 +1,15 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 
 /** Element types that our graphs use, by their number in `onnx.proto`'s TensorProto.DataType. */
-export const elementTypes = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, float16: 10 } as const;
+export const elementTypes = {
+	float32: 1,
+	uint8: 2,
+	int8: 3,
+	int32: 6,
+	int64: 7,
+	bool: 9,
+	float16: 10,
+} as const;
 export type ElementType = keyof typeof elementTypes;
 
 /** Bytes of one element. */
@@ -11,6 +19,7 @@ export const elementBytes: Readonly<Record<ElementType, number>> = {
 	int8: 1,
 	int32: 4,
 	int64: 8,
+	bool: 1,
 	float16: 2,
 };
 
@@ -23,7 +32,7 @@ const opset = 21;
 /** Domain of ONNX Runtime's own operators (`ContribOperators.md`). */
 export const contrib = "com.microsoft";
 
-type Attribute = number | string | { readonly float: number };
+type Attribute = number | string | { readonly float: number } | { readonly graph: OnnxGraph };
 
 /**
  * Writes an ONNX ModelProto piece by piece, straight into the protobuf wire format: field numbers are those of
@@ -35,7 +44,13 @@ export class OnnxGraph {
 	readonly #initializers: Uint8Array[] = [];
 	readonly #inputs: Uint8Array[] = [];
 	readonly #outputs: Uint8Array[] = [];
+	readonly #prefix: string;
 	#names = 0;
+
+	/** @param prefix - of the names it gives: what is inside a node's branch sees the names around it, and may take none of them */
+	constructor(prefix = "") {
+		this.#prefix = prefix;
+	}
 
 	/** Adds a node and returns the names of its outputs; an empty name stands for an input or output that is left out. */
 	node(
@@ -47,7 +62,7 @@ export class OnnxGraph {
 			domain?: string;
 		} = {},
 	): string[] {
-		const name = `${op}.${this.#names++}`;
+		const name = `${this.#prefix}${op}.${this.#names++}`;
 		const outputs = options.outputs ?? [name];
 		const writer = new BinaryWriter();
 		for (const input of inputs) writer.tag(1, WireType.LengthDelimited).string(input);
@@ -109,13 +124,7 @@ export class OnnxGraph {
 		const writer = new BinaryWriter();
 		writer.tag(1, WireType.Varint).int64(irVersion);
 		writer.tag(2, WireType.LengthDelimited).string("tabmesh");
-		message(writer, 7, (graph) => {
-			for (const node of this.#nodes) graph.tag(1, WireType.LengthDelimited).bytes(node);
-			graph.tag(2, WireType.LengthDelimited).string("span");
-			for (const weight of this.#initializers) graph.tag(5, WireType.LengthDelimited).bytes(weight);
-			for (const input of this.#inputs) graph.tag(11, WireType.LengthDelimited).bytes(input);
-			for (const output of this.#outputs) graph.tag(12, WireType.LengthDelimited).bytes(output);
-		});
+		message(writer, 7, (graph) => this.write(graph));
 		for (const [domain, version] of [
 			["", opset],
 			[contrib, 1],
@@ -127,6 +136,15 @@ export class OnnxGraph {
 		}
 		return writer.finish() as Uint8Array<ArrayBuffer>;
 	}
+
+	/** The GraphProto alone: what a node runs as one of its branches. */
+	write(writer: BinaryWriter): void {
+		for (const node of this.#nodes) writer.tag(1, WireType.LengthDelimited).bytes(node);
+		writer.tag(2, WireType.LengthDelimited).string(`${this.#prefix}span`);
+		for (const weight of this.#initializers) writer.tag(5, WireType.LengthDelimited).bytes(weight);
+		for (const input of this.#inputs) writer.tag(11, WireType.LengthDelimited).bytes(input);
+		for (const output of this.#outputs) writer.tag(12, WireType.LengthDelimited).bytes(output);
+	}
 }
 
 function message(writer: BinaryWriter, field: number, write: (nested: BinaryWriter) => void): void {
@@ -137,13 +155,16 @@ function message(writer: BinaryWriter, field: number, write: (nested: BinaryWrit
 
 function writeAttribute(writer: BinaryWriter, name: string, value: Attribute): void {
 	writer.tag(1, WireType.LengthDelimited).string(name);
-	// AttributeProto.type, field 20: FLOAT 1, INT 2, STRING 3.
+	// AttributeProto.type, field 20: FLOAT 1, INT 2, STRING 3, GRAPH 5.
 	if (typeof value === "number") {
 		writer.tag(3, WireType.Varint).int64(value);
 		writer.tag(20, WireType.Varint).int32(2);
 	} else if (typeof value === "string") {
 		writer.tag(4, WireType.LengthDelimited).string(value);
 		writer.tag(20, WireType.Varint).int32(3);
+	} else if ("graph" in value) {
+		message(writer, 6, (graph) => value.graph.write(graph));
+		writer.tag(20, WireType.Varint).int32(5);
 	} else {
 		writer.tag(2, WireType.Bit32).float(value.float);
 		writer.tag(20, WireType.Varint).int32(1);

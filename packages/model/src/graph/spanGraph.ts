@@ -42,6 +42,10 @@ export const graphNames = {
 	lengths: "lengths",
 	/** int32 `[1]`: positions of the longest row after this run. */
 	total: "total",
+	/** bool: whether the positions of this run, of one stream, attend as if each came in a run of its own. With `rows` only. */
+	alone: "alone",
+	/** int32 `[sequence]`: positions up to each one of this run, less one, where it attends alone; else anything of that type. With `rows` only. */
+	aloneLengths: "alone_lengths",
 	/** int32 `[k]`: which of the batch × sequence positions get logits, where the span has the head. */
 	logitRows: "logit_rows",
 	/** float32 `[batch, sequence, hidden]`. */
@@ -177,6 +181,8 @@ class LlamaSpan {
 		const past = ["batch", keyValueHeads, "past", headSize];
 		if (this.#format.keyValues === "rows") {
 			this.graph.input(graphNames.newRows, "int32", ["new"]);
+			this.graph.input(graphNames.alone, "bool", []);
+			this.graph.input(graphNames.aloneLengths, "int32", ["alone"]);
 			this.graph.constant("row_shape", [-1, headSize]);
 		}
 		let residual = start;
@@ -191,25 +197,8 @@ class LlamaSpan {
 			branch = this.#attention(normed, layer, index);
 			[normed, residual] = this.#norm(residual, branch, names.postNorm);
 			branch = this.#feedForward(normed, layer);
-			this.#keepKeyValues(index);
 		}
 		return this.graph.node("Add", [residual, branch!])[0]!;
-	}
-
-	/** The layer's new keys and values as outputs. */
-	#keepKeyValues(index: number): void {
-		const { keyValueHeads, headSize } = this.config;
-		const presents = [graphNames.presentKey(index), graphNames.presentValue(index)];
-		if (this.#format.keyValues === "present") {
-			const shape = ["batch", keyValueHeads, "present", headSize];
-			for (const present of presents) this.graph.output(present, "float32", shape);
-			return;
-		}
-		for (const [i, output] of [graphNames.newKey(index), graphNames.newValue(index)].entries()) {
-			const [rows] = this.graph.node("Reshape", [presents[i]!, "row_shape"]);
-			this.graph.node("Gather", [rows!, graphNames.newRows], { outputs: [output], attributes: { axis: 0 } });
-			this.graph.output(output, "float32", ["new", headSize]);
-		}
 	}
 
 	/** RMS norm of `residual + branch`; returns the norm and that sum. */
@@ -239,31 +228,95 @@ class LlamaSpan {
 	#attention(input: string, layer: number, index: number): string {
 		const { heads, keyValueHeads, headSize, hiddenSize } = this.config;
 		const names = layerTensorNames(layer);
+		const inputs = this.attentionInputs(input, layer);
 		const output = `${names.output}.in`;
-		this.graph.node(
-			"GroupQueryAttention",
-			[
-				...this.attentionInputs(input, layer),
-				graphNames.pastKey(index),
-				graphNames.pastValue(index),
-				graphNames.lengths,
-				graphNames.total,
-				"cosines",
-				"sines",
-			],
-			{
-				outputs: [output, graphNames.presentKey(index), graphNames.presentValue(index)],
-				attributes: {
-					num_heads: heads,
-					kv_num_heads: keyValueHeads,
-					scale: { float: 1 / Math.sqrt(headSize) },
-					do_rotary: 1,
-					rotary_interleaved: 0,
-				},
-				domain: contrib,
-			},
-		);
+		if (this.#format.keyValues === "present") {
+			const presents = [graphNames.presentKey(index), graphNames.presentValue(index)] as const;
+			const past = [graphNames.pastKey(index), graphNames.pastValue(index)] as const;
+			this.#attend(this.graph, inputs, past, graphNames.lengths, [output, ...presents]);
+			const shape = ["batch", keyValueHeads, "present", headSize];
+			for (const present of presents) this.graph.output(present, "float32", shape);
+		} else {
+			const outputs = [output, graphNames.newKey(index), graphNames.newValue(index)];
+			const branches = { then_branch: true, else_branch: false };
+			this.graph.node("If", [graphNames.alone], {
+				outputs,
+				attributes: Object.fromEntries(
+					Object.entries(branches).map(([name, alone]) => [
+						name,
+						{ graph: this.#attentionBranch(inputs, index, `${layer}.${name}.`, alone) },
+					]),
+				),
+			});
+			for (const added of outputs.slice(1)) this.graph.output(added, "float32", ["new", headSize]);
+		}
 		return this.linear(output, names.output, [names.output], [heads * headSize, hiddenSize]);
+	}
+
+	/**
+	 * What the positions attend to, and the rows of their keys and values. Kernels for one position and for several add up in another
+	 * order. So, where each is to have the bits that it has in a run of its own, what all of them leave in keys and values is copied for
+	 * each, and they attend as single positions of as many streams.
+	 */
+	#attentionBranch(
+		inputs: readonly [string, string, string],
+		index: number,
+		prefix: string,
+		alone: boolean,
+	): OnnxGraph {
+		const { heads, keyValueHeads, headSize } = this.config;
+		const graph = new OnnxGraph(prefix);
+		const name = (what: string): string => `${prefix}${what}`;
+		const past = [graphNames.pastKey(index), graphNames.pastValue(index)] as const;
+		const presents = [name("present_key"), name("present_value")] as const;
+		const together = [name("together"), ...presents] as const;
+		this.#attend(graph, inputs, past, graphNames.lengths, together);
+		let attended = together[0];
+		if (alone) {
+			const [, key] = inputs;
+			const widths = key ? [heads, keyValueHeads, keyValueHeads] : [heads + 2 * keyValueHeads, 0, 0];
+			const rows = inputs.map((input, i) => {
+				if (!input) return "";
+				const shape = graph.constant(name(`apart.${i}`), [-1, 1, widths[i]! * headSize]);
+				return graph.node("Reshape", [input, shape])[0]!;
+			}) as [string, string, string];
+			const [count] = graph.node("Shape", [graphNames.aloneLengths]);
+			const ones = graph.constant(name("ones"), [1, 1, 1]);
+			const [copies] = graph.node("Concat", [count!, ones], { attributes: { axis: 0 } });
+			const pasts = presents.map((present) => graph.node("Expand", [present, copies!])[0]!);
+			const own = name("own");
+			this.#attend(graph, rows, [pasts[0]!, pasts[1]!], graphNames.aloneLengths, [own, name("k"), name("v")]);
+			const shape = graph.constant(name("together_again"), [1, -1, heads * headSize]);
+			attended = graph.node("Reshape", [own, shape])[0]!;
+		}
+		graph.output(attended, "float32", ["batch", "sequence", heads * headSize]);
+		for (const present of presents) {
+			const [rows] = graph.node("Reshape", [present, "row_shape"]);
+			const [added] = graph.node("Gather", [rows!, graphNames.newRows], { attributes: { axis: 0 } });
+			graph.output(added!, "float32", ["new", headSize]);
+		}
+		return graph;
+	}
+
+	#attend(
+		graph: OnnxGraph,
+		inputs: readonly [packedOrQuery: string, key: string, value: string],
+		past: readonly [key: string, value: string],
+		lengths: string,
+		outputs: readonly [attended: string, presentKey: string, presentValue: string],
+	): void {
+		const { heads, keyValueHeads, headSize } = this.config;
+		graph.node("GroupQueryAttention", [...inputs, ...past, lengths, graphNames.total, "cosines", "sines"], {
+			outputs,
+			attributes: {
+				num_heads: heads,
+				kv_num_heads: keyValueHeads,
+				scale: { float: 1 / Math.sqrt(headSize) },
+				do_rotary: 1,
+				rotary_interleaved: 0,
+			},
+			domain: contrib,
+		});
 	}
 
 	/** Query, key and value of this run's positions, before the rotary embedding: in one tensor, or in three. */
