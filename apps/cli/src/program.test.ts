@@ -180,7 +180,7 @@ test("lend is polite unless told otherwise, and hands on what was asked for", as
 	});
 	expect(
 		await parse(
-			..."lend --memory 1GB --model m --threads 2 --cores 2 --nice 5 --max-load 50% --schedule 22:00-07:00".split(
+			..."lend --memory 1GB --model m --draft-model s --threads 2 --cores 2 --nice 5 --max-load 50% --schedule 22:00-07:00".split(
 				" ",
 			),
 			..."--finish 0 --room lab --capability token --key-file k.pem --no-keep --json".split(" "),
@@ -189,6 +189,7 @@ test("lend is polite unless told otherwise, and hands on what was asked for", as
 		relay: "http://localhost:8787",
 		memory: 1e9,
 		model: "m",
+		draftModel: "s",
 		threads: 2,
 		cores: 2,
 		nice: 5,

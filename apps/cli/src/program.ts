@@ -248,6 +248,13 @@ Examples:
 		)
 		.addOption(option("--model <id>", "model to lend for (default: the network's first)", "TABMESH_MODEL"))
 		.addOption(
+			option(
+				"--draft-model <id>",
+				"small model with the same vocabulary that guesses tokens, in a part of that memory",
+				"TABMESH_DRAFT_MODEL",
+			),
+		)
+		.addOption(
 			parsed(
 				option(
 					"--threads <n>",

@@ -171,3 +171,10 @@ test("who pauses while layers are still loading lends nothing until he says go o
 	await lender.resume();
 	expect(lender.view.phase).toBe("serving");
 });
+
+test("a model that is no smaller, or takes more than is lent, is refused as one to guess with", async () => {
+	await signGate("f32");
+	const { lender } = await lend({ memoryBytes: 16e6, draftModel: "wide" });
+	await expect(reaches(lender, "serving")).rejects.toThrow(/no smaller/);
+	expect(lender.view.phase).toBe("failed");
+});

@@ -3,6 +3,7 @@ import type { Directory } from "@tabmesh/directory";
 import type { Engine, EngineHandle, LoadProgress, ShardSource, WeightFormat } from "@tabmesh/model";
 import {
 	deal,
+	ModelDrafter,
 	rebalance,
 	type SignedReceipt,
 	type StageServer,
@@ -25,6 +26,7 @@ import { isMaterialChange } from "./materialChange.ts";
 import { modelView } from "./modelView.ts";
 import type { NetworkModel } from "./networkModel.ts";
 import { NextLayers } from "./nextLayers.ts";
+import { type OpenedDraftModel, openDraftModel } from "./openDraftModel.ts";
 import { type ReadingAhead, readingAhead } from "./readingAhead.ts";
 import { sparingFormat } from "./sparingFormat.ts";
 import type { Lender, LenderView, LendOptions } from "./tabmesh.ts";
@@ -94,6 +96,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	#next: NextLayers | undefined;
 	#server: StageServer | undefined;
 	#model: NetworkModel | undefined;
+	#drafts: OpenedDraftModel | undefined;
 	#held: Span | undefined;
 	#loadingSpan: Span | undefined;
 	#loading: AbortController | undefined;
@@ -192,6 +195,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			this.#source = readingAhead(this.#network.source(model));
 			this.#holdUntilTheEnd(model);
 			this.#prepareNext(model, this.#source);
+			await this.#openDrafts(model);
 			await this.#openEngine(model);
 			if (this.#over()) return;
 			this.#network.directory.addEventListener("change", this.#onSwarm);
@@ -231,6 +235,26 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		this.#next.addEventListener("change", () => this.#spreadFigures());
 	}
 
+	/** Loads the small model that the owner chose to guess with, if any. */
+	async #openDrafts(target: NetworkModel): Promise<void> {
+		const { draftModel, memoryBytes: lentBytes, backend, threads } = this.#options;
+		if (draftModel === undefined) return;
+		const model = await this.#network.model(draftModel);
+		const drafts = await openDraftModel(model, target, this.#network.source(model), {
+			...(backend === undefined ? {} : { backend }),
+			...(threads === undefined ? {} : { threads }),
+			lentBytes,
+			signal: this.#ended.signal,
+		});
+		this.#drafts = drafts;
+		if (this.#over()) await drafts.engine.close();
+	}
+
+	/** What is lent beside the small model. */
+	get #memoryBytes(): number {
+		return Math.max(0, this.#options.memoryBytes - (this.#drafts?.memoryBytes ?? 0));
+	}
+
 	/**
 	 * Starts the engine and serves with it.
 	 *
@@ -239,7 +263,8 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	 */
 	async #openEngine(model: NetworkModel, weights?: WeightFormat): Promise<void> {
 		const { createEngine } = await import("@tabmesh/inference");
-		const { memoryBytes, backend, threads, heapBytes } = this.#options;
+		const { backend, threads, heapBytes } = this.#options;
+		const memoryBytes = this.#memoryBytes;
 		let offered = model.formats;
 		for (;;) {
 			const choice = weightChoice(offered);
@@ -282,6 +307,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 
 	#serve(model: NetworkModel, engine: Engine): void {
 		this.#engine = engine;
+		const drafts = this.#drafts;
 		engine.addEventListener("devicelost", this.#onDeviceLost);
 		this.#server = serveStages({
 			peer: this.#network.peer,
@@ -292,6 +318,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			source: this.#source!,
 			room: this.#network.room,
 			models: (id) => (id === model.id ? model : undefined),
+			...(drafts ? { drafter: () => new ModelDrafter(drafts) } : {}),
 		});
 		this.#server.paused = this.#paused;
 		this.#server.addEventListener("change", this.#onServing);
@@ -597,9 +624,9 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			...announcement,
 			lends: {
 				numericsClass: this.#engine.info.numericsClass,
-				memoryBytes: this.#options.memoryBytes,
+				memoryBytes: this.#memoryBytes,
 				// What is kept of finished streams gives way.
-				freeBytes: Math.max(0, this.#options.memoryBytes - this.#usedBytes + keptBytes),
+				freeBytes: Math.max(0, this.#memoryBytes - this.#usedBytes + keptBytes),
 				bytesPerMs: msPerToken > 0 && this.#heldBytes > 0 ? this.#heldBytes / msPerToken : assumedBytesPerMs,
 				models: [model],
 				spans,
@@ -625,6 +652,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		await handedOver;
 		await this.#server?.close();
 		await this.#engine?.close();
+		await this.#drafts?.engine.close();
 		const error =
 			reason === undefined || reason instanceof TabmeshError
 				? reason

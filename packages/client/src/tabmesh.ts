@@ -165,6 +165,11 @@ export interface LendOptions {
 	model?: string;
 	/** Bytes of memory to lend. */
 	memoryBytes: number;
+	/**
+	 * Id or name of a small model of the network with the same vocabulary, which guesses tokens where this device is the first of a
+	 * route. Its memory is taken from `memoryBytes`. @default none: guesses come from what stands in the text
+	 */
+	draftModel?: string;
 	/** @default best available */
 	backend?: Backend;
 	/** @default 1, or what the device has when the page is cross-origin isolated */

@@ -6,5 +6,7 @@ export interface Drafter {
 	 * @param tokens - prompt and answer so far; a view that holds until the call returns
 	 * @param most - how many are wanted at most
 	 */
-	draft(tokens: Int32Array, most: number): readonly number[];
+	draft(tokens: Int32Array, most: number): readonly number[] | Promise<readonly number[]>;
+	/** Frees what it holds for this text. */
+	close?(): void;
 }

@@ -18,6 +18,7 @@ export { growth } from "./growth.ts";
 export { type LapTime, lapTime, type Objective, type PlanView } from "./holders.ts";
 export type { OwnConnection } from "./links.ts";
 export { LoadedSpans, type SpanLease, type SpanOptions } from "./loadedSpans.ts";
+export { type DraftModel, draftPositions, ModelDrafter } from "./modelDrafter.ts";
 export { type ModelSizes, modelSizes, spanContains, spanOf } from "./modelSizes.ts";
 export { modelNeed, neediestModel, neediestOf } from "./placeSpares.ts";
 export { type PlanRouteOptions, planRoute } from "./planRoute.ts";

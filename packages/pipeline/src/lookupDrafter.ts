@@ -10,10 +10,17 @@ const LONG_ENOUGH = 8;
  * before, it goes on as it did there. Quotations, code and lists of what the prompt has are mostly that.
  */
 export class LookupDrafter implements Drafter {
+	readonly #shortest: number;
+
+	/** @param shortest - tokens that have to stand there as they do at the end */
+	constructor(shortest = SHORTEST) {
+		this.#shortest = shortest;
+	}
+
 	draft(tokens: Int32Array, most: number): readonly number[] {
 		const end = tokens.length;
 		const newest = tokens[end - 1];
-		let longest = SHORTEST - 1;
+		let longest = this.#shortest - 1;
 		let at = -1;
 		// The latest of the longest: a text's subject moves on.
 		for (let i = end - 2; i >= 0 && longest < LONG_ENOUGH; i--) {

@@ -1,8 +1,11 @@
+import { createEngine } from "@tabmesh/inference";
 import type { Sampling } from "@tabmesh/wire";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Drafter } from "./drafter.ts";
 import { FixtureDirectory } from "./fixtures.ts";
 import { generate } from "./generate.ts";
+import { type DraftModel, ModelDrafter } from "./modelDrafter.ts";
+import { spanOf } from "./modelSizes.ts";
 import { greedy } from "./sampling.ts";
 import {
 	oneProcess,
@@ -35,6 +38,8 @@ describe("an answer with drafted tokens", () => {
 	let expected: number[] = [];
 	let promptLength = 0;
 	let share = 0.8;
+	/** Who drafts in place of that. */
+	let small: DraftModel | undefined;
 	const draw = random(7);
 	const drafter: Drafter = {
 		draft: (tokens, most) =>
@@ -45,7 +50,7 @@ describe("an answer with drafted tokens", () => {
 
 	const lender = (from: number, to: number): Promise<TestLender> =>
 		swarm.lender(from, to, {
-			drafter: () => drafter,
+			drafter: () => (small ? new ModelDrafter(small) : drafter),
 			distanceMs,
 		});
 
@@ -137,6 +142,32 @@ describe("an answer with drafted tokens", () => {
 			expect(replays.length).toBeGreaterThan(0);
 			expect(laps.accepted).toBeGreaterThan(0);
 			await until(() => swarm.lenders.every(({ server }) => server.streams === 0));
+		},
+		60_000,
+	);
+
+	it.each([
+		["in its context", 256],
+		["longer than its context", 48],
+	])(
+		"is the one written without them where a model drafts for a text %s",
+		async (_what, contextLength) => {
+			const engine = await createEngine({ memoryBytes: 1e9 });
+			const { layers } = model.model.manifest.config;
+			const handle = await engine.load({ model: model.model, span: spanOf(0, layers, layers) }, model.source);
+			const loaded = await engine.usedBytes();
+			small = { engine, handle, contextLength };
+			const prompt = await prepare(greedy, 60);
+			const { tokens, laps } = await generate(swarm.ask(asker, prompt, { maxTokens: 60 })).summary;
+			small = undefined;
+			expect(tokens).toEqual(expected);
+			// It has the same weights: as long as it knows the whole text, it is right.
+			if (contextLength === 256) expect(laps.accepted).toBe(laps.drafted);
+			expect(laps.accepted).toBeGreaterThan(0);
+			await until(() => swarm.lenders.every(({ server }) => server.streams === 0));
+			await engine.truncate("nobody", 0).catch(() => {});
+			expect(await engine.usedBytes()).toBe(loaded);
+			await engine.close();
 		},
 		60_000,
 	);

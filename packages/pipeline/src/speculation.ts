@@ -26,9 +26,15 @@ export class Speculation {
 	 * @param room - positions that may be drafted at most
 	 * @param draftMs - about how long all stages compute for a draft
 	 */
-	draft(tokens: Int32Array, room: number, draftMs: number): readonly number[] {
-		this.#guess = this.#drafter.draft(tokens, limits.drafts);
-		const drafts = this.#guess.slice(0, this.#depth.best(Math.min(room, this.#guess.length), draftMs));
+	draft(tokens: Int32Array, room: number, draftMs: number): readonly number[] | Promise<readonly number[]> {
+		const most = this.#depth.best(Math.min(room, limits.drafts), draftMs);
+		const guess = this.#drafter.draft(tokens, Math.max(most, 1));
+		return "then" in guess ? guess.then((guess) => this.#take(guess, most)) : this.#take(guess, most);
+	}
+
+	#take(guess: readonly number[], most: number): readonly number[] {
+		this.#guess = guess;
+		const drafts = guess.slice(0, most);
 		this.#sent = drafts.length;
 		return drafts;
 	}
@@ -49,5 +55,9 @@ export class Speculation {
 	interrupted(): void {
 		this.#since = undefined;
 		this.#guess = [];
+	}
+
+	close(): void {
+		this.#drafter.close?.();
 	}
 }

@@ -70,8 +70,8 @@ export interface StageServerInit {
 	onReceipt?: (signed: SignedReceipt) => void;
 	/** A model that this lender's owner is willing to serve, by id. */
 	models: (id: string) => ModelRef | undefined;
-	/** What guesses tokens for streams whose first stage is here. @default what stood in the text before */
-	drafter?: (model: ModelRef) => Drafter;
+	/** What guesses tokens for a stream whose first stage is here; where it is undefined, what stood in the text before. */
+	drafter?: (model: ModelRef) => Drafter | undefined;
 	/** @default 16 */
 	maxStreams?: number;
 	/** @default 8 */

@@ -680,8 +680,8 @@ export class StageSession {
 	/** At the first stage: the drafts that were accepted, and the token that goes around next, with new drafts behind it. */
 	#takeTokens(position: number, tokens: readonly number[], expected: Uint8Array): void {
 		const accepted = tokens.length - 1;
-		const drafts = this.#tokens.tokens.subarray(position);
-		if (accepted > this.#drafted || drafts.subarray(0, accepted).some((draft, i) => draft !== tokens[i])) {
+		const sent = this.#tokens.tokens.subarray(position);
+		if (accepted > this.#drafted || sent.subarray(0, accepted).some((draft, i) => draft !== tokens[i])) {
 			throw new ProtocolViolationError("The last stage accepted what was not drafted.", {
 				details: { position, accepted, drafted: this.#drafted },
 			});
@@ -691,26 +691,49 @@ export class StageSession {
 		if (token >= vocabularySize) throw outsideVocabulary(token, vocabularySize);
 		const rejected = this.#drafted - accepted;
 		this.#tokens.truncate(position + accepted);
-		const links = [this.#tokens.push(token)];
-		if (!equalBytes(links[0]!, expected)) {
+		const link = this.#tokens.push(token);
+		if (!equalBytes(link, expected)) {
 			throw new TokenChainError("The last stage's token does not continue the stream's chain.", {
 				details: { position },
 			});
 		}
 		this.#speculation?.sampled(tokens, performance.now());
-		for (const draft of this.#draft()) links.push(this.#tokens.push(draft));
+		const start = position + accepted;
+		// Nothing is under way until the next lap begins.
+		this.#drafted = 0;
+		this.#received = start;
+		const drafts = this.#draft();
+		if (!("then" in drafts)) {
+			this.#startLap(start, link, drafts, rejected);
+			return;
+		}
+		const lane = this.#lane;
+		drafts
+			.catch(() => [])
+			.then((drafts) => {
+				if (this.#lane === lane && this.#state === "serving") this.#startLap(start, link, drafts, rejected);
+			});
+	}
+
+	/** Sends the newest token around, with drafts behind it. */
+	#startLap(start: number, link: Link, drafts: readonly number[], rollback: number): void {
+		const links = [link];
+		for (const draft of drafts) links.push(this.#tokens.push(draft));
 		const chain = links.pop()!;
 		this.#drafted = links.length;
-		const start = position + accepted;
 		const rows = 1 + links.length;
 		this.#received = start + rows;
 		const input = this.#tokens.tokens.slice(start);
-		this.#push(input, { position: start, rows, chain, links, last: true, rollback: rejected });
+		this.#push(input, { position: start, rows, chain, links, last: true, rollback });
 	}
 
 	/** Where others wait for the engine, a lap takes one position as ever. */
-	#draft(): readonly number[] {
-		if (!this.#speculation || this.#context.queue.isShared(this.#lane!)) return [];
+	#draft(): readonly number[] | Promise<readonly number[]> {
+		if (!this.#speculation) return [];
+		if (this.#context.queue.isShared(this.#lane!)) {
+			this.#speculation.interrupted();
+			return [];
+		}
 		// The last token of an answer is sampled behind the position before it, and not computed.
 		const room = this.#open.maxPositions - 1 - this.#tokens.length;
 		return this.#speculation.draft(this.#tokens.tokens, room, this.#draftMs());
@@ -1035,6 +1058,7 @@ export class StageSession {
 		clearTimeout(this.#leaseTimer);
 		this.#abort.abort(new StreamResetError("The stream has ended."));
 		this.#lane?.close();
+		this.#speculation?.close();
 		this.#prompt = [];
 		const { engine, prefixes } = this.#context;
 		const released = prefix ? prefixes.keep(prefix) : this.#memory && engine.release(this.#memory);

@@ -16,6 +16,8 @@ export interface LendCommandOptions {
 	/** Bytes. */
 	memory: number;
 	model?: string;
+	/** A small model of the same vocabulary that guesses tokens. */
+	draftModel?: string;
 	/** @default what `cores` says, else two where there are two */
 	threads?: number;
 	/** Processors that the whole process may use. */
@@ -185,11 +187,17 @@ async function lendOnce(
 	try {
 		const { peer, room } = mesh;
 		report.say(`peer ${peer} in the room ${room} of ${options.relay}`, { phase: "joining", peer, room });
-		const { model, memory: memoryBytes, cores = Math.min(sensibleThreads, availableParallelism()) } = options;
+		const {
+			model,
+			draftModel,
+			memory: memoryBytes,
+			cores = Math.min(sensibleThreads, availableParallelism()),
+		} = options;
 		const { threads = cores } = options;
 		const lender = mesh.lend({
 			memoryBytes,
 			...(model === undefined ? {} : { model }),
+			...(draftModel === undefined ? {} : { draftModel }),
 			threads,
 		});
 		await untilLeft(lender, options, report, signal);
