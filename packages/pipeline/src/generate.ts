@@ -81,6 +81,16 @@ export interface GenerateInit {
 	onStages?: (stages: readonly StageStatus[]) => void;
 	/** Called when a lost stage's place was taken and the answer goes on. */
 	onReplay?: (replay: Replay) => void;
+	/** Called whenever the swarm is waited for before the answer begins, since who holds its layers cannot serve now. */
+	onWait?: (wait: Wait) => void;
+}
+
+/** Why an answer does not begin yet. */
+interface Wait {
+	/** Whether a peer has no room; else it holds other layers by now, and the swarm is about to fill the gap. */
+	readonly busy: boolean;
+	/** In how many milliseconds the peer expects to have room, where it can tell. */
+	readonly retryAfterMs: number | undefined;
 }
 
 export interface GeneratedToken {
@@ -243,7 +253,9 @@ class Generation implements TokenGeneration {
 				if (isRefusal(reason)) {
 					const left = deadline - performance.now();
 					if (left <= 0) throw givenUp(reason, patienceMs);
-					const soon = Math.min(left, retryAfter(reason) ?? left);
+					const retryAfterMs = retryAfter(reason);
+					this.#init.onWait?.({ busy: reason instanceof StageBusyError, retryAfterMs });
+					const soon = Math.min(left, retryAfterMs ?? left);
 					await swarmChange(directory, Math.max(soon, SOONEST_MS), signal);
 				} else if (!this.#isPassing(reason) || exclude.size === 0) {
 					throw reason;

@@ -203,7 +203,8 @@ describe("a ring of three stages over WebRTC", () => {
 		spans.drop(model.model.id, spanOf(0, 6, 6));
 		const directory = new FixtureDirectory([moving.member]);
 		const init = { ...swarm.ask(asker, prompt, { maxTokens: 5, patienceMs: 60_000 }), directory };
-		const waiting = generate(init);
+		const waits: unknown[] = [];
+		const waiting = generate({ ...init, onWait: (wait) => waits.push(wait) });
 		const cancelled = generate(init);
 		const refused = generate({ ...init, patienceMs: 300 });
 		await expect(refused.summary).rejects.toThrow(/does not hold the layers.* within 0.3 s/);
@@ -214,7 +215,38 @@ describe("a ring of three stages over WebRTC", () => {
 		await spans.hold(model.model, spanOf(0, 6, 6));
 		directory.members = [moving.member];
 		expect((await waiting.summary).tokens).toEqual(await oneProcess(model, prompt, 5));
+		expect(waits[0]).toEqual({ busy: false, retryAfterMs: undefined });
 		await moving.server.close();
+	}, 60_000);
+
+	it("leaves memory for another asker, however many streams one opens", async () => {
+		const { weightBytes, keyValueBytesPerToken } = await swarm.lenders[1]!.server.spans.hold(
+			model.model,
+			spanOf(2, 4, 6),
+		);
+		// Room for about five streams of 500 positions.
+		const tight = await swarm.lender(2, 4, { memoryBytes: weightBytes + keyValueBytesPerToken * 2600 });
+		swarm.lenders.splice(-1);
+		const directory = new FixtureDirectory([
+			swarm.lenders[0]!.member,
+			tight.member,
+			swarm.lenders[2]!.member,
+		]);
+		const ask = (who: TestPeer, maxTokens = 490) =>
+			generate({ ...swarm.ask(who, prompt, { maxTokens, patienceMs: 0 }), directory });
+		const running = [ask(asker), ask(asker)];
+		for (const answer of running) await answer[Symbol.asyncIterator]().next();
+		const refused = await ask(asker).summary.catch((error: unknown) => error);
+		expect(refused).toBeInstanceOf(StageBusyError);
+		expect((refused as StageBusyError).message).toMatch(/for other askers, for about \d+ seconds? more\./);
+		expect((await ask(await swarm.peer()).summary).tokens).toHaveLength(490);
+		// Only what it has at once is counted.
+		running[0]!.cancel();
+		await running[0]!.summary;
+		await until(() => tight.server.streams === 1);
+		expect((await ask(asker, 5).summary).tokens).toHaveLength(5);
+		running[1]!.cancel();
+		await tight.server.close();
 	}, 60_000);
 
 	it("serves no more streams than its memory has room for", async () => {
@@ -223,9 +255,9 @@ describe("a ring of three stages over WebRTC", () => {
 		const tight = await swarm.lender(2, 4, { memoryBytes: weightBytes + 2 * 2 * 2 * 16 * 4 * 700 });
 		swarm.lenders.splice(-1);
 		const members = [swarm.lenders[0]!.member, tight.member, swarm.lenders[2]!.member];
-		const ask = (maxTokens: number) =>
+		const ask = (maxTokens: number, who = asker) =>
 			generate({
-				...swarm.ask(asker, prompt, { maxTokens, patienceMs: 0 }),
+				...swarm.ask(who, prompt, { maxTokens, patienceMs: 0 }),
 				directory: new FixtureDirectory(members),
 			});
 		const first = ask(500);
@@ -237,9 +269,10 @@ describe("a ring of three stages over WebRTC", () => {
 		let refusedWith: unknown;
 		for await (const { position } of third) {
 			if (position !== prompt.length + 20) continue;
-			refusedWith = await ask(500).summary.catch((error: unknown) => error);
+			const other = await swarm.peer();
+			refusedWith = await ask(500, other).summary.catch((error: unknown) => error);
 			const patient = generate({
-				...swarm.ask(asker, prompt, { maxTokens: 5, patienceMs: 60_000 }),
+				...swarm.ask(other, prompt, { maxTokens: 5, patienceMs: 60_000 }),
 				directory: new FixtureDirectory(members),
 			});
 			third.cancel();

@@ -35,6 +35,8 @@ import { type OpenRequest, offenceOf, type StageContext, StageSession } from "./
 const DEFAULT_STREAMS = 16;
 /** Of those, what one asker may take. */
 const DEFAULT_STREAMS_PER_ASKER = 8;
+/** Of the memory that streams may take, what one asker's may once it has more than one here. */
+const SHARE_OF_ASKER = 1 / 2;
 /** How long the first message of a stream may take. */
 const FIRST_MESSAGE_MS = 10_000;
 /** How long a link waits for the asker's `open`: his dial to us may take as long as the predecessor's did not. */
@@ -249,6 +251,25 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		return new StageBusyError(`${sentence}, for ${inAbout(retryAfterMs)} more.`, {
 			details: { retryAfterMs },
 		});
+	}
+
+	async holdToShare(session: StageSession, bytes: number): Promise<void> {
+		const { asker } = session;
+		for (;;) {
+			const sessions = [...this.#sessions.values()];
+			const others = sessions.filter((each) => each.asker === asker && each !== session);
+			const own = others.reduce((sum, each) => sum + each.askedBytes, 0);
+			// Its only stream may be as long as it fits.
+			if (own === 0) return;
+			const taken = sessions.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0);
+			const free = this.engine.info.memoryBytes - (await this.engine.usedBytes()) + this.keptBytes;
+			const over = own + bytes - (free + taken) * SHARE_OF_ASKER;
+			if (over <= 0) return;
+			if (await this.evict(asker)) continue;
+			throw this.busy("This peer keeps memory free for other askers", over, (each) =>
+				each.asker === asker && each !== session ? each.memoryBytes : 0,
+			);
+		}
 	}
 
 	async evict(asker?: string): Promise<boolean> {

@@ -115,6 +115,13 @@ export interface StageContext {
 	 * @param frees - what each stream gives back when it ends
 	 */
 	busy(sentence: string, needed: number, frees: (session: StageSession) => number): StageBusyError;
+	/**
+	 * Holds the streams of one asker to its share of the memory: whoever has one here already leaves room for others.
+	 *
+	 * @param bytes - what `session` is about to take
+	 * @throws StageBusyError
+	 */
+	holdToShare(session: StageSession, bytes: number): Promise<void>;
 	/** Ends a stream whose asker is gone, if there is one, to make room. */
 	evict(): Promise<boolean>;
 	onEnd(session: StageSession): void;
@@ -270,6 +277,11 @@ export class StageSession {
 		return this.#lane ? this.#open.maxPositions * this.#lane.handle.keyValueBytesPerToken : 0;
 	}
 
+	/** The same, with what it is about to be given. */
+	get askedBytes(): number {
+		return this.#lease ? this.#open.maxPositions * this.#lease.handle.keyValueBytesPerToken : 0;
+	}
+
 	/** Bytes kept for a spare of the successor. */
 	get historyBytes(): number {
 		return this.#history.bytes;
@@ -422,6 +434,7 @@ export class StageSession {
 		this.#lease = lease;
 		const { handle } = lease;
 		const { maxPositions, links } = this.#open;
+		await this.#context.holdToShare(this, this.askedBytes);
 		let beginning: Beginning;
 		for (;;) {
 			try {
