@@ -87,6 +87,14 @@ export interface GenerationTiming {
 	readonly tokensPerSecond: number;
 }
 
+/** Why an answer does not begin yet. */
+export interface WaitView {
+	/** Whether peers have no room; else they just took other layers, and others are about to take theirs. */
+	readonly busy: boolean;
+	/** In how many milliseconds one expects to have room, where it can tell. */
+	readonly retryAfterMs: number | undefined;
+}
+
 /** A peer was lost in the middle of an answer, and others computed again what it had. */
 export interface ReplayView {
 	/** Of the first token that came after it. */
@@ -138,6 +146,8 @@ export interface GenerateOptions extends Partial<Sampling> {
 	onStages?: (stages: readonly StageView[]) => void;
 	/** Called when the place of a lost peer was taken and the answer goes on. */
 	onReplay?: (replay: ReplayView) => void;
+	/** Called whenever the swarm is waited for before the answer begins. */
+	onWait?: (wait: WaitView) => void;
 	signal?: AbortSignal;
 }
 

@@ -163,6 +163,7 @@ export class TextGeneration implements Generation {
 				replays.push(replay);
 				options.onReplay?.(replay);
 			},
+			...(options.onWait ? { onWait: options.onWait } : {}),
 			onStages: (views) => {
 				stages = views;
 				options.onStages?.(views);

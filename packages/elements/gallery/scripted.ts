@@ -14,6 +14,7 @@ import type {
 	StageView,
 	StorageView,
 	Tabmesh,
+	WaitView,
 	WalletView,
 } from "@tabmesh/client";
 import type { Directory, Member } from "@tabmesh/directory";
@@ -22,6 +23,7 @@ import type { TabmeshError } from "@tabmesh/wire";
 /** What a scripted answer does, in order; it waits for ever at its end unless it ended. */
 export type Step =
 	| { readonly stages: readonly StageView[] }
+	| { readonly wait: WaitView }
 	| { readonly text: string }
 	| { readonly replay: Partial<ReplayView> }
 	| { readonly fail: Error }
@@ -317,9 +319,13 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 	}
 
 	generate(options: GenerateOptions): Generation {
-		const { signal: _, onStages, onReplay, ...plain } = options;
+		const { signal: _, onStages, onReplay, onWait, ...plain } = options;
 		this.calls.push({ method: "generate", options: plain });
-		return this.#begin({ ...(onStages ? { onStages } : {}), ...(onReplay ? { onReplay } : {}) });
+		return this.#begin({
+			...(onStages ? { onStages } : {}),
+			...(onReplay ? { onReplay } : {}),
+			...(onWait ? { onWait } : {}),
+		});
 	}
 
 	resume(left: string, options: Pick<GenerateOptions, "onStages" | "onReplay"> = {}): Generation {
@@ -327,7 +333,11 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		return this.#begin(options);
 	}
 
-	#begin({ onStages, onReplay }: Pick<GenerateOptions, "onStages" | "onReplay">): Generation {
+	#begin({
+		onStages,
+		onReplay,
+		onWait,
+	}: Pick<GenerateOptions, "onStages" | "onReplay" | "onWait">): Generation {
 		const cancelled = Promise.withResolvers<void>();
 		const rest = Promise.withResolvers<void>();
 		this.rested = rest.promise;
@@ -360,6 +370,8 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 				if ("stages" in step) {
 					stages = step.stages;
 					onStages?.(stages);
+				} else if ("wait" in step) {
+					onWait?.(step.wait);
 				} else if ("replay" in step) {
 					onReplay?.({
 						position: token,

@@ -373,6 +373,10 @@ export const states: Record<string, GalleryState> = {
 	"chat-stages-opening": chat([
 		{ stages: three.map((view) => ({ ...view, state: "opening", msPerToken: 0, progress: 0 })) },
 	]),
+	"chat-busy": chat([
+		{ stages: three.map((view) => ({ ...view, state: "opening", msPerToken: 0, progress: 0 })) },
+		{ wait: { busy: true, retryAfterMs: 12_000 } },
+	]),
 	"chat-streaming": chat([{ stages: three }, ...words(fox.slice(0, 210))]),
 	"chat-answered": chat([{ stages: three }, ...words(fox), { end: "stop" }]),
 	"chat-stopped": { ...chat([{ stages: three }, ...words(fox.slice(0, 140))]), press: "Stop" },

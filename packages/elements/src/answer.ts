@@ -7,6 +7,9 @@ import type {
 	Tabmesh,
 } from "@tabmesh/client";
 
+/** Seconds are counted down while peers are waited for. */
+const tickMs = 1_000;
+
 /** One question and what came back. */
 export interface Turn {
 	readonly prompt: string;
@@ -15,6 +18,8 @@ export interface Turn {
 	tokens: number;
 	status: "running" | "done" | "stopped" | "failed";
 	stages: readonly StageView[];
+	/** The peers are busy or change their layers; `until`, by `performance.now()`, one expects to have room. */
+	waiting: { readonly busy: boolean; readonly until: number | undefined } | undefined;
 	/** Peers that were lost on the way, and replaced. */
 	lost: number;
 	/** Whether the rest may differ from what would have been written without that. */
@@ -54,6 +59,7 @@ function newTurn(given: Pick<Turn, "prompt" | "chats"> & Partial<Turn>): Turn {
 		tokens: 0,
 		status: "running",
 		stages: [],
+		waiting: undefined,
 		lost: 0,
 		numericsChanged: false,
 		before: undefined,
@@ -105,11 +111,12 @@ export class Answer {
 	readonly finished: Promise<void>;
 	#generation: Generation | undefined;
 	#stopped = false;
+	#ticking: ReturnType<typeof setInterval> | undefined;
 
 	/** @param begin - starts the generation; what it throws ends the turn */
 	private constructor(
 		turn: Turn,
-		begin: (events: Pick<GenerateOptions, "onStages" | "onReplay">) => Generation,
+		begin: (events: Pick<GenerateOptions, "onStages" | "onReplay" | "onWait">) => Generation,
 		onChange: () => void,
 	) {
 		this.turn = turn;
@@ -117,7 +124,13 @@ export class Answer {
 			begin({
 				onStages: (stages) => {
 					turn.stages = stages;
+					// Whom it calls may be busy still.
+					if (stages.every(({ state }) => state === "preparing" || state === "ready")) this.#wait(undefined);
 					onChange();
+				},
+				onWait: ({ busy, retryAfterMs }) => {
+					const until = retryAfterMs === undefined ? undefined : performance.now() + retryAfterMs;
+					this.#wait({ busy, until }, onChange);
 				},
 				onReplay: ({ lost, numericsChanged }) => {
 					turn.lost += lost.length;
@@ -157,6 +170,13 @@ export class Answer {
 		return this.#generation?.detach();
 	}
 
+	#wait(waiting: Turn["waiting"], onChange?: () => void): void {
+		this.turn.waiting = waiting;
+		clearInterval(this.#ticking);
+		onChange?.();
+		if (onChange && waiting?.until !== undefined) this.#ticking = setInterval(onChange, tickMs);
+	}
+
 	async #run(begin: () => Generation, onChange: () => void): Promise<void> {
 		const { turn } = this;
 		const start = performance.now();
@@ -187,6 +207,7 @@ export class Answer {
 			turn.status = this.#stopped ? "stopped" : "failed";
 			if (!this.#stopped) turn.error = error;
 		}
+		this.#wait(undefined);
 		onChange();
 	}
 }

@@ -194,6 +194,14 @@ describe("<tabmesh-chat>", () => {
 		await page.close();
 	});
 
+	it("says that the peers are busy, and counts down until one has room", async () => {
+		const page = await gallery.show("chat-busy");
+		const step = page.getByText("The peers are busy: waiting for room.").locator("..");
+		await expect.poll(() => step.textContent()).toMatch(/In about 12 s/);
+		await expect.poll(() => step.textContent()).toMatch(/In about 1[01] s/);
+		await page.close();
+	});
+
 	it("is used by keyboard alone, from a suggestion to Stop", async () => {
 		const page = await gallery.show("chat-empty");
 		await page.getByRole("button", { name: "Lily wanted" }).focus();

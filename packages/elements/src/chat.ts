@@ -127,6 +127,9 @@ export class TabmeshChat extends LitElement {
 					opacity: 0.25;
 				}
 			}
+			.seconds {
+				font-variant-numeric: tabular-nums;
+			}
 			.facts {
 				display: flex;
 				flex-wrap: wrap;
@@ -486,7 +489,18 @@ export class TabmeshChat extends LitElement {
 	/** What happens between the question and the first token. */
 	#renderStep(turn: Turn) {
 		const text = messages.chat;
-		const { stages } = turn;
+		const { stages, waiting } = turn;
+		if (waiting) {
+			const { busy, until } = waiting;
+			const seconds = until === undefined ? 0 : Math.ceil((until - performance.now()) / 1000);
+			// Read out once, not with each second.
+			return html`
+				<p class="muted">
+					<span role="status">${busy ? text.busy : text.regrouping}</span>
+					${busy && seconds > 0 ? html`<span class="seconds">${text.roomIn(seconds)}</span>` : nothing}<span class="caret"></span>
+				</p>
+			`;
+		}
 		const preparing = stages.filter(({ state }) => state === "preparing");
 		if (preparing.length > 0) {
 			const value = stages.reduce((sum, { state, progress }) => sum + (state === "ready" ? 1 : progress), 0);
