@@ -1,8 +1,9 @@
+import { createHash } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
-import { defaultClientConditions, defineConfig, type Plugin } from "vite";
+import { build, defaultClientConditions, defineConfig, type Plugin, type Rolldown } from "vite";
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -12,7 +13,11 @@ const pages = {
 	lend: at("apps/lend/index.html"),
 	chat: at("apps/chat/index.html"),
 	storage: at("apps/storage/index.html"),
+	notFound: at("apps/404.html"),
 };
+
+/** Files of the public folder that a page shows before anybody clicked. */
+const shellPictures = ["favicon.svg", "manifest.webmanifest"];
 
 /**
  * A page must be cross-origin isolated to get threads in WASM: without both headers the engine falls back to one.
@@ -63,6 +68,67 @@ function noNodeInPages(): Plugin {
 	};
 }
 
+/** Everything that pages load by themselves: their HTML, and what it names; not what a click brings. */
+async function shellOf(bundle: Rolldown.OutputBundle): Promise<{ url: string; revision: string | null }[]> {
+	const revision = (content: string | Uint8Array) =>
+		createHash("sha256").update(content).digest("hex").slice(0, 16);
+	const hashed = new Set<string>();
+	const take = (file: string): void => {
+		const part = bundle[file];
+		if (hashed.has(file) || !part) return;
+		hashed.add(file);
+		if (part.type !== "chunk") return;
+		for (const each of [...part.imports, ...(part.viteMetadata?.importedCss ?? [])]) take(each);
+	};
+	const pages: { url: string; revision: string }[] = [];
+	for (const part of Object.values(bundle)) {
+		if (part.type === "chunk" && part.isEntry) take(part.fileName);
+		if (part.type === "asset" && part.fileName.endsWith(".html") && part.fileName !== "404.html") {
+			pages.push({ url: `/${part.fileName}`, revision: revision(part.source) });
+			for (const [, file] of String(part.source).matchAll(/(?:href|src)="\/(assets\/[^"]+)"/g)) take(file!);
+		}
+	}
+	const pictures = shellPictures.map(async (file) => ({
+		url: `/${file}`,
+		revision: revision(await readFile(at(`apps/home/public/${file}`))),
+	}));
+	return [
+		...pages,
+		...(await Promise.all(pictures)),
+		...[...hashed].map((file) => ({ url: `/${file}`, revision: null })),
+	];
+}
+
+/** Builds `service-worker.js`, which knows the files of this very build. */
+function offlineShell(): Plugin {
+	return {
+		name: "tabmesh:offline-shell",
+		apply: "build",
+		generateBundle: {
+			order: "post",
+			async handler(_options, bundle) {
+				const shell = await shellOf(bundle);
+				const built = await build({
+					configFile: false,
+					logLevel: "warn",
+					define: { SHELL: JSON.stringify(shell), "process.env.NODE_ENV": '"production"' },
+					build: {
+						write: false,
+						target: "firefox128",
+						rolldownOptions: {
+							input: at("apps/home/src/serviceWorker.ts"),
+							// Firefox takes no modules here.
+							output: { format: "iife", codeSplitting: false },
+						},
+					},
+				});
+				const [worker] = (built as Rolldown.RolldownOutput).output;
+				this.emitFile({ type: "asset", fileName: "service-worker.js", source: worker.code });
+			},
+		},
+	};
+}
+
 const compressible = /\.(?:html|js|mjs|css|svg|json|webmanifest|wasm|txt)$/;
 
 /** Below this many bytes a compressed answer is no smaller than its headers. */
@@ -107,13 +173,13 @@ function precompress(): Plugin {
 
 /**
  * Builds every page and the workers behind them into `dist/`: `index.html`, `lend/index.html`, `chat/index.html`,
- * `storage/index.html` and hashed, immutable `assets/`.
+ * `storage/index.html`, `404.html`, `service-worker.js` and hashed, immutable `assets/`.
  */
 export default defineConfig({
 	root: at("apps"),
 	publicDir: at("apps/home/public"),
 	appType: "mpa",
-	plugins: [homeAtRoot(), noNodeInPages(), precompress()],
+	plugins: [homeAtRoot(), noNodeInPages(), offlineShell(), precompress()],
 	resolve: {
 		conditions: [
 			// onnxruntime-web without its embedded loader: a bundled loader would start our own bundle as its threads.

@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { appendFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -122,5 +122,74 @@ describe("the built site, as a relay without models serves it", () => {
 		const { page } = await visit("/chat");
 		await page.getByRole("heading", { name: "No model here yet" }).waitFor();
 		await page.close();
+	});
+
+	it("can be installed: its manifest names pages and pictures that are there", async () => {
+		const manifest = await (await fetch(`${relay.url}/manifest.webmanifest`)).json();
+		expect(manifest).toMatchObject({ name: "Tabmesh", display: "standalone", start_url: "/lend" });
+		expect(manifest.icons.map(({ purpose }: { purpose?: string }) => purpose)).toContain("maskable");
+		const page = await browser.newPage();
+		await page.goto(`${relay.url}/`);
+		for (const { src, sizes } of [
+			...manifest.icons,
+			{ src: "/icons/apple-touch.png", sizes: "180x180" },
+			{ src: "/icons/link.png", sizes: "1200x630" },
+		]) {
+			const size = await page.evaluate(async (src) => {
+				const image = new Image();
+				image.src = src;
+				await image.decode();
+				return `${image.naturalWidth}x${image.naturalHeight}`;
+			}, src);
+			if (sizes !== "any") expect(size, src).toBe(sizes);
+		}
+		for (const { url } of [{ url: manifest.start_url }, ...manifest.shortcuts]) {
+			expect((await fetch(relay.url + url)).status, url).toBe(200);
+		}
+		await page.close();
+	});
+
+	it("says in its own words that nothing is at an address", async () => {
+		const { page } = await visit("/lendd");
+		await page.getByRole("heading", { name: "Nothing is here" }).waitFor();
+		await page.getByRole("link", { name: "Lend this tab" }).click();
+		await page.getByRole("button", { name: /^Join/ }).waitFor();
+		await page.close();
+	});
+
+	it("opens without a network once it was visited, and takes a new version on a click only", async () => {
+		const site = () => ({ room: "public", models: [], minStages: 1 });
+		let origin = await startRelay({ port: 0, siteDir: folder, site });
+		const { url } = origin;
+		const context = await browser.newContext();
+		const page = await context.newPage();
+		await page.goto(`${url}/lend`);
+		await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+
+		await origin.stop();
+		for (const path of ["/lend", "/chat", "/storage"]) {
+			await page.goto(url + path);
+			await page.getByRole("heading", { level: 1 }).first().waitFor();
+			expect(await page.evaluate(() => crossOriginIsolated), path).toBe(true);
+		}
+		await page.goto(`${url}/lend`);
+		await page.getByRole("button", { name: /^Join/ }).click();
+		await page.getByText("Is this device online?").waitFor();
+
+		origin = await startRelay({ port: Number(new URL(url).port), siteDir: folder, site });
+		await page.goto(`${url}/lend`);
+		await page.evaluate(() => Object.assign(window, { since: "before" }));
+		for (const twin of [".br", ".gz"]) await rm(join(folder, `service-worker.js${twin}`));
+		await appendFile(join(folder, "service-worker.js"), "\n// another build\n");
+		await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.update());
+		const bar = page.getByRole("status").filter({ hasText: "A new version of Tabmesh is ready." });
+		await bar.waitFor();
+		expect(await page.evaluate(() => "since" in window)).toBe(true);
+		await bar.getByRole("button", { name: "Reload now" }).click();
+		await page.waitForFunction(() => !("since" in window));
+		await page.getByRole("button", { name: /^Join/ }).waitFor();
+		expect(await bar.count()).toBe(0);
+		await context.close();
+		await origin.stop();
 	});
 });

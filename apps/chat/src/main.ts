@@ -1,4 +1,5 @@
 import "@tabmesh/elements/chat";
+import "@tabmesh/elements/update";
 
 const element = document.querySelector("tabmesh-chat")!;
 

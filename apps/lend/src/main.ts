@@ -1,5 +1,6 @@
 import type { Tabmesh } from "@tabmesh/client";
 import "@tabmesh/elements/lend";
+import "@tabmesh/elements/update";
 import "@tabmesh/elements/wallet";
 
 const element = document.querySelector("tabmesh-lend")!;

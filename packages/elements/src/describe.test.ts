@@ -18,6 +18,15 @@ describe("words for people", () => {
 			expect(JSON.stringify(describeError(foreign))).not.toMatch(/undefined at|secret|text"/);
 	});
 
+	it("says of a page whose rest did not come that this device may be offline", () => {
+		for (const words of [
+			"Failed to fetch dynamically imported module: http://localhost/assets/client-x.js",
+			"Importing a module script failed.",
+			"error loading dynamically imported module: http://localhost/assets/client-x.js",
+		])
+			expect(describeError(new TypeError(words)).steps.join()).toContain("online");
+	});
+
 	it("counts layers as people do", () => {
 		expect(describeSpan({ from: 0, to: 2, embed: true, head: false })).toBe("embedding + layers 1–2");
 		expect(describeSpan({ from: 5, to: 6, embed: false, head: true })).toBe("layer 6 + output head");

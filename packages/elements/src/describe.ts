@@ -8,6 +8,10 @@ export interface Trouble {
 	readonly code: string | undefined;
 }
 
+/** What Chromium, Safari and Firefox say of an `import()` whose file did not come. */
+const notLoaded =
+	/failed to fetch dynamically imported|importing a module script failed|error loading dynamically imported/i;
+
 /**
  * Any error as a person should meet it. Judged by its shape, not its class: a dapp may carry a second copy of
  * `@tabmesh/wire`, and foreign errors must not leak stacks into a page.
@@ -20,6 +24,9 @@ export function describeError(error: unknown): Trouble {
 			steps: Array.isArray(candidate.metaMessages) ? candidate.metaMessages : [],
 			code: candidate.code,
 		};
+	}
+	if (error instanceof TypeError && notLoaded.test(error.message)) {
+		return { what: messages.notLoaded, steps: [messages.notLoadedStep], code: undefined };
 	}
 	return { what: messages.unexpected, steps: [messages.unexpectedStep], code: undefined };
 }

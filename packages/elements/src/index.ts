@@ -19,4 +19,5 @@ export { TabmeshRing } from "./ring.ts";
 export { TabmeshSources } from "./sources.ts";
 export { TabmeshStorage } from "./storage.ts";
 export { TabmeshSwarm } from "./swarm.ts";
+export { TabmeshUpdate } from "./update.ts";
 export { TabmeshWallet } from "./wallet.ts";

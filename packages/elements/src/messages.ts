@@ -7,8 +7,16 @@ export const messages = {
 	tryAgain: "Try again",
 	cancel: "Cancel",
 	dismiss: "All right",
+	notLoaded: "The rest of this page could not be loaded.",
+	notLoadedStep: "Is this device online? Try again when it is, or reload the page.",
 	unexpected: "Something went wrong that Tabmesh did not foresee.",
 	unexpectedStep: "Reload the page. If it happens again, please tell us what you did before.",
+
+	update: {
+		ready: "A new version of Tabmesh is ready.",
+		reload: "Reload now",
+		later: "Later",
+	},
 
 	layers: {
 		one: (layer: number) => `layer ${layer}`,
