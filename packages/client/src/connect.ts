@@ -249,13 +249,17 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	}
 
 	resume(left: string, options?: Parameters<Tabmesh["resume"]>[1]): Generation {
-		const { peer, sampling, stream, ...asked } = readLeftAnswer(left);
+		const { constraint, peer, sampling, stream, ...asked } = readLeftAnswer(left);
 		// Another key than then: no stage gives us what it keeps, and all of it is computed again, in another stream.
 		const mine =
 			peer === this.peer
 				? stream
 				: { ...stream, stream: crypto.randomUUID().replaceAll("-", ""), generation: 0 };
-		return new TextGeneration(this.#forAnswers, { ...asked, ...sampling, ...options }, mine);
+		return new TextGeneration(
+			this.#forAnswers,
+			{ ...asked, ...sampling, ...(constraint ? { constraint } : {}), ...options },
+			mine,
+		);
 	}
 
 	get #forAnswers(): GenerationNetwork {

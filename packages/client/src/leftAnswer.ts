@@ -1,6 +1,7 @@
 import type { ResumableStream } from "@tabmesh/pipeline";
 import {
 	cidSchema,
+	constraintSchema,
 	countSchema,
 	hopSchema,
 	InvalidParameterError,
@@ -22,6 +23,7 @@ const leftAnswerSchema = v.strictObject({
 	sampling: samplingSchema,
 	maxTokens: countSchema,
 	stop: v.array(v.string()),
+	constraint: v.optional(constraintSchema),
 	stream: v.strictObject({
 		stream: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
 		generation: countSchema,

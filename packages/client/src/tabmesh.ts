@@ -5,7 +5,7 @@ import type { Backend } from "@tabmesh/model";
 import type { Explanation, SignedReceipt } from "@tabmesh/pipeline";
 import type { R1fs } from "@tabmesh/r1fs";
 import type { ConnectionView } from "@tabmesh/transport";
-import type { FinishReason, Sampling, Span, TabmeshError } from "@tabmesh/wire";
+import type { Constraint, FinishReason, Sampling, Span, TabmeshError } from "@tabmesh/wire";
 import type { DeviceStorage } from "./deviceStorage.ts";
 import type { DeviceWallet } from "./deviceWallet.ts";
 
@@ -138,6 +138,11 @@ export interface GenerateOptions extends Partial<Sampling> {
 	maxTokens?: number;
 	/** Strings at which the answer ends; they are not part of it. */
 	stop?: readonly string[];
+	/**
+	 * A form that the answer is held to: JSON that fits a schema. The last stage picks no other token, and this device checks that it
+	 * did not.
+	 */
+	constraint?: Constraint;
 	/** Ask for at least this many stages. @default what the network asks for */
 	minStages?: number;
 	/** Whether tokens may be guessed, so that one trip around the ring brings several: the answer is the same. @default true */

@@ -1,6 +1,7 @@
 import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Directory } from "@tabmesh/directory";
 import { createTokenizer, type ShardSource, type Tokenizer } from "@tabmesh/model";
+import type { ConstraintVocabulary } from "@tabmesh/model/constraint";
 import {
 	type Experience,
 	generate,
@@ -9,7 +10,14 @@ import {
 	type TokenGeneration,
 } from "@tabmesh/pipeline";
 import type { Peer } from "@tabmesh/transport";
-import { EmptyPromptError, InvalidParameterError, ModelFileError, type Sampling } from "@tabmesh/wire";
+import {
+	type Constraint,
+	EmptyPromptError,
+	InvalidParameterError,
+	ModelFileError,
+	ProtocolViolationError,
+	type Sampling,
+} from "@tabmesh/wire";
 import type { LeftAnswer } from "./leftAnswer.ts";
 import type { NetworkModel } from "./networkModel.ts";
 import { StopStrings } from "./stopStrings.ts";
@@ -108,6 +116,8 @@ export class TextGeneration implements Generation {
 		const source = this.#network.source(model);
 		const tokenizer = await tokenizerOf(model, source);
 		const promptTokens = promptOf(options, tokenizer);
+		const { constraint } = options;
+		const held = constraint && (await heldTo(constraint, model, source));
 		const stop = stopsOf(options);
 		const stops = new StopStrings(stop);
 		const decoder = tokenizer.streamingDecoder(promptTokens);
@@ -139,6 +149,7 @@ export class TextGeneration implements Generation {
 			sampling,
 			maxTokens,
 			stop: [...stop],
+			...(constraint ? { constraint } : {}),
 		};
 		/** Tokens that were there before the answer was left. */
 		const before = this.#resume?.tokens.length ?? 0;
@@ -154,6 +165,7 @@ export class TextGeneration implements Generation {
 			sampling,
 			maxTokens,
 			stopTokens: eos,
+			...(constraint ? { constraint } : {}),
 			...(this.#resume ? { resume: this.#resume } : {}),
 			minStages: options.minStages ?? this.#network.minStages,
 			speculation: options.speculation ?? true,
@@ -175,6 +187,7 @@ export class TextGeneration implements Generation {
 				if (tokens.length >= before) lastTokenAt = performance.now();
 				firstTokenAt ||= lastTokenAt;
 				if (eos.includes(token)) continue;
+				held?.(token);
 				tokens.push(token);
 				const { shown, stopped } = stops.push(decoder.push(token));
 				show(shown, token);
@@ -251,6 +264,36 @@ function promptOf(options: GenerateOptions, tokenizer: Tokenizer): number[] {
 	return tokenizer.encodePrompt(prompt!);
 }
 
+const vocabularies = new WeakMap<NetworkModel, Promise<ConstraintVocabulary>>();
+
+/**
+ * What checks that the last stage keeps to the form that it was told: call it with every token.
+ *
+ * @throws InvalidParameterError where the form is not offered
+ */
+async function heldTo(
+	terms: Constraint,
+	model: NetworkModel,
+	source: ShardSource,
+): Promise<(token: number) => void> {
+	const { ConstraintVocabulary, TokenConstraint } = await import("@tabmesh/model/constraint");
+	let vocabulary = vocabularies.get(model);
+	if (!vocabulary) {
+		vocabulary = tokenizerBytes(model, source).then(
+			(bytes) => new ConstraintVocabulary(bytes, model.manifest),
+		);
+		vocabularies.set(model, vocabulary);
+		vocabulary.catch(() => vocabularies.delete(model));
+	}
+	const constraint = new TokenConstraint(terms, await vocabulary);
+	let match = constraint.begin;
+	return (token) => {
+		const next = constraint.accept(match, token);
+		if (!next) throw new ProtocolViolationError("The last stage did not keep to the form of the answer.");
+		match = next;
+	};
+}
+
 const tokenizers = new WeakMap<NetworkModel, Promise<Tokenizer>>();
 
 /** The model's tokenizer, fetched and built once. */
@@ -266,7 +309,11 @@ function tokenizerOf(model: NetworkModel, source: ShardSource): Promise<Tokenize
 }
 
 async function loadTokenizer(model: NetworkModel, source: ShardSource): Promise<Tokenizer> {
+	return createTokenizer(await tokenizerBytes(model, source), model.manifest);
+}
+
+async function tokenizerBytes(model: NetworkModel, source: ShardSource): Promise<Uint8Array> {
 	const entry = model.manifest.tensors.find((tensor) => tensor.name === "tokenizer.json");
 	if (!entry) throw new ModelFileError("The model comes without a tokenizer.");
-	return createTokenizer(await source.read(model, entry), model.manifest);
+	return source.read(model, entry);
 }

@@ -1,6 +1,9 @@
 import {
+	type Constraint,
+	constraintSchema,
 	EmptyPromptError,
 	InvalidParameterError,
+	limits,
 	PromptTooLongError,
 	type Sampling,
 	samplingSchema,
@@ -18,6 +21,7 @@ export interface CheckedRequest {
 	readonly maxTokens: number;
 	readonly stopTokens: readonly number[];
 	readonly maxPositions: number;
+	readonly constraint: Constraint | undefined;
 }
 
 /** @throws EmptyPromptError, PromptTooLongError, InvalidParameterError */
@@ -58,12 +62,29 @@ export function checked(init: GenerateInit): CheckedRequest {
 			`The sampling option ${v.getDotPath(issue) ?? ""} is out of range: ${issue.message}`,
 		);
 	}
-	const fitting = Math.min(maxTokens, contextLength - promptTokens.length);
+	const { constraint } = init;
+	if (constraint) {
+		const checked = v.safeParse(constraintSchema, constraint);
+		if (!checked.success) {
+			const most = limits.schemaBytes / 1024;
+			throw new InvalidParameterError(`A form that an answer is held to has at most ${most} KiB.`);
+		}
+		if (stopTokens.length === 0) {
+			throw new InvalidParameterError("An answer that is held to a form needs a token that ends it.");
+		}
+	}
+	const fitting = Math.min(
+		maxTokens,
+		contextLength - promptTokens.length,
+		// All of it goes to a spare of the last stage.
+		constraint ? limits.controlTokens : Number.POSITIVE_INFINITY,
+	);
 	return {
 		promptTokens,
 		sampling: sampling.output,
 		maxTokens: fitting,
 		stopTokens,
 		maxPositions: promptTokens.length + fitting,
+		constraint,
 	};
 }

@@ -3,6 +3,7 @@ import type { Directory } from "@tabmesh/directory";
 import type { ModelRef } from "@tabmesh/model";
 import type { Peer } from "@tabmesh/transport";
 import {
+	type Constraint,
 	type FinishReason,
 	type Hop,
 	PeerUnreachableError,
@@ -58,6 +59,8 @@ export interface GenerateInit {
 	maxTokens?: number;
 	/** Tokens that end the answer. @default the model's own end tokens */
 	stopTokens?: readonly number[];
+	/** A form that the answer is held to; it is at most 8,192 tokens long then. */
+	constraint?: Constraint;
 	/**
 	 * Whether the first stage may guess tokens, so that one lap brings several: the answer is the same, and comes sooner.
 	 *

@@ -115,6 +115,19 @@ function boundaryOfMass(values: Float32Array, length: number, mass: number): Bou
 	return { value: values[id]!, id };
 }
 
+/** Far below what any model says, and far above what a penalty would make infinite. */
+const NEVER = -1e30;
+
+/** Logits with those of other tokens out of reach. What is no number stays what it is. */
+function held(logits: Float32Array, allowed: Uint8Array): Float32Array {
+	if (!allowed.includes(1)) {
+		throw new InvalidParameterError(
+			"No token of this model goes on with the form that the answer is held to.",
+		);
+	}
+	return logits.map((value, token) => (allowed[token] === 1 || value - value !== 0 ? value : NEVER));
+}
+
 function penalise(logits: Float32Array, history: ArrayLike<number>, penalty: number): Float32Array {
 	const penalised = logits.slice();
 	for (let i = 0; i < history.length; i++) {
@@ -130,7 +143,7 @@ function penalise(logits: Float32Array, history: ArrayLike<number>, penalty: num
  * The token for `position`. A pure function: the same logits, settings, position and history give the same token in
  * every stage, engine and auditor.
  *
- * In this order: repetition penalty (CTRL, arXiv 1909.05858 §4.1), temperature, top-k, top-p (nucleus, arXiv 1904.09751)
+ * In this order: the tokens that are allowed, repetition penalty (CTRL, arXiv 1909.05858 §4.1), temperature, top-k, top-p (nucleus, arXiv 1904.09751)
  * of what top-k left, min-p (arXiv 2407.01082); of what remains, in the order of the ids, the first token at which the
  * cumulative weight exceeds u = PRF(seed, position) of the whole. Among equally likely tokens the lowest id is the
  * likelier one, for greedy choice too; temperature 0 and top-k 1 are greedy.
@@ -138,19 +151,22 @@ function penalise(logits: Float32Array, history: ArrayLike<number>, penalty: num
  * @param logits - one value per entry of the vocabulary; not changed
  * @param position - of the token to be chosen
  * @param history - tokens that the repetition penalty counts as seen
+ * @param allowed - 1 for each token that may come; without it all may
  * @throws InvalidTensorError when a logit is NaN or infinite
- * @throws InvalidParameterError when there are no logits
+ * @throws InvalidParameterError when there are no logits, or nothing is allowed
  */
 export function sample(
 	logits: Float32Array,
 	sampling: Sampling,
 	position: number,
 	history: ArrayLike<number> = [],
+	allowed?: Uint8Array,
 ): number {
 	if (logits.length === 0) throw new InvalidParameterError("There are no logits to choose a token from.");
 	const { temperature, topK, topP, minP, repetitionPenalty, seed } = sampling;
+	const open = allowed ? held(logits, allowed) : logits;
 	const values =
-		repetitionPenalty === 1 || history.length === 0 ? logits : penalise(logits, history, repetitionPenalty);
+		repetitionPenalty === 1 || history.length === 0 ? open : penalise(open, history, repetitionPenalty);
 
 	let best = 0;
 	let highest = Number.NEGATIVE_INFINITY;

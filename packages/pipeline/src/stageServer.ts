@@ -1,10 +1,13 @@
 import { bytesToHex } from "@noble/hashes/utils.js";
 import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Engine, ModelRef, ShardSource } from "@tabmesh/model";
+import type { ConstraintVocabulary, TokenConstraint } from "@tabmesh/model/constraint";
 import type { MessageStream, Peer } from "@tabmesh/transport";
 import {
+	type Constraint,
 	decodeCbor,
 	encodeCbor,
+	InvalidParameterError,
 	limits,
 	ProtocolViolationError,
 	RouteRefusedError,
@@ -143,6 +146,8 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 	/** Links that wait for their stream, by its key. */
 	readonly #waiting = new Map<string, Set<() => void>>();
 	readonly #waitingOf = new Map<string, number>();
+	/** Of models whose answers were held to a form, by id: a few, because a lender's owner names its models. */
+	readonly #vocabularies = new Map<string, Promise<ConstraintVocabulary>>();
 	readonly #decodeMs = new RollingMedian();
 	readonly #unserve: (() => void)[];
 	readonly #onDeviceLost: (event: CustomEvent<{ reason: string }>) => void;
@@ -218,6 +223,23 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 
 	drafter(model: ModelRef): Drafter {
 		return this.#init.drafter?.(model) ?? new LookupDrafter();
+	}
+
+	async constraint(model: ModelRef, terms: Constraint): Promise<TokenConstraint> {
+		const { TokenConstraint, ConstraintVocabulary } = await import("@tabmesh/model/constraint");
+		let vocabulary = this.#vocabularies.get(model.id);
+		if (!vocabulary) {
+			const entry = model.manifest.tensors.find(({ name }) => name === "tokenizer.json");
+			if (!entry)
+				throw new InvalidParameterError("The model comes without a tokenizer: no form can be held to.");
+			vocabulary = Promise.resolve(this.#init.source.read(model, entry)).then(
+				(bytes) => new ConstraintVocabulary(bytes, model.manifest),
+			);
+			this.#vocabularies.set(model.id, vocabulary);
+			// A failed fetch may succeed the next time.
+			vocabulary.catch(() => this.#vocabularies.delete(model.id));
+		}
+		return new TokenConstraint(terms, await vocabulary);
 	}
 
 	onStep(rows: number, decodeMs: number | undefined): void {

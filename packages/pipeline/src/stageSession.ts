@@ -1,7 +1,9 @@
 import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Engine, ForwardResult, ModelRef, StreamKey } from "@tabmesh/model";
+import type { TokenConstraint } from "@tabmesh/model/constraint";
 import type { MessageStream, Offence, Peer } from "@tabmesh/transport";
 import {
+	type Constraint,
 	decodeCbor,
 	decodeFrame,
 	decodeTensor,
@@ -37,6 +39,7 @@ import {
 } from "@tabmesh/wire";
 import type { BatchQueue, Lane } from "./batchQueue.ts";
 import type { Drafter } from "./drafter.ts";
+import { HeldAnswer } from "./heldAnswer.ts";
 import { type Beginning, type KeptPrefixes, originOf, type Prefix } from "./keptPrefixes.ts";
 import type { LoadedSpans, SpanLease } from "./loadedSpans.ts";
 import { outputSample } from "./outputSample.ts";
@@ -103,6 +106,8 @@ export interface StageContext {
 	running(): Iterable<Prefix>;
 	/** What guesses tokens of a model. */
 	drafter(model: ModelRef): Drafter;
+	/** What holds the tokens of a model to a form. @throws InvalidParameterError where the form is not offered */
+	constraint(model: ModelRef, terms: Constraint): Promise<TokenConstraint>;
 	/** Called after each step with the positions it computed, and its time where it was a decode step. */
 	onStep(rows: number, decodeMs: number | undefined): void;
 	/** The session has a newer route: links of it may be waiting. */
@@ -207,6 +212,8 @@ export class StageSession {
 	#paced: { readonly since: number; readonly from: number } | undefined;
 	/** At the last stage. */
 	#sampled: Sampled;
+	/** At the last stage, where the answer is held to a form. */
+	#held: HeldAnswer | undefined;
 	readonly #receipts: StageReceipts;
 
 	constructor(init: StageSessionInit) {
@@ -349,6 +356,7 @@ export class StageSession {
 		this.#receipts.onRoute(route);
 		this.#unlink();
 		this.#open = { ...this.#open, generation };
+		this.#held?.restart(generation?.written ?? []);
 		this.#sampled = sampledBefore(generation);
 		if (this.#state === "finished") this.#state = "serving";
 		this.#history.truncate(keep);
@@ -433,7 +441,14 @@ export class StageSession {
 		}
 		this.#lease = lease;
 		const { handle } = lease;
-		const { maxPositions, links } = this.#open;
+		const { generation, maxPositions, links } = this.#open;
+		if (generation?.constraint) {
+			const held = new HeldAnswer(await this.#context.constraint(this.#model, generation.constraint));
+			if ((this.#state as string) === "ended") return;
+			// A newer route may have come in between.
+			held.restart(this.#open.generation?.written ?? []);
+			this.#held = held;
+		}
 		await this.#context.holdToShare(this, this.askedBytes);
 		let beginning: Beginning;
 		for (;;) {
@@ -566,8 +581,12 @@ export class StageSession {
 		if (!this.#isAskedFor(route, place)) {
 			throw new RouteViolationError("A newer route asks a stage for other layers.");
 		}
-		if (this.#isLast !== (request.generation !== undefined)) {
+		const { generation: asked } = request;
+		if (this.#isLast !== (asked !== undefined)) {
 			throw new ProtocolViolationError("How to generate is for the last stage, and for that one only.");
+		}
+		if (asked?.constraint?.schema !== this.#open.generation?.constraint?.schema) {
+			throw new ProtocolViolationError("A newer route holds the answer to another form.");
 		}
 		if (this.#state !== "ended") this.#goOn(opened, request.keep, request.generation);
 	}
@@ -903,13 +922,16 @@ export class StageSession {
 			const at = start + i;
 			behind = head;
 			outputs = logits!.subarray(i * vocabularySize, (i + 1) * vocabularySize);
-			const token = sample(outputs, sampling, at, sampled.history);
+			const allowed = this.#held?.allowed(maxTokens - sampled.count, stopTokens);
+			const token = sample(outputs, sampling, at, sampled.history, allowed);
 			tokens.push(token);
 			sampled.history.push(token);
 			sampled.count++;
 			head = nextLink(head, at, token);
 			if (stopTokens.includes(token)) finish = "stop";
-			else if (sampled.count >= maxTokens || at >= this.#open.maxPositions) finish = "length";
+			else this.#held?.push(token);
+			if (finish) break;
+			if (sampled.count >= maxTokens || at >= this.#open.maxPositions) finish = "length";
 		}
 		const newest = start + tokens.length - 1;
 		sampled.next = { position: newest, chain: head };

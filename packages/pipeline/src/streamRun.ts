@@ -320,12 +320,13 @@ export class StreamRun implements StageListener {
 	}
 
 	#forLast() {
-		const { promptTokens, sampling, maxTokens, stopTokens } = this.#request;
+		const { constraint, promptTokens, sampling, maxTokens, stopTokens } = this.#request;
 		const history = new Set([...promptTokens.slice(-limits.controlTokens), ...this.#answer]);
 		return {
 			sampling,
 			maxTokens: maxTokens - this.#answer.length,
 			stopTokens: [...stopTokens],
+			...(constraint ? { constraint, written: [...this.#answer] } : {}),
 			...(sampling.repetitionPenalty === 1 ? {} : { history: [...history].slice(-limits.controlTokens) }),
 		};
 	}

@@ -24,10 +24,14 @@ export const limits = {
 	receiptBytes: 1 * KiB,
 	/** Stages of one route: beyond a few, every further hop only adds delay. */
 	routeHops: 64,
-	/** A control message on a stage stream: a full prompt chunk of 8,192 tokens at 5 bytes each, and its envelope. */
-	controlBytes: 64 * KiB,
+	/** A control message on a stage stream: two lists of 8,192 tokens at 5 bytes each, a constraint, a route and links. */
+	controlBytes: 128 * KiB,
 	/** Tokens in one control message. */
 	controlTokens: 8192,
+	/** A JSON schema that an answer is held to: what people and their programs write has a few KiB. */
+	schemaBytes: 16 * KiB,
+	/** What stands around the JSON of an answer: a model's tags. */
+	constraintTagLength: 64,
 	/** Links of a stream by which stages find what they kept of it: 16,384 positions at 16 each, 8 bytes a link. */
 	prefixLinks: 1024,
 	/** The CBOR header of a ring frame. */

@@ -1,6 +1,7 @@
 import { request } from "node:http";
 import type { Tabmesh } from "@tabmesh/client";
 import type { ChatCompletion, ChatCompletionChunk, Completion, Model } from "@tabmesh/client/openai";
+import { Ajv2020 } from "ajv/dist/2020.js";
 import OpenAI from "openai";
 import { afterAll, beforeAll, expect, expectTypeOf, test } from "vitest";
 import { TestNetwork } from "./testNetwork.ts";
@@ -262,4 +263,56 @@ test("a model that nobody holds is waited for, and then refused with when to ask
 	} finally {
 		await lonely.stop();
 	}
+});
+
+const person = {
+	type: "object",
+	properties: {
+		name: { type: "string", maxLength: 20 },
+		age: { type: "integer", minimum: 0, maximum: 150 },
+		colours: { type: "array", items: { enum: ["red", "green", "blue"] }, minItems: 1, maxItems: 3 },
+	},
+	required: ["name", "age", "colours"],
+	additionalProperties: false,
+};
+
+/** A hundred take half a minute: those are in the large set. */
+const answers = process.env.TABMESH_LARGE === "1" ? 100 : 12;
+
+test(`of ${answers} answers that are held to a JSON schema ${answers} parse and fit, whole and streamed`, async () => {
+	const fits = new Ajv2020().compile(person);
+	const asked = (seed: number) => ({
+		model: "chat",
+		messages,
+		max_tokens: 120,
+		temperature: 1,
+		seed,
+		response_format: {
+			type: "json_schema" as const,
+			json_schema: { name: "person", schema: person, strict: true },
+		},
+	});
+	const texts: string[] = [];
+	for (let seed = 0; seed < answers; seed += 4) {
+		const four = [0, 1, 2, 3].map((i) => openai.chat.completions.create(asked(seed + i)));
+		for (const { choices } of await Promise.all(four)) texts.push(choices[0]!.message.content!);
+	}
+	expect(texts.filter((text) => fits(JSON.parse(text)))).toHaveLength(answers);
+	expect(new Set(texts).size).toBeGreaterThan(0.9 * answers);
+	let streamed = "";
+	for await (const { choices } of await openai.chat.completions.create({ ...asked(0), stream: true }))
+		streamed += choices[0]?.delta.content ?? "";
+	expect(streamed).toBe(texts[0]);
+});
+
+test("any JSON object is one where no schema is given, and a schema that cannot be held to is refused", async () => {
+	const asked = { model: "chat", messages, max_tokens: 60, temperature: 1, seed: 1 };
+	const any = await openai.chat.completions.create({ ...asked, response_format: { type: "json_object" } });
+	expect(JSON.parse(any.choices[0]!.message.content!)).toBeTypeOf("object");
+	const schema = { type: "string", pattern: "a" };
+	const refused = openai.chat.completions.create({
+		...asked,
+		response_format: { type: "json_schema", json_schema: { name: "no", schema } },
+	});
+	await expect(refused).rejects.toMatchObject({ status: 400, message: expect.stringContaining("pattern") });
 });

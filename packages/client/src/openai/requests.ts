@@ -1,4 +1,4 @@
-import { InvalidParameterError } from "@tabmesh/wire";
+import { type Constraint, InvalidParameterError } from "@tabmesh/wire";
 import * as v from "valibot";
 import type { GenerateOptions } from "../tabmesh.ts";
 import type { ChatCompletionParams, CompletionParams } from "./shapes.ts";
@@ -30,6 +30,10 @@ function notOffered(what: string, nothing: (value: unknown) => boolean) {
 
 const isEmpty = (value: unknown): boolean =>
 	typeof value === "object" && Object.keys(value ?? {}).length === 0;
+
+function isObject(value: unknown): boolean {
+	return typeof value === "object" && value !== null && !Array.isArray(value);
+}
 
 const textPartSchema = v.object({
 	type: v.literal("text", "only parts of text are taken"),
@@ -75,6 +79,18 @@ const generationEntries = {
 	logit_bias: notOffered("a bias of tokens", isEmpty),
 };
 
+const responseFormatSchema = v.variant(
+	"type",
+	[
+		v.object({ type: v.picklist(["text", "json_object"]) }),
+		v.object({
+			type: v.literal("json_schema"),
+			json_schema: v.object({ schema: v.optional(v.custom<object>(isObject, "an object is needed"), {}) }),
+		}),
+	],
+	"the formats are text, json_object and json_schema",
+);
+
 const maxTokensSchema = optional(v.pipe(v.number(), v.integer(), v.minValue(1)));
 
 // What is not named here is let through unread, as other servers of this API do: clients send fields of their own.
@@ -83,6 +99,7 @@ const chatSchema = v.object({
 	messages: v.pipe(v.array(messageSchema), v.minLength(1, "a message is needed")),
 	max_completion_tokens: maxTokensSchema,
 	max_tokens: maxTokensSchema,
+	response_format: optional(responseFormatSchema),
 	modalities: notOffered("anything but text", (value) => Array.isArray(value) && value.join() === "text"),
 	audio: notOffered("sound", () => false),
 	functions: notOffered("the old form of tools", isEmpty),
@@ -124,7 +141,11 @@ export function readChatRequest(params: ChatCompletionParams): GenerationRequest
 		content: content ?? "",
 	}));
 	const maxTokens = request.max_completion_tokens ?? request.max_tokens ?? DEFAULT_CHAT_TOKENS;
-	return { ...common(request), options: { ...sampling(request), messages, maxTokens } };
+	const constraint = constraintOf(request.response_format);
+	return {
+		...common(request),
+		options: { ...sampling(request), messages, maxTokens, ...(constraint ? { constraint } : {}) },
+	};
 }
 
 /**
@@ -138,6 +159,14 @@ export function readCompletionRequest(params: CompletionParams): GenerationReque
 	const maxTokens = request.max_tokens ?? DEFAULT_COMPLETION_TOKENS;
 	const text = typeof prompt === "string" ? { prompt } : { promptTokens: prompt };
 	return { ...common(request), options: { ...sampling(request), ...text, maxTokens } };
+}
+
+function constraintOf(
+	format: v.InferOutput<typeof responseFormatSchema> | null | undefined,
+): Constraint | undefined {
+	if (format == null || format.type === "text") return undefined;
+	const schema = "json_schema" in format ? format.json_schema.schema : { type: "object" };
+	return { schema: JSON.stringify(schema) };
 }
 
 function parse<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {

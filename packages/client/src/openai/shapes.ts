@@ -38,8 +38,17 @@ interface GenerationParams {
 	repetition_penalty?: number | null;
 }
 
+/** JSON of any kind, or JSON that fits a schema, token by token. What is not offered of a schema is refused. */
+export type ResponseFormat =
+	| { type: "text" | "json_object" }
+	| {
+			type: "json_schema";
+			json_schema: { name: string; description?: string; schema?: object; strict?: boolean | null };
+	  };
+
 export interface ChatCompletionParams extends GenerationParams {
 	messages: ChatCompletionMessageParam[];
+	response_format?: ResponseFormat | null;
 	/** @default 1,024, or what the context has room for */
 	max_completion_tokens?: number | null;
 	max_tokens?: number | null;

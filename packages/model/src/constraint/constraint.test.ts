@@ -1,4 +1,4 @@
-import { InvalidParameterError, type Manifest } from "@tabmesh/wire";
+import { type Constraint, InvalidParameterError, type Manifest } from "@tabmesh/wire";
 import { Ajv2020, type AnySchema } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -7,7 +7,7 @@ import { tinyByteLevel, tinySentencePiece } from "../gguf/testing/tinyVocabulary
 import { openSeededModel } from "../testing/openSeededModel.ts";
 import { openTinyModel } from "../testing/openTinyModel.ts";
 import { ConstraintVocabulary } from "./constraintVocabulary.ts";
-import { type ConstraintTerms, TokenConstraint } from "./tokenConstraint.ts";
+import { TokenConstraint } from "./tokenConstraint.ts";
 
 const runs = Number(process.env.FUZZ_RUNS ?? 10_000);
 const vocabularies: ConstraintVocabulary[] = [];
@@ -26,7 +26,7 @@ beforeAll(async () => {
 	);
 });
 
-function constraint(schema: unknown, more: Partial<ConstraintTerms> = {}, vocabulary = vocabularies[0]!) {
+function constraint(schema: unknown, more: Partial<Constraint> = {}, vocabulary = vocabularies[0]!) {
 	return new TokenConstraint({ schema: JSON.stringify(schema), ...more }, vocabulary);
 }
 
@@ -51,7 +51,7 @@ function write(
 }
 
 /** Whether a text goes through, byte by byte, and may end there. */
-function takes(schema: unknown, text: string, more: Partial<ConstraintTerms> = {}): boolean {
+function takes(schema: unknown, text: string, more: Partial<Constraint> = {}): boolean {
 	const held = constraint(schema, more);
 	const byteToken = (byte: number): number => byte + 3;
 	let match: TokenConstraint["begin"] | undefined = held.begin;

@@ -6,4 +6,4 @@
  */
 export { ConstraintVocabulary } from "./constraintVocabulary.ts";
 export type { Match } from "./matcher.ts";
-export { type ConstraintTerms, TokenConstraint } from "./tokenConstraint.ts";
+export { TokenConstraint } from "./tokenConstraint.ts";

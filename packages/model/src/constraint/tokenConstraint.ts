@@ -1,4 +1,4 @@
-import { InvalidParameterError } from "@tabmesh/wire";
+import { type Constraint, InvalidParameterError } from "@tabmesh/wire";
 import type { ConstraintVocabulary } from "./constraintVocabulary.ts";
 import { GrammarBuilder } from "./grammar.ts";
 import { JsonSchemaGrammar } from "./jsonSchemaGrammar.ts";
@@ -7,19 +7,6 @@ import type { TokenTrie } from "./tokenTrie.ts";
 
 /** Nodes of the vocabulary's tree looked at for one token: a limit for schemas that are made to be slow. */
 const MOST_LOOKS = 1_000_000;
-
-/** What an answer is held to. */
-export interface ConstraintTerms {
-	/** A JSON Schema, as text. */
-	readonly schema: string;
-	/** What stands before and behind the JSON, such as the tags that a model writes around a call. */
-	readonly before?: string;
-	readonly behind?: string;
-	/** Whether the answer may be any other text instead. */
-	readonly orText?: boolean;
-	/** Whether more of the same may follow, each on a line of its own. */
-	readonly several?: boolean;
-}
 
 /**
  * A grammar over a vocabulary: tells for every text so far which tokens may come next.
@@ -34,7 +21,7 @@ export class TokenConstraint {
 	#looks = 0;
 
 	/** @throws InvalidParameterError when the schema is no JSON, not offered, or too large */
-	constructor(terms: ConstraintTerms, vocabulary: ConstraintVocabulary) {
+	constructor(terms: Constraint, vocabulary: ConstraintVocabulary) {
 		this.#matcher = new Matcher(grammarOf(terms));
 		this.#vocabulary = vocabulary;
 		this.#begin = this.#matcher.begin();
@@ -115,7 +102,7 @@ export class TokenConstraint {
 	}
 }
 
-function grammarOf({ schema, before = "", behind = "", orText = false, several = false }: ConstraintTerms) {
+function grammarOf({ schema, before = "", behind = "", orText = false, several = false }: Constraint) {
 	let value: unknown;
 	try {
 		value = JSON.parse(schema);

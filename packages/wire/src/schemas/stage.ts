@@ -32,6 +32,20 @@ export const samplingSchema = v.strictObject({
 });
 export type Sampling = v.InferOutput<typeof samplingSchema>;
 
+/** A form that an answer is held to, as the last stage picks its tokens. */
+export const constraintSchema = v.strictObject({
+	/** A JSON Schema, as text. */
+	schema: v.pipe(v.string(), v.maxBytes(limits.schemaBytes)),
+	/** What stands before and behind the JSON, such as the tags that a model writes around a call. */
+	before: v.optional(v.pipe(v.string(), v.maxLength(limits.constraintTagLength))),
+	behind: v.optional(v.pipe(v.string(), v.maxLength(limits.constraintTagLength))),
+	/** Whether the answer may be any other text instead. */
+	orText: v.optional(v.boolean()),
+	/** Whether more of the same may follow, each on a line of its own. */
+	several: v.optional(v.boolean()),
+});
+export type Constraint = v.InferOutput<typeof constraintSchema>;
+
 /** What was sampled in one lap: accepted drafts, and one token more. */
 export const ringTokensSchema = v.pipe(v.array(tokenSchema), v.minLength(1), v.maxLength(limits.drafts + 1));
 
@@ -58,6 +72,9 @@ const generationSchema = v.strictObject({
 	stopTokens: v.pipe(v.array(tokenSchema), v.maxLength(64)),
 	/** The tokens so far, each once, where the repetition penalty needs them; only then does the last stage get to see them. */
 	history: v.optional(tokensSchema),
+	constraint: v.optional(constraintSchema),
+	/** The answer so far, in order, where a constraint needs it. */
+	written: v.optional(tokensSchema),
 });
 
 /** What the asker sends to a stage on its control stream `/tabmesh/stage/1`. The first message is `open`. */
