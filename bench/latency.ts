@@ -33,7 +33,7 @@ const promptTokens = [1, 9038, 2501, 263, 931];
 
 /** Where TinyLlama's layers are cut; the last lender has the head, too, which weighs as much as one and a half. */
 const draftBounds = [0, 8, 15, 22];
-const draftTokens = Number(process.env.BENCH_DRAFT_TOKENS ?? 64);
+const draftTokens = Number(process.env.BENCH_DRAFT_TOKENS ?? 96);
 
 /** One answer, in milliseconds per token, and `over` the ideal. */
 type Run = Record<"ms" | "heldMs" | "aloneMs" | "stageMs" | "over", number>;

@@ -14,13 +14,24 @@ const HELD_UP = 3;
 /** Another draft is worth its work on every stage where it brings so much more tokens per second. */
 const WORTH = 0.01;
 
+/** The longer a text has gone on as it did before, the surer it still does: tokens from which on a draft is of the next kind. */
+const LONGER = [2, 4, 8];
+const KINDS = LONGER.length + 2;
+
+/** Drafts that come from elsewhere are a kind of their own; with each that is accepted, what agrees grows longer. */
+function kindOf(matched: number | undefined, before: number): number {
+	if (matched === undefined) return 0;
+	return 1 + LONGER.filter((length) => matched + before >= length).length;
+}
+
 /**
  * How many tokens to draft for the next lap: as many as bring the most tokens per second, by how many were accepted lately
  * and how much longer a lap takes with each. None where every one of them slows the answer down.
  */
 export class DraftDepth {
-	#accepted = FIRST_ACCEPTED;
-	#drafted = FIRST_DRAFTED;
+	/** Of the kinds of drafts: those that were accepted, and all. */
+	readonly #accepted: number[] = Array.from({ length: KINDS }, () => FIRST_ACCEPTED);
+	readonly #drafted: number[] = Array.from({ length: KINDS }, () => FIRST_DRAFTED);
 	/** Laps without drafts: their time, in milliseconds, and how many are remembered. */
 	#plainMs = 0;
 	#plain = 0;
@@ -30,19 +41,14 @@ export class DraftDepth {
 	#squares = 0;
 	#expectedMs = 0;
 
-	/** The share of drafts that are accepted where those before them were. */
-	get acceptance(): number {
-		return this.#accepted / this.#drafted;
-	}
-
 	/**
 	 * @param most - drafts that there is room for
 	 * @param expectedMs - what a draft adds to a lap, as far as is known without trying
+	 * @param matched - tokens that stood before the drafts as they stand now; undefined where they come from elsewhere
 	 */
-	best(most: number, expectedMs: number): number {
+	best(most: number, expectedMs: number, matched?: number): number {
 		this.#expectedMs = expectedMs;
 		if (this.#plain === 0 || this.#sincePlain >= PLAIN_EVERY) return 0;
-		const { acceptance } = this;
 		const lapMs = this.#plainMs;
 		const draftMs = this.#draftMs;
 		let best = 0;
@@ -50,7 +56,8 @@ export class DraftDepth {
 		let tokens = 1;
 		let chance = 1;
 		for (let drafts = 1; drafts <= most; drafts++) {
-			chance *= acceptance;
+			const kind = kindOf(matched, drafts - 1);
+			chance *= this.#accepted[kind]! / this.#drafted[kind]!;
 			tokens += chance;
 			const rate = tokens / (lapMs + drafts * draftMs);
 			if (rate <= bestRate * (1 + WORTH)) continue;
@@ -60,10 +67,15 @@ export class DraftDepth {
 		return best;
 	}
 
-	/** One draft was compared with the token itself. */
-	compared(accepted: boolean): void {
-		this.#accepted = this.#accepted * MEMORY + (accepted ? 1 : 0);
-		this.#drafted = this.#drafted * MEMORY + 1;
+	/**
+	 * One draft was compared with the token itself, those before it in its lap were accepted.
+	 *
+	 * @param before - how many they are
+	 */
+	compared(accepted: boolean, matched?: number, before = 0): void {
+		const kind = kindOf(matched, before);
+		this.#accepted[kind] = this.#accepted[kind]! * MEMORY + (accepted ? 1 : 0);
+		this.#drafted[kind] = this.#drafted[kind]! * MEMORY + 1;
 	}
 
 	/** A lap with so many drafts took so long, from the tokens before to the tokens after. */

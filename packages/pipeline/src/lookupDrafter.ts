@@ -11,16 +11,18 @@ const LONG_ENOUGH = 8;
  */
 export class LookupDrafter implements Drafter {
 	readonly #shortest: number;
+	/** How far behind the newest token the one lay that it was like. */
+	#distance = 0;
 
-	/** @param shortest - tokens that have to stand there as they do at the end */
-	constructor(shortest = SHORTEST) {
+	/** @param shortest - tokens that have to stand there as they do at the end; 0: where the text left what it repeated, it may come back */
+	constructor(shortest = 0) {
 		this.#shortest = shortest;
 	}
 
-	draft(tokens: Int32Array, most: number): readonly number[] {
+	draft(tokens: Int32Array, wanted: (matched?: number) => number): readonly number[] {
 		const end = tokens.length;
 		const newest = tokens[end - 1];
-		let longest = this.#shortest - 1;
+		let longest = Math.max(SHORTEST, this.#shortest) - 1;
 		let at = -1;
 		// The latest of the longest: a text's subject moves on.
 		for (let i = end - 2; i >= 0 && longest < LONG_ENOUGH; i--) {
@@ -32,9 +34,15 @@ export class LookupDrafter implements Drafter {
 				at = i;
 			}
 		}
-		if (at < 0) return [];
+		if (at < 0) {
+			// A word for another one: what comes behind it is often the same again.
+			if (this.#shortest > 0 || this.#distance === 0) return [];
+			longest = 0;
+			at = end - 1 - this.#distance;
+		}
 		// Where it repeats itself with a short period, it goes on doing so.
 		const period = end - 1 - at;
-		return Array.from({ length: most }, (_, i) => tokens[at + 1 + (i % period)]!);
+		this.#distance = period;
+		return Array.from({ length: wanted(longest) }, (_, i) => tokens[at + 1 + (i % period)]!);
 	}
 }

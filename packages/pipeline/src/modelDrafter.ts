@@ -44,9 +44,13 @@ export class ModelDrafter implements Drafter {
 		this.#positions = draftPositions(model.contextLength);
 	}
 
-	draft(tokens: Int32Array, most: number): readonly number[] | Promise<readonly number[]> {
-		const found = this.#lookup.draft(tokens, most);
-		if (found.length > 0 || this.#closed || most > this.#positions / 2) return found;
+	draft(
+		tokens: Int32Array,
+		wanted: (matched?: number) => number,
+	): readonly number[] | Promise<readonly number[]> {
+		const found = this.#lookup.draft(tokens, wanted);
+		if (found.length > 0 || this.#closed) return found;
+		const most = Math.min(wanted(), this.#positions >> 1);
 		// The view is the caller's.
 		const text = tokens.slice();
 		this.#ready ??= this.#model.engine.reserve(this.#model.handle, this.#stream, this.#positions);

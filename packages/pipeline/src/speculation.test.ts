@@ -42,9 +42,9 @@ describe("an answer with drafted tokens", () => {
 	let small: DraftModel | undefined;
 	const draw = random(7);
 	const drafter: Drafter = {
-		draft: (tokens, most) =>
+		draft: (tokens, wanted) =>
 			expected
-				.slice(tokens.length - promptLength, tokens.length - promptLength + most)
+				.slice(tokens.length - promptLength, tokens.length - promptLength + wanted())
 				.map((token) => (draw() < share ? token : 259 + Math.floor(draw() * 250))),
 	};
 

@@ -11,6 +11,8 @@ export class Speculation {
 	readonly #depth = new DraftDepth();
 	/** What the drafter thinks comes next, whether it was sent or not. */
 	#guess: readonly number[] = [];
+	/** How many tokens stood before it as they stand at the end. */
+	#matched: number | undefined;
 	#sent = 0;
 	/** By `performance.now()`: when the newest tokens came. */
 	#since: number | undefined;
@@ -27,8 +29,14 @@ export class Speculation {
 	 * @param draftMs - about how long all stages compute for a draft
 	 */
 	draft(tokens: Int32Array, room: number, draftMs: number): readonly number[] | Promise<readonly number[]> {
-		const most = this.#depth.best(Math.min(room, limits.drafts), draftMs);
-		const guess = this.#drafter.draft(tokens, Math.max(most, 1));
+		this.#matched = undefined;
+		let most = 0;
+		const guess = this.#drafter.draft(tokens, (matched) => {
+			this.#matched = matched;
+			most = this.#depth.best(Math.min(room, limits.drafts), draftMs, matched);
+			// One is compared with what comes in any case.
+			return Math.max(most, 1);
+		});
 		return "then" in guess ? guess.then((guess) => this.#take(guess, most)) : this.#take(guess, most);
 	}
 
@@ -46,7 +54,7 @@ export class Speculation {
 		for (const [i, token] of tokens.entries()) {
 			const guess = this.#guess[i];
 			if (guess === undefined) break;
-			this.#depth.compared(guess === token);
+			this.#depth.compared(guess === token, this.#matched, i);
 			if (guess !== token) break;
 		}
 	}
