@@ -99,6 +99,8 @@ test("what is not offered or wrong is refused as OpenAI refuses it, with the fie
 		[chat({ n: 2 }), 400, "invalid_value", "n"],
 		[chat({ temperature: 3 }), 400, "invalid_value", "temperature"],
 		[chat({ logit_bias: { 5: 100 } }), 400, "invalid_value", "logit_bias"],
+		[chat({ logprobs: true }), 400, "invalid_value", "logprobs"],
+		[() => openai.embeddings.create({ model: "chat", input: "a" }), 404, "not_offered", null],
 		[chat({ messages: [] }), 400, "invalid_value", "messages"],
 		[chat({ messages: [{ role: "robot", content: "" }] }), 400, "invalid_value", "messages.0.role"],
 		[

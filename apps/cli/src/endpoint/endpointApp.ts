@@ -89,6 +89,16 @@ export function endpointApp(parts: EndpointParts): Hono {
 			openai.completions.create(params as CompletionParams, options),
 		),
 	);
+	app.post("/v1/embeddings", (context) =>
+		refuse(
+			context,
+			apiError(
+				404,
+				"not_offered",
+				"Embeddings are not offered here: the network answers and continues texts.",
+			),
+		),
+	);
 
 	app.notFound((context) => {
 		const { method, path } = context.req;
@@ -104,7 +114,14 @@ export function endpointApp(parts: EndpointParts): Hono {
 	return app;
 }
 
-const routes = new Set(["/healthz", "/metrics", "/v1/models", "/v1/chat/completions", "/v1/completions"]);
+const routes = new Set([
+	"/healthz",
+	"/metrics",
+	"/v1/models",
+	"/v1/chat/completions",
+	"/v1/completions",
+	"/v1/embeddings",
+]);
 
 function refuse(context: Context, { status, retryAfter, body }: ApiError): Response {
 	if (retryAfter !== undefined) context.header("Retry-After", String(retryAfter));

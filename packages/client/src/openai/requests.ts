@@ -100,6 +100,10 @@ const chatSchema = v.object({
 	max_completion_tokens: maxTokensSchema,
 	max_tokens: maxTokensSchema,
 	response_format: optional(responseFormatSchema),
+	logprobs: notOffered("the probability of tokens", (value) => value === false),
+	top_logprobs: notOffered("the probability of tokens", (value) => value === 0),
+	tools: notOffered("a call of tools", isEmpty),
+	tool_choice: notOffered("a call of tools", (value) => value === "none" || value === "auto"),
 	modalities: notOffered("anything but text", (value) => Array.isArray(value) && value.join() === "text"),
 	audio: notOffered("sound", () => false),
 	functions: notOffered("the old form of tools", isEmpty),
@@ -124,6 +128,7 @@ const completionSchema = v.object({
 	),
 	max_tokens: maxTokensSchema,
 	best_of: optional(v.literal(1, "one answer is made for each request")),
+	logprobs: notOffered("the probability of tokens", () => false),
 	echo: notOffered("the prompt in the answer", (value) => value === false),
 	suffix: notOffered("a text behind the answer", (value) => value === ""),
 });
