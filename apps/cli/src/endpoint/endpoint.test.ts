@@ -318,3 +318,69 @@ test("any JSON object is one where no schema is given, and a schema that cannot 
 	});
 	await expect(refused).rejects.toMatchObject({ status: 400, message: expect.stringContaining("pattern") });
 });
+
+const tools = [
+	{
+		type: "function" as const,
+		function: {
+			name: "weather",
+			description: "How the weather is.",
+			parameters: {
+				type: "object",
+				properties: { place: { $ref: "#/$defs/place" }, days: { type: "integer", minimum: 1, maximum: 7 } },
+				required: ["place"],
+				additionalProperties: false,
+				$defs: { place: { type: "string", minLength: 1, maxLength: 12 } },
+			},
+		},
+	},
+	{ type: "function" as const, function: { name: "stop" } },
+];
+
+test("tools are called with arguments that fit, whole and streamed, and what they give goes on", async () => {
+	const fits = new Ajv2020().compile(tools[0]!.function.parameters!);
+	const asked = { model: "chat", messages, max_tokens: 150, temperature: 1, tools };
+	for (let seed = 0; seed < 6; seed++) {
+		const { choices } = await openai.chat.completions.create({ ...asked, seed, tool_choice: "required" });
+		const { finish_reason, message } = choices[0]!;
+		expect([finish_reason, message.content]).toEqual(["tool_calls", null]);
+		for (const call of message.tool_calls!) {
+			if (call.type !== "function") throw new Error("no function");
+			const given = JSON.parse(call.function.arguments);
+			expect(call.function.name === "weather" ? fits(given) : given).toEqual(
+				call.function.name === "weather" ? true : {},
+			);
+		}
+		const stream = openai.chat.completions.stream({ ...asked, seed, tool_choice: "required" });
+		const streamed = await stream.finalChatCompletion();
+		const said = (calls: typeof message.tool_calls) =>
+			calls!.map((call) => (call.type === "function" ? [call.function.name, call.function.arguments] : call));
+		expect(said(streamed.choices[0]!.message.tool_calls)).toEqual(said(message.tool_calls));
+		expect(streamed.choices[0]!.finish_reason).toBe("tool_calls");
+		const next = await openai.chat.completions.create({
+			...asked,
+			messages: [
+				...messages,
+				message,
+				...message.tool_calls!.map(({ id }) => ({ role: "tool" as const, tool_call_id: id, content: "42" })),
+			],
+			tool_choice: "none",
+			max_tokens: 4,
+		});
+		expect(next.choices[0]!.message.tool_calls).toBeUndefined();
+		expect(next.usage!.prompt_tokens).toBeGreaterThan(40);
+	}
+	const named = await openai.chat.completions.create({
+		...asked,
+		tool_choice: { type: "function", function: { name: "stop" } },
+	});
+	expect(named.choices[0]!.message.tool_calls).toMatchObject([
+		{ function: { name: "stop", arguments: "{}" } },
+	]);
+	const free = await openai.chat.completions.create({ ...asked, seed: 1 });
+	const { content, tool_calls } = free.choices[0]!.message;
+	expect(content === null).toBe(tool_calls !== undefined);
+	await expect(
+		openai.chat.completions.create({ ...asked, tool_choice: { type: "function", function: { name: "no" } } }),
+	).rejects.toMatchObject({ status: 400, param: "tool_choice" });
+});

@@ -5,13 +5,16 @@ import type {
 	ChatCompletion,
 	ChatCompletionChunk,
 	ChatCompletionParams,
+	ChatFinishReason,
 	Completion,
 	CompletionChunk,
 	CompletionParams,
 	Model,
 	ModelList,
+	ToolCall,
 	Usage,
 } from "./shapes.ts";
+import { CallReader } from "./toolCalls.ts";
 
 interface RequestOptions {
 	/** Frees every stage; what was not told yet is not told. */
@@ -115,7 +118,7 @@ interface Head {
 	readonly system_fingerprint: string;
 }
 
-type FinishReason = "stop" | "length";
+type FinishReason = ChatFinishReason;
 
 /** How one of the two APIs words an answer. */
 interface Form<Whole, Piece> {
@@ -123,23 +126,37 @@ interface Form<Whole, Piece> {
 	/** What comes before the first piece of text. */
 	begin(head: Head): Piece[];
 	piece(head: Head, text: string): Piece;
+	/** Calls of functions, the first of which is at `index`. */
+	calls(head: Head, calls: readonly ToolCall[], index: number): Piece;
 	end(head: Head, finish: FinishReason): Piece;
 	/** No choice: only what it cost. */
 	cost(head: Head): Piece;
-	whole(head: Head, text: string, finish: FinishReason, usage: Usage): Whole;
+	whole(head: Head, text: string, calls: ToolCall[], finish: FinishReason, usage: Usage): Whole;
 }
 
 const chatForm: Form<ChatCompletion, ChatCompletionChunk> = {
 	prefix: "chatcmpl",
 	begin: (head) => [chatPiece(head, { role: "assistant", content: "", refusal: null }, null)],
 	piece: (head, content) => chatPiece(head, { content }, null),
+	calls: (head, calls, first) =>
+		chatPiece(head, { tool_calls: calls.map((call, i) => ({ index: first + i, ...call })) }, null),
 	end: (head, finish) => chatPiece(head, {}, finish),
 	cost: (head) => ({ ...head, object: "chat.completion.chunk", choices: [] }),
-	whole: (head, content, finish_reason, usage) => ({
+	whole: (head, text, calls, finish_reason, usage) => ({
 		...head,
 		object: "chat.completion",
 		choices: [
-			{ index: 0, message: { role: "assistant", content, refusal: null }, logprobs: null, finish_reason },
+			{
+				index: 0,
+				message: {
+					role: "assistant",
+					content: calls.length > 0 ? null : text,
+					refusal: null,
+					...(calls.length > 0 ? { tool_calls: calls } : {}),
+				},
+				logprobs: null,
+				finish_reason,
+			},
 		],
 		usage,
 	}),
@@ -161,17 +178,23 @@ const completionForm: Form<Completion, CompletionChunk> = {
 	prefix: "cmpl",
 	begin: () => [],
 	piece: (head, text) => completionPiece(head, text, null),
-	end: (head, finish) => completionPiece(head, "", finish),
+	calls: (head) => completionPiece(head, "", null),
+	end: (head, finish) => completionPiece(head, "", textFinish(finish)),
 	cost: (head) => ({ ...head, object: "text_completion", choices: [] }),
-	whole: (head, text, finish_reason, usage) => ({
+	whole: (head, text, _calls, finish, usage) => ({
 		...head,
 		object: "text_completion",
-		choices: [{ index: 0, text, logprobs: null, finish_reason }],
+		choices: [{ index: 0, text, logprobs: null, finish_reason: textFinish(finish) }],
 		usage,
 	}),
 };
 
-function completionPiece(head: Head, text: string, finish_reason: FinishReason | null): CompletionChunk {
+/** A text is never a call. */
+function textFinish(finish: FinishReason): "stop" | "length" {
+	return finish === "length" ? "length" : "stop";
+}
+
+function completionPiece(head: Head, text: string, finish_reason: "stop" | "length" | null): CompletionChunk {
 	return {
 		...head,
 		object: "text_completion",
@@ -181,11 +204,12 @@ function completionPiece(head: Head, text: string, finish_reason: FinishReason |
 
 async function answer<Whole, Piece extends { usage?: Usage | null }>(
 	mesh: Tabmesh,
-	{ options, stream, includeUsage }: GenerationRequest,
+	request: GenerationRequest,
 	form: Form<Whole, Piece>,
 	{ signal }: RequestOptions = {},
 ): Promise<Whole | AsyncIterable<Piece>> {
 	signal?.throwIfAborted();
+	const { options, stream, mayCall } = request;
 	const { id, name } = findModel(mesh, options.model!);
 	const head: Head = {
 		id: `${form.prefix}-${crypto.randomUUID().replaceAll("-", "")}`,
@@ -195,7 +219,7 @@ async function answer<Whole, Piece extends { usage?: Usage | null }>(
 	};
 	const generation = mesh.generate({ ...options, ...(signal ? { signal } : {}) });
 	if (stream) {
-		const pieces = streamed(generation, head, form, includeUsage);
+		const pieces = streamed(generation, head, form, request);
 		// What fails before the first piece is the request's error, not the stream's.
 		const first = await pieces.next();
 		return continued(first, pieces);
@@ -204,29 +228,35 @@ async function answer<Whole, Piece extends { usage?: Usage | null }>(
 	const finish = finishOf(summary);
 	if (finish === undefined)
 		throw signal?.reason ?? new DOMException("The answer was cancelled.", "AbortError");
-	return form.whole(head, summary.text, finish, usageOf(summary));
+	const calls = mayCall ? new CallReader().push(summary.text).calls : [];
+	return form.whole(head, summary.text, calls, withCalls(finish, calls.length), usageOf(summary));
 }
 
 async function* streamed<Piece extends { usage?: Usage | null }>(
 	generation: Generation,
 	head: Head,
 	form: Form<unknown, Piece>,
-	includeUsage: boolean,
+	{ includeUsage, mayCall }: GenerationRequest,
 ): AsyncGenerator<Piece, void> {
+	const reader = mayCall ? new CallReader() : undefined;
+	let called = 0;
 	const told = (piece: Piece): Piece => (includeUsage ? { ...piece, usage: null } : piece);
 	let begun = false;
 	for await (const { text } of generation) {
 		if (!begun) for (const piece of form.begin(head)) yield told(piece);
 		begun = true;
-		// Half a character, or what may become a stop string.
-		if (text !== "") yield told(form.piece(head, text));
+		const read = reader?.push(text) ?? { text, calls: [] };
+		// Half a character, or what may become a stop string or a call.
+		if (read.text !== "") yield told(form.piece(head, read.text));
+		if (read.calls.length > 0) yield told(form.calls(head, read.calls, called));
+		called += read.calls.length;
 	}
 	const summary = await generation.summary;
 	const finish = finishOf(summary);
 	// Whoever cancelled does not wait for an end.
 	if (finish === undefined) return;
 	if (!begun) for (const piece of form.begin(head)) yield told(piece);
-	yield told(form.end(head, finish));
+	yield told(form.end(head, withCalls(finish, called)));
 	if (includeUsage) yield { ...form.cost(head), usage: usageOf(summary) };
 }
 
@@ -241,6 +271,10 @@ async function* continued<T>(
 	} finally {
 		await rest.return();
 	}
+}
+
+function withCalls(finish: FinishReason, calls: number): FinishReason {
+	return calls > 0 && finish === "stop" ? "tool_calls" : finish;
 }
 
 function finishOf({ finishReason }: GenerationSummary): FinishReason | undefined {

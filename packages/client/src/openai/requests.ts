@@ -1,7 +1,14 @@
 import { type Constraint, InvalidParameterError } from "@tabmesh/wire";
 import * as v from "valibot";
-import type { GenerateOptions } from "../tabmesh.ts";
+import type { ChatMessage, GenerateOptions } from "../tabmesh.ts";
 import type { ChatCompletionParams, CompletionParams } from "./shapes.ts";
+import {
+	callConstraint,
+	describeTools,
+	type OfferedTool,
+	writtenCalls,
+	writtenResults,
+} from "./toolCalls.ts";
 
 /** Where a request does not say: as long as most answers, and no more of the lenders' memory. */
 const DEFAULT_CHAT_TOKENS = 1024;
@@ -14,6 +21,8 @@ export interface GenerationRequest {
 	readonly stream: boolean;
 	/** Whether a stream ends with what the answer cost. */
 	readonly includeUsage: boolean;
+	/** Whether the answer may be calls of functions. */
+	readonly mayCall: boolean;
 }
 
 /** A field that may be left out or null, which is the same. */
@@ -57,9 +66,21 @@ const messageSchema = v.variant(
 	[
 		v.object({ role: v.picklist(["system", "user"]), content: contentSchema }),
 		v.object({ role: v.literal("developer"), content: contentSchema }),
-		v.object({ role: v.literal("assistant"), content: v.nullish(contentSchema) }),
+		v.object({
+			role: v.literal("assistant"),
+			content: v.nullish(contentSchema),
+			tool_calls: v.nullish(
+				v.array(
+					v.object({
+						type: v.literal("function"),
+						function: v.object({ name: v.string(), arguments: v.string() }),
+					}),
+				),
+			),
+		}),
+		v.object({ role: v.literal("tool"), content: contentSchema }),
 	],
-	"the roles are system, developer, user and assistant",
+	"the roles are system, developer, user, assistant and tool",
 );
 
 const generationEntries = {
@@ -91,6 +112,19 @@ const responseFormatSchema = v.variant(
 	"the formats are text, json_object and json_schema",
 );
 
+const toolSchema = v.object({
+	type: v.literal("function", "only functions are offered as tools"),
+	function: v.object({
+		name: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_-]{1,64}$/, "a name has letters, digits, _ and -")),
+		description: v.optional(v.string()),
+		parameters: v.optional(v.custom<object>(isObject, "an object is needed"), {
+			type: "object",
+			properties: {},
+			additionalProperties: false,
+		}),
+	}),
+});
+
 const maxTokensSchema = optional(v.pipe(v.number(), v.integer(), v.minValue(1)));
 
 // What is not named here is let through unread, as other servers of this API do: clients send fields of their own.
@@ -102,8 +136,17 @@ const chatSchema = v.object({
 	response_format: optional(responseFormatSchema),
 	logprobs: notOffered("the probability of tokens", (value) => value === false),
 	top_logprobs: notOffered("the probability of tokens", (value) => value === 0),
-	tools: notOffered("a call of tools", isEmpty),
-	tool_choice: notOffered("a call of tools", (value) => value === "none" || value === "auto"),
+	tools: optional(v.pipe(v.array(toolSchema), v.maxLength(128))),
+	tool_choice: optional(
+		v.union(
+			[
+				v.picklist(["none", "auto", "required"]),
+				v.object({ type: v.literal("function"), function: v.object({ name: v.string() }) }),
+			],
+			"none, auto, required or the name of a function is needed",
+		),
+	),
+	parallel_tool_calls: optional(v.boolean()),
 	modalities: notOffered("anything but text", (value) => Array.isArray(value) && value.join() === "text"),
 	audio: notOffered("sound", () => false),
 	functions: notOffered("the old form of tools", isEmpty),
@@ -140,15 +183,22 @@ const completionSchema = v.object({
  */
 export function readChatRequest(params: ChatCompletionParams): GenerationRequest {
 	const request = parse(chatSchema, params);
-	const messages = request.messages.map(({ role, content }) => ({
-		// OpenAI's newer name for the same thing; the models' templates know the older one.
-		role: role === "developer" ? ("system" as const) : role,
-		content: content ?? "",
-	}));
+	const messages = turnsOf(request.messages);
+	const called = calledTools(request);
+	if (called) {
+		const [first] = messages;
+		const told = describeTools(called.tools);
+		if (first?.role === "system") messages[0] = { role: "system", content: `${first.content}\n\n${told}` };
+		else messages.unshift({ role: "system", content: told });
+	}
 	const maxTokens = request.max_completion_tokens ?? request.max_tokens ?? DEFAULT_CHAT_TOKENS;
-	const constraint = constraintOf(request.response_format);
+	const format = constraintOf(request.response_format);
+	if (called && format)
+		throw wrongField("tools", "tools beside a response_format of JSON are not offered here");
+	const constraint = called ? callConstraint(called.tools, called) : format;
 	return {
 		...common(request),
+		mayCall: called !== undefined,
 		options: { ...sampling(request), messages, maxTokens, ...(constraint ? { constraint } : {}) },
 	};
 }
@@ -163,7 +213,54 @@ export function readCompletionRequest(params: CompletionParams): GenerationReque
 	const { prompt } = request;
 	const maxTokens = request.max_tokens ?? DEFAULT_COMPLETION_TOKENS;
 	const text = typeof prompt === "string" ? { prompt } : { promptTokens: prompt };
-	return { ...common(request), options: { ...sampling(request), ...text, maxTokens } };
+	return { ...common(request), mayCall: false, options: { ...sampling(request), ...text, maxTokens } };
+}
+
+/** The turns as templates know them. */
+function turnsOf(messages: readonly v.InferOutput<typeof messageSchema>[]): ChatMessage[] {
+	const turns: ChatMessage[] = [];
+	const results: string[] = [];
+	for (const [i, message] of messages.entries()) {
+		const { role } = message;
+		if (role === "tool") {
+			results.push(message.content);
+			// What several functions gave is one turn.
+			if (messages[i + 1]?.role !== "tool") turns.push(writtenResults(results.splice(0)));
+		} else if (role === "assistant") {
+			const calls = writtenCalls(message.tool_calls ?? []);
+			turns.push({ role, content: [message.content ?? "", calls].filter((text) => text !== "").join("\n") });
+		} else {
+			// OpenAI's newer name for the same thing; the models' templates know the older one.
+			turns.push({ role: role === "developer" ? "system" : role, content: message.content });
+		}
+	}
+	return turns;
+}
+
+/** Which functions may be called, and how. */
+function calledTools({
+	tools,
+	tool_choice: choice,
+	parallel_tool_calls: parallel,
+}: v.InferOutput<typeof chatSchema>):
+	| { readonly tools: readonly OfferedTool[]; readonly orText: boolean; readonly several: boolean }
+	| undefined {
+	const offered = (tools ?? []).map((tool) => tool.function);
+	if (choice === "none") return undefined;
+	if (offered.length === 0) {
+		if (choice == null || choice === "auto") return undefined;
+		throw wrongField("tool_choice", "there are no tools to choose from");
+	}
+	const several = parallel ?? true;
+	if (choice == null || choice === "auto") return { tools: offered, orText: true, several };
+	if (choice === "required") return { tools: offered, orText: false, several };
+	const chosen = offered.filter(({ name }) => name === choice.function.name);
+	if (chosen.length === 0) throw wrongField("tool_choice", "it names none of the tools");
+	return { tools: chosen, orText: false, several: false };
+}
+
+function wrongField(param: string, why: string): InvalidParameterError {
+	return new InvalidParameterError(`${param}: ${why}.`, { details: { param } });
 }
 
 function constraintOf(
@@ -187,7 +284,7 @@ function parse<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
 
 type Common = v.InferOutput<v.ObjectSchema<typeof generationEntries, undefined>>;
 
-function common({ stream, stream_options }: Common): Omit<GenerationRequest, "options"> {
+function common({ stream, stream_options }: Common): Omit<GenerationRequest, "options" | "mayCall"> {
 	return { stream: stream ?? false, includeUsage: stream_options?.include_usage ?? false };
 }
 

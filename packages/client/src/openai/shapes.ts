@@ -10,7 +10,24 @@ export interface TextPart {
 
 export type ChatCompletionMessageParam =
 	| { role: "system" | "developer" | "user"; content: string | TextPart[]; name?: string }
-	| { role: "assistant"; content?: string | TextPart[] | null; name?: string };
+	| { role: "assistant"; content?: string | TextPart[] | null; name?: string; tool_calls?: ToolCall[] }
+	| { role: "tool"; content: string | TextPart[]; tool_call_id: string };
+
+/** A function that the model wants to be called. */
+export interface ToolCall {
+	id: string;
+	type: "function";
+	/** `arguments` is JSON that fits the function's schema. */
+	function: { name: string; arguments: string };
+}
+
+export interface Tool {
+	type: "function";
+	function: { name: string; description?: string; parameters?: object; strict?: boolean | null };
+}
+
+/** Whether functions are called: if the model wants to, never, surely, or this one. */
+export type ToolChoice = "auto" | "none" | "required" | { type: "function"; function: { name: string } };
 
 interface StreamOptions {
 	/** A last chunk says what the answer cost. */
@@ -49,6 +66,10 @@ export type ResponseFormat =
 export interface ChatCompletionParams extends GenerationParams {
 	messages: ChatCompletionMessageParam[];
 	response_format?: ResponseFormat | null;
+	tools?: Tool[] | null;
+	tool_choice?: ToolChoice | null;
+	/** @default true */
+	parallel_tool_calls?: boolean | null;
 	/** @default 1,024, or what the context has room for */
 	max_completion_tokens?: number | null;
 	max_tokens?: number | null;
@@ -69,7 +90,7 @@ export interface Usage {
 	total_tokens: number;
 }
 
-export type ChatFinishReason = "stop" | "length";
+export type ChatFinishReason = "stop" | "length" | "tool_calls";
 
 export interface ChatCompletion {
 	id: string;
@@ -81,7 +102,7 @@ export interface ChatCompletion {
 	system_fingerprint: string;
 	choices: {
 		index: number;
-		message: { role: "assistant"; content: string | null; refusal: null };
+		message: { role: "assistant"; content: string | null; refusal: null; tool_calls?: ToolCall[] };
 		logprobs: null;
 		finish_reason: ChatFinishReason;
 	}[];
@@ -96,7 +117,13 @@ export interface ChatCompletionChunk {
 	system_fingerprint: string;
 	choices: {
 		index: number;
-		delta: { role?: "assistant"; content?: string; refusal?: null };
+		/** A call comes in one piece. */
+		delta: {
+			role?: "assistant";
+			content?: string;
+			refusal?: null;
+			tool_calls?: (ToolCall & { index: number })[];
+		};
 		logprobs: null;
 		finish_reason: ChatFinishReason | null;
 	}[];
