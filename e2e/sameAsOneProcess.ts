@@ -1,6 +1,6 @@
 import { type Browser, expect } from "@playwright/test";
 import { startNetwork, withSeededModel } from "./network.ts";
-import { askTokens, lendingTabs, openChat, type PageBackend } from "./tabs.ts";
+import { askAll, lendingTabs, openChat, type PageBackend } from "./tabs.ts";
 
 const prompts = [
 	[1],
@@ -26,13 +26,13 @@ async function answers(
 	try {
 		const lending = await lendingTabs(browser, network.url, tabs, backend);
 		const chat = await openChat(browser, network.url);
-		const all: { tokens: readonly number[]; stages: number }[] = [];
-		for (const promptTokens of prompts) {
-			for (const how of [greedy, sampling]) {
-				const answer = await askTokens(chat, { promptTokens, ...how, minStages: tabs });
-				all.push({ tokens: answer.tokens, stages: new Set(answer.peers).size });
-			}
-		}
+		const asked = prompts.flatMap((promptTokens) =>
+			[greedy, sampling].map((how) => ({ promptTokens, ...how, minStages: tabs })),
+		);
+		const all = (await askAll(chat, asked)).map(({ tokens, peers }) => ({
+			tokens,
+			stages: new Set(peers).size,
+		}));
 		for (const page of [...lending, chat]) await page.context().close();
 		return all;
 	} finally {
@@ -41,8 +41,12 @@ async function answers(
 }
 
 /** Holds three tabs to the tokens that one tab with the whole model writes on the same backend. */
-export async function expectSameAsOneProcess(browser: Browser, backend: PageBackend): Promise<void> {
-	await withSeededModel({ layers: 6 }, async (model) => {
+export async function expectSameAsOneProcess(
+	browser: Browser,
+	backend: PageBackend,
+	layers: number,
+): Promise<void> {
+	await withSeededModel({ layers }, async (model) => {
 		const one = await answers(browser, model, 1, backend);
 		const three = await answers(browser, model, 3, backend);
 		expect(one.map(({ stages }) => stages)).toEqual(one.map(() => 1));

@@ -70,37 +70,47 @@ export type Answer = Pick<GenerationSummary, "tokens" | "text" | "finishReason">
 	readonly spans: readonly (readonly [from: number, to: number])[];
 };
 
+/** What a test asks for. */
+export type Request = Pick<
+	GenerateOptions,
+	"promptTokens" | "prompt" | "maxTokens" | "temperature" | "seed" | "minStages"
+>;
+
 /**
  * Asks from inside a chat page, through the SDK that the page itself uses: unlike its text field that takes token ids
  * and gives them back. Waits for as many lenders as `minStages` asks for.
  */
-export async function askTokens(
-	page: Page,
-	request: Pick<
-		GenerateOptions,
-		"promptTokens" | "prompt" | "maxTokens" | "temperature" | "seed" | "minStages"
-	>,
-): Promise<Answer> {
-	return page.locator("tabmesh-chat").evaluate(async (element, options) => {
+export async function askTokens(page: Page, request: Request): Promise<Answer> {
+	const [answer] = await askAll(page, [request]);
+	return answer!;
+}
+
+/** Asks one after the other, as one peer: its connections to the stages stay. */
+export async function askAll(page: Page, requests: readonly Request[]): Promise<Answer[]> {
+	return page.locator("tabmesh-chat").evaluate(async (element, requests) => {
 		const mesh = await (element as unknown as ChatElement).connect(new AbortController().signal);
 		const serving = () =>
 			mesh.members.filter((member) => member.lends?.spans.some((span) => span.ready)).length;
-		while (!mesh.models[0]?.coverage.complete || serving() < (options.minStages ?? 1)) {
-			await new Promise((resolve) => setTimeout(resolve, 50));
-		}
 		try {
-			const { tokens, text, finishReason, stages } = await mesh.generate({ ...options }).summary;
-			return {
-				tokens: [...tokens],
-				text,
-				finishReason,
-				peers: stages.map(({ peer }) => peer),
-				spans: stages.map(({ span }) => [span.from, span.to] as const),
-			};
+			const answers: Answer[] = [];
+			for (const options of requests) {
+				while (!mesh.models[0]?.coverage.complete || serving() < (options.minStages ?? 1)) {
+					await new Promise((resolve) => setTimeout(resolve, 50));
+				}
+				const { tokens, text, finishReason, stages } = await mesh.generate({ ...options }).summary;
+				answers.push({
+					tokens: [...tokens],
+					text,
+					finishReason,
+					peers: stages.map(({ peer }) => peer),
+					spans: stages.map(({ span }) => [span.from, span.to] as const),
+				});
+			}
+			return answers;
 		} finally {
 			await mesh.close();
 		}
-	}, request);
+	}, requests);
 }
 
 /** A running answer of the page, between the two halves of a test. */

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildSite } from "@tabmesh/cli";
 import { ensureChromium } from "./ensureChromium.ts";
 import { ensureCoturn } from "./ensureCoturn.ts";
 import { ensureFirefox } from "./ensureFirefox.ts";
@@ -89,6 +90,8 @@ if (ensureCoturn() === undefined) console.error("No coturn: the latency lab's te
 mkdirSync(results, { recursive: true });
 for (const file of [unitFile, againFile, e2eFile]) rmSync(file, { force: true });
 
+// Tests of both kinds look at the pages.
+await buildSite({ onStart: () => console.error("Building the web pages …") });
 const unit = unitTests();
 const e2eContent = tool(script("@playwright/test", "cli.js"), "test", "--config", "e2e/playwright.config.ts");
 

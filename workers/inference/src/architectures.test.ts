@@ -14,7 +14,7 @@ import {
 	tinyByteLevel,
 	tinyGgufFile,
 } from "@tabmesh/model/testing/llamaCpp";
-import { describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createEngine } from "./createEngine.ts";
 
 /** Llama 3.1's factors for heads of 32 and a theta of 10,000. */
@@ -34,10 +34,21 @@ const architectures: readonly (readonly [string, TinyGgufOptions])[] = [
 const prompt = [1, 300, 301, 17, 302, 263, 280, 299, 310, 261];
 const answer = 24;
 
+/** One for each format. */
+const engines = new Map<"f32" | "q8", Promise<Engine>>();
+afterAll(async () => {
+	for (const engine of engines.values()) await (await engine).close();
+});
+
 describe.each(architectures)("%s", (_, options) => {
+	let source: ModelSource;
+	let whole: Awaited<ReturnType<typeof continueText>>;
+	beforeAll(async () => {
+		source = await openTinyModel(options);
+		whole = await continueText(source, [0, 2]);
+	});
+
 	test("continues a text as llama.cpp does, in one span and in several", async () => {
-		const source = await openTinyModel(options);
-		const whole = await continueText(source, [0, 2]);
 		await using llamaCpp = await loadLlamaCpp(tinyGgufFile(options));
 		const theirs = await llamaCpp.logits(whole.tokens);
 		for (const [i, logits] of theirs.entries()) {
@@ -55,16 +66,13 @@ describe.each(architectures)("%s", (_, options) => {
 	});
 
 	test("says the same out of a folder of safetensors", async () => {
-		const gguf = await openTinyModel(options);
 		const folder = await openTinyHubModel(options);
-		expect((await continueText(folder, [0, 2])).tokens).toEqual((await continueText(gguf, [0, 2])).tokens);
+		expect((await continueText(folder, [0, 2])).tokens).toEqual(whole.tokens);
 	});
 
 	test("is nearly the same in 8 bits", async () => {
-		const source = await openTinyModel(options);
-		const exact = await continueText(source, [0, 2]);
 		const eight = await continueText(source, [0, 2], "q8");
-		expect(farthest(eight.logits[5]!, exact.logits[5]!)).toBeLessThan(0.05);
+		expect(farthest(eight.logits[5]!, whole.logits[5]!)).toBeLessThan(0.05);
 	});
 });
 
@@ -114,14 +122,16 @@ async function continueText(
 	weights: "f32" | "q8" = "f32",
 ): Promise<{ tokens: number[]; logits: Float32Array[] }> {
 	const model = await publishModel(source);
-	const engine = await createEngine({ memoryBytes: 64 * 1024 * 1024, weights });
+	const opening = engines.get(weights) ?? createEngine({ memoryBytes: 64 * 1024 * 1024, weights });
+	engines.set(weights, opening);
+	const engine = await opening;
+	const spans = await Promise.all(
+		bounds.slice(1).map((to, i) => {
+			const span = { from: bounds[i]!, to, embed: i === 0, head: i === bounds.length - 2 };
+			return engine.load({ model, span }, sourceOfModel(source));
+		}),
+	);
 	try {
-		const spans = await Promise.all(
-			bounds.slice(1).map((to, i) => {
-				const span = { from: bounds[i]!, to, embed: i === 0, head: i === bounds.length - 2 };
-				return engine.load({ model, span }, sourceOfModel(source));
-			}),
-		);
 		for (const [i, span] of spans.entries()) await engine.reserve(span, `stage ${i}`, 64);
 		const tokens = [...prompt];
 		const logits: Float32Array[] = [];
@@ -140,7 +150,7 @@ async function continueText(
 		}
 		return { tokens: tokens.slice(0, -1), logits };
 	} finally {
-		await engine.close();
+		for (const span of spans) await engine.unload(span);
 	}
 }
 
