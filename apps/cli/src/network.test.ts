@@ -245,7 +245,8 @@ test("a headless volunteer answers after other programs, on the cores it may use
 test("a volunteer told to stop lets a running answer end, takes no other, and is gone; told twice, at once", async () => {
 	const large = await writeSeededModel(join(folder, "slow"), { layers: 12, hidden: 64, context: 1024 });
 	const { url } = await network(`--lenders 0 --model ${large}`);
-	const asked = `ask --model slow --prompt-tokens 1,300 --relay ${url} --max-tokens`;
+	// A lap for each token: the answer has to last.
+	const asked = `ask --model slow --no-speculation --prompt-tokens 1,300 --relay ${url} --max-tokens`;
 	const lend = `lend --relay ${url} --memory 256MB --nice 0 --model slow`;
 
 	const polite = tabmesh(lend);
