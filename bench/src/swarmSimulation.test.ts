@@ -47,7 +47,7 @@ describe("a swarm in which every peer decides for itself", () => {
 		expect(simulation.figures.covered).toBe(1);
 	});
 
-	it("keeps every layer held with no more than lenders do today, too", () => {
+	it("keeps every layer held by lenders that keep nothing on a disk and do not grow, too", () => {
 		const simulation = swarm({ diskBytes: 0, growing: false });
 		simulation.run(4);
 		expect(simulation.figures.covered).toBeGreaterThan(0.998);

@@ -31,10 +31,10 @@ export interface SwarmInit {
 	downloadMbits?: number;
 	/**
 	 * Bytes of blocks that a peer keeps on its disk, the span that it holds included: it fetches what lies next to its own
-	 * layers while it is idle, and fetches before it gives up what it serves. @default only that span, as lenders do today
+	 * layers while it is idle, and fetches before it gives up what it serves, as lenders with a disk do. @default only that span
 	 */
 	diskBytes?: number;
-	/** Whether a peer serves the neediest part of its span while it fetches the rest. @default false, as lenders do today */
+	/** Whether a peer serves the neediest part of its span while it fetches the rest. @default false, as lenders do */
 	growing?: boolean;
 	/** Share of peers that announce four times the memory and ten times the speed that they have. @default 0 */
 	liars?: number;
@@ -112,7 +112,10 @@ interface Timer {
 const hourMs = 3_600_000;
 /** Gossip reaches everybody within seconds; peers differ by their place in the mesh and by how busy their pages are. */
 const viewDelaysMs = [300, 800, 2_000, 5_000];
-/** Whoever falls silent is missed after two and a half of its periods of 10 to 50 seconds, and 10 seconds (decision 0013). */
+/** Of those who leave without a word, how many were killed: their relays say so after that time. The others' machines froze or lost their network … */
+const killedShare = 0.5;
+const killedMs = 3_000;
+/** … and are missed after two and a half of their periods of 10 to 50 seconds, and 10 seconds, where no neighbour misses them before (decision 0013). */
 const silenceMs = [35_000, 135_000] as const;
 /** As in `deviceLender`: decisions wait for announcements that cross, and for doubts to stand. */
 const settleMs = 250;
@@ -122,6 +125,8 @@ const rebalanceMs = 5_000;
 /** Opening a span from the disk: a second to compile, and as fast as IndexedDB reads (decision 0014 measured 400 MB/s). */
 const openMs = 1_000;
 const diskBytesPerMs = 3e5;
+/** As in `deviceLender`: so long somebody serves before it brings more to its disk. */
+const nextLayersMs = 60_000;
 /** Models that somebody who came before the simulation began chose from. */
 const SCARCEST = 40;
 /** What every peer runs: blocks of 8 bits on WebGPU. */
@@ -381,7 +386,9 @@ export class SwarmSimulation {
 		if (peer.storing) peer.storing.run = undefined;
 		this.#unserve(peer);
 		const [least, most] = silenceMs;
-		const missedMs = polite ? 0 : least + (most - least) * this.#init.random();
+		const { random } = this.#init;
+		const silentMs = random() < killedShare ? killedMs : least + (most - least) * random();
+		const missedMs = polite ? 0 : silentMs;
 		if (peer.model >= 0) this.#tell(peer.model, peer.id, undefined, missedMs);
 	}
 
@@ -495,7 +502,7 @@ export class SwarmSimulation {
 				else peer.loading = undefined;
 				this.#serve(peer, piece);
 				this.#announce(peer);
-				this.#storeMore(peer);
+				if (!peer.loading) this.#storeLater(peer);
 			});
 			peer.loading = { span, timer: opening };
 		});
@@ -516,6 +523,13 @@ export class SwarmSimulation {
 		const { stored } = peer;
 		const touches = stored && stored.from <= to && from <= stored.to;
 		peer.stored = touches ? { from: Math.min(from, stored.from), to: Math.max(to, stored.to) } : { from, to };
+	}
+
+	#storeLater(peer: SimulatedPeer): void {
+		peer.storing = this.#at(nextLayersMs, () => {
+			peer.storing = undefined;
+			this.#storeMore(peer);
+		});
 	}
 
 	/** Fetches what lies next to what it holds, layer by layer, while there is room on the disk. */

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createEnvelopeSigner, createIdentity } from "@tabmesh/dauth";
 import { type ModelSource, type PublishedModel, publishModel, type WeightFormat } from "@tabmesh/model";
 import { openSeededModel } from "@tabmesh/model/testing";
@@ -11,6 +14,9 @@ let source: ModelSource;
 let published: PublishedModel;
 let gate: Uint8Array;
 const open: Tabmesh[] = [];
+const folders: string[] = [];
+/** Told of each piece of the model that somebody fetches from the web. */
+let onFetch: (() => void) | undefined;
 
 /** A model of wide layers: 1.2 MB in float32 and 0.35 MB in 8 bits each, embedding and head 0.13 MB. */
 async function publish(layers: number): Promise<void> {
@@ -29,8 +35,11 @@ async function signGate(...offered: WeightFormat[]): Promise<void> {
 	gate = await createEnvelopeSigner(identity).seal("gate", encodeCbor(record));
 }
 
-async function lend(options: LendOptions): Promise<{ mesh: Tabmesh; lender: Lender }> {
-	const mesh = await connect({ relay: relay.url });
+async function lend(
+	options: LendOptions,
+	keeping: { cacheDir?: string } = {},
+): Promise<{ mesh: Tabmesh; lender: Lender }> {
+	const mesh = await connect({ relay: relay.url, ...keeping });
 	open.push(mesh);
 	return { mesh, lender: mesh.lend(options) };
 }
@@ -70,6 +79,7 @@ beforeAll(async () => {
 				if (name === "origins.json") return Response.json([published.origin]);
 				if (name === "gate.cbor") return new Response(gate.slice());
 				const file = source.files.find((file) => file.name === name)!;
+				onFetch?.();
 				const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get("range") ?? "")!;
 				const bytes = await file.read(Number(from), Number(to) - Number(from) + 1);
 				return new Response(bytes.slice(), {
@@ -82,6 +92,7 @@ beforeAll(async () => {
 });
 afterEach(async () => {
 	for (const mesh of open.splice(0)) await mesh.close();
+	for (const folder of folders.splice(0)) await rm(folder, { recursive: true });
 });
 afterAll(() => relay.stop());
 
@@ -155,6 +166,36 @@ test.runIf(process.env.TABMESH_LARGE === "1")(
 	},
 	120_000,
 );
+
+test("a lender that has to move without room for both spans fetches the new one before it gives up the old one", async () => {
+	await publish(4);
+	await signGate("f32");
+	const lenders: { mesh: Tabmesh; lender: Lender }[] = [];
+	for (let i = 0; i < 3; i++) {
+		const cacheDir = await mkdtemp(join(tmpdir(), "lender-"));
+		folders.push(cacheDir);
+		const made = await lend({ memoryBytes: 4e6, nextLayersAfterMs: Number.POSITIVE_INFINITY }, { cacheDir });
+		await reaches(made.lender, "serving");
+		lenders.push(made);
+	}
+	const at = ({ lender }: { lender: Lender }) => lender.view.span?.from;
+	const alone = lenders.find((each) => lenders.filter((other) => at(other) === at(each)).length === 1)!;
+	const staying = lenders.filter((each) => each !== alone);
+	const gap = at(alone);
+	let fetched = 0;
+	onFetch = () => {
+		fetched++;
+		for (const { mesh } of staying) {
+			const own = mesh.members.find(({ peer }) => peer === mesh.peer)?.lends;
+			expect.soft(own?.spans.some(({ ready, from }) => ready && from !== gap)).toBe(true);
+		}
+	};
+	await alone.lender.leave();
+	while (!staying.some((each) => each.lender.view.phase === "serving" && at(each) === gap))
+		await new Promise((resolve) => setTimeout(resolve, 20));
+	onFetch = undefined;
+	expect(fetched).toBeGreaterThan(0);
+}, 30_000);
 
 test("who pauses while layers are still loading lends nothing until he says go on, and serves at once then", async () => {
 	await signGate("f32");

@@ -1,6 +1,13 @@
 import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Directory } from "@tabmesh/directory";
-import type { Engine, EngineHandle, LoadProgress, ShardSource, WeightFormat } from "@tabmesh/model";
+import {
+	type Engine,
+	type EngineHandle,
+	type LoadProgress,
+	type ShardSource,
+	tensorsOfSpan,
+	type WeightFormat,
+} from "@tabmesh/model";
 import {
 	deal,
 	ModelDrafter,
@@ -539,6 +546,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 				const inTheWay = this.#held ?? (this.#server!.streams > 0 ? target : undefined);
 				if (!(error instanceof OutOfMemoryBudgetError) || !inTheWay) throw error;
 				if (this.#held) {
+					await this.#fetchFirst(model, this.#held, target, signal);
 					spans.drop(model.id, this.#held);
 					this.#held = undefined;
 					// Whoever plans a route now must not count on it any more.
@@ -546,6 +554,23 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 				}
 				await this.#changeOfStreams(signal);
 			}
+		}
+	}
+
+	/** Brings a span to the disk, where that has room, so that giving the other one up for it takes seconds and not a download. */
+	async #fetchFirst(model: NetworkModel, held: Span, target: Span, signal: AbortSignal): Promise<void> {
+		const { storage } = this.#network;
+		if (!storage) return;
+		const kept = new Set(tensorsOfSpan(model.manifest, held));
+		const missing = tensorsOfSpan(model.manifest, target).filter((tensor) => !kept.has(tensor));
+		const totalBytes = missing.reduce((sum, { bytes }) => sum + bytes, 0);
+		const { usedBytes, budgetBytes } = await storage.view();
+		if (usedBytes + totalBytes > budgetBytes) return;
+		let loadedBytes = 0;
+		for (const tensor of missing) {
+			await this.#source!.read(model, tensor, { signal });
+			loadedBytes += tensor.bytes;
+			this.#showLoading({ phase: "fetch", loadedBytes, totalBytes });
 		}
 	}
 

@@ -196,9 +196,9 @@ describe("<tabmesh-chat>", () => {
 
 	it("says that the peers are busy, and counts down until one has room", async () => {
 		const page = await gallery.show("chat-busy");
-		const step = page.getByText("The peers are busy: waiting for room.").locator("..");
-		await expect.poll(() => step.textContent()).toMatch(/In about 12 s/);
-		await expect.poll(() => step.textContent()).toMatch(/In about 1[01] s/);
+		const step = page.getByText("The peers are busy.").locator("..");
+		await expect.poll(() => step.textContent()).toMatch(/Room in about 12 s\./);
+		await expect.poll(() => step.textContent()).toMatch(/Room in about 1[01] s\./);
 		await page.close();
 	});
 

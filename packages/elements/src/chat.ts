@@ -128,6 +128,7 @@ export class TabmeshChat extends LitElement {
 				}
 			}
 			.seconds {
+				white-space: nowrap;
 				font-variant-numeric: tabular-nums;
 			}
 			.facts {
@@ -497,7 +498,7 @@ export class TabmeshChat extends LitElement {
 			return html`
 				<p class="muted">
 					<span role="status">${busy ? text.busy : text.regrouping}</span>
-					${busy && seconds > 0 ? html`<span class="seconds">${text.roomIn(seconds)}</span>` : nothing}<span class="caret"></span>
+					${busy ? html`<span class="seconds">${seconds > 0 ? text.roomIn(seconds) : text.waitingForRoom}</span>` : nothing}<span class="caret"></span>
 				</p>
 			`;
 		}

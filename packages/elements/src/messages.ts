@@ -218,9 +218,10 @@ export const messages = {
 		stagesOpening: (all: number) => (all === 1 ? "Calling the peer" : `Calling ${all} peers`),
 		reading: "Reading your text",
 		choosing: "Choosing the peers",
-		busy: "The peers are busy: waiting for room.",
+		busy: "The peers are busy.",
+		waitingForRoom: "Waiting for room.",
 		roomIn: (seconds: number) =>
-			seconds < 90 ? `In about ${seconds} s` : `In about ${Math.ceil(seconds / 60)} min`,
+			seconds < 90 ? `Room in about ${seconds} s.` : `Room in about ${Math.ceil(seconds / 60)} min.`,
 		regrouping: "The peers are changing layers: waiting for them.",
 		askAgain: "Ask again",
 		lostHint: "What had arrived is kept above. Asking again takes a new route.",
