@@ -77,8 +77,8 @@ test("a lender that nobody asks brings the layers next to its own to its disk, s
 	const b = await lend("b", 0);
 	await serves(a.lender);
 	await serves(b.lender);
-	await expect.poll(() => stored(a.mesh, b.mesh.peer), { timeout: 20_000 }).toEqual([[0, 4]]);
-	await expect.poll(() => stored(b.mesh, a.mesh.peer), { timeout: 20_000 }).toEqual([[0, 4]]);
+	await expect.poll(() => stored(a.mesh, b.mesh.peer), { timeout: 40_000 }).toEqual([[0, 4]]);
+	await expect.poll(() => stored(b.mesh, a.mesh.peer), { timeout: 40_000 }).toEqual([[0, 4]]);
 	isThere = false;
 	await b.mesh.close();
 	const c = await lend(undefined, 0);
@@ -99,7 +99,7 @@ test("a lender that keeps nothing, has no room or was told not to, fetches and a
 	await full.mesh.storage.setBudget(kept + 1);
 	await serves(full.lender);
 	await expect
-		.poll(() => stored(nothing.mesh, full.mesh.peer), { timeout: 20_000 })
+		.poll(() => stored(nothing.mesh, full.mesh.peer), { timeout: 40_000 })
 		.toEqual(held(full.lender));
 	expect((await full.mesh.storage.view()).usedBytes).toBeLessThanOrEqual(kept + 1);
 	expect(stored(full.mesh, nothing.mesh.peer)).toBeUndefined();
