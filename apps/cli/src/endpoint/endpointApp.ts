@@ -183,13 +183,14 @@ function admission({ answers, keys, rate }: EndpointParts): MiddlewareHandler {
 	};
 }
 
-type Whole = { usage?: Usage | null };
+/** An answer, or a piece of one. */
+type Told = { usage?: Usage | null; choices: readonly unknown[] };
 
 /** Reads the request, waits for lenders, and tells the answer whole or as server-sent events. */
 async function answer(
 	context: Context,
 	{ answers, log, mesh, metrics, waitMs }: EndpointParts,
-	create: (params: unknown, options: { signal: AbortSignal }) => Promise<Whole | AsyncIterable<Whole>>,
+	create: (params: unknown, options: { signal: AbortSignal }) => Promise<Told | AsyncIterable<Told>>,
 ): Promise<Response> {
 	const type = context.req.header("content-type") ?? "";
 	// A page's form can send other types without being allowed to.
@@ -210,10 +211,10 @@ async function answer(
 	const cost = (usage: Usage | null | undefined): void => {
 		if (usage) metrics.tokens(usage.prompt_tokens, usage.completion_tokens);
 	};
-	let result: Whole | AsyncIterable<Whole>;
+	let result: Told | AsyncIterable<Told>;
 	try {
 		await untilHeld(mesh, (params as { model?: unknown } | null)?.model, waitMs, signal);
-		result = await create(params, { signal });
+		result = await create(withUsage(params), { signal });
 	} catch (error) {
 		running.end();
 		throw error;
@@ -231,7 +232,10 @@ async function answer(
 		try {
 			for await (const piece of pieces) {
 				cost(piece.usage);
-				await stream.writeSSE({ data: JSON.stringify(piece) });
+				const { usage: _, ...told } = piece;
+				// The last piece is only about what it cost.
+				if (wantsUsage(params)) await stream.writeSSE({ data: JSON.stringify(piece) });
+				else if (piece.choices.length > 0) await stream.writeSSE({ data: JSON.stringify(told) });
 			}
 			signal.throwIfAborted();
 			await stream.writeSSE({ data: "[DONE]" });
@@ -244,4 +248,22 @@ async function answer(
 			running.end();
 		}
 	});
+}
+
+type StreamParams = {
+	readonly stream?: unknown;
+	readonly stream_options?: { readonly include_usage?: unknown } | null;
+};
+
+function wantsUsage(params: unknown): boolean {
+	return (params as StreamParams).stream_options?.include_usage === true;
+}
+
+/** The same request; where it is for a stream, what it costs is to be told, because we count it. */
+function withUsage(params: unknown): unknown {
+	const isStream = typeof params === "object" && (params as StreamParams | null)?.stream === true;
+	if (!isStream) return params;
+	const { stream_options: options } = params as StreamParams;
+	const isLeftOut = options == null || options.include_usage == null || options.include_usage === false;
+	return isLeftOut ? { ...params, stream_options: { include_usage: true } } : params;
 }
