@@ -152,7 +152,7 @@ test("ask hands everything on, and nothing that was not given", async () => {
 			..."ask --relay http://127.0.0.1:9 --model m --prompt-tokens 1,2,3 --raw --min-stages 3 --max-tokens 8".split(
 				" ",
 			),
-			..."--temperature 0.5 --seed 7 --json --wait 1 --no-speculation".split(" "),
+			..."--temperature 0.5 --seed 7 --json --wait 1 --private --no-speculation".split(" "),
 		),
 	).toEqual({
 		relay: "http://127.0.0.1:9",
@@ -160,6 +160,7 @@ test("ask hands everything on, and nothing that was not given", async () => {
 		promptTokens: [1, 2, 3],
 		raw: true,
 		minStages: 3,
+		private: true,
 		speculation: false,
 		maxTokens: 8,
 		temperature: 0.5,

@@ -484,6 +484,10 @@ Examples:
 		.addOption(capabilityOption())
 		.option("--raw", "leave the chat template out and continue the text as it is")
 		.addOption(minStagesOption())
+		.option(
+			"--private",
+			"this device computes the first and last step itself: lenders get numbers, and no text (from which a determined one can still work much of it out)",
+		)
 		.option("--no-speculation", "a trip around the ring for every token: slower, and the same answer")
 		.addOption(
 			parsed(new Option("--max-tokens <n>", "longest answer (default: 256)"), (text, name) =>

@@ -168,6 +168,30 @@ describe("a network of lenders and askers", () => {
 		expect(stages.map(({ peer }) => peer).sort()).toEqual([a.peer, b.peer].sort());
 	});
 
+	test("an answer in private is the same, its ends in the asking tab, and a reload goes on with it in private", async () => {
+		const lender = await join();
+		await reaches(lender.lend({ memoryBytes: 64 * megabyte }), "serving");
+		const asker = await join();
+		await until(asker, () => asker.models[0]?.coverage.complete === true);
+		const asked = { prompt: "tab mesh", temperature: 0.8, seed: 3, maxTokens: 16 };
+		const thin = await asker.generate(asked).summary;
+		expect(asker.private.view.phase).toBe("off");
+		const own = await asker.generate({ ...asked, private: true }).summary;
+		expect(own.text).toBe(thin.text);
+		expect(own.stages.map(({ peer }) => peer)).toEqual([asker.peer, lender.peer, asker.peer]);
+		expect(asker.private.view.phase).toBe("ready");
+
+		const left = asker.generate({ ...asked, private: true });
+		let pieces = 0;
+		let detached: string | undefined;
+		for await (const _ of left) if (++pieces === 4) detached = left.detach();
+		const again = await asker.resume(detached!).summary;
+		expect(again.text).toBe(thin.text);
+		expect(again.stages[0]!.peer).toBe(asker.peer);
+		await asker.private.free();
+		expect(asker.private.view).toMatchObject({ phase: "off", usedBytes: 0 });
+	});
+
 	test("a paused lender takes no new answers and serves again when it goes on", async () => {
 		const [mesh, asker] = [await join(), await join()];
 		const lender = mesh.lend({ memoryBytes: 64 * megabyte });

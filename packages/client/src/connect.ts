@@ -27,6 +27,7 @@ import { readLeftAnswer } from "./leftAnswer.ts";
 import { modelView } from "./modelView.ts";
 import { fetchNetworkModel, type NetworkModel } from "./networkModel.ts";
 import { NetworkWallet, type WalletNetwork } from "./networkWallet.ts";
+import { OwnPart } from "./ownPart.ts";
 import { R1fsStorage } from "./r1fsStorage.ts";
 import { readSite } from "./readSite.ts";
 import { ReceiptBook } from "./receiptBook.ts";
@@ -167,6 +168,7 @@ interface Parts extends EnteredRoom {
 class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabmesh {
 	readonly storage: DeviceStorage = new R1fsStorage(() => this.#openFiles());
 	readonly wallet: NetworkWallet;
+	readonly private: OwnPart;
 	readonly #parts: Parts;
 	readonly #known: NetworkModel[] = [];
 	readonly #sources = new Map<string, ShardSource>();
@@ -195,6 +197,10 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 			peer: peer.id,
 			files: () => this.#openFiles(),
 			onNotice: this.#onNotice,
+		});
+		this.private = new OwnPart({
+			model: (name) => this.#model(name),
+			source: (model) => this.#source(model),
 		});
 		this.wallet = new NetworkWallet({ chain, identity, folder, state: () => this.state() });
 		for (const model of parts.models) {
@@ -273,6 +279,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 			minStages: site.minStages,
 			chainId: site.chain?.id ?? 0,
 			experience: this.#experience,
+			ownPart: this.private,
 			model: (name) => this.#model(name),
 			source: (model) => this.#source(model),
 		};
@@ -324,6 +331,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		closing.abort();
 		directory.removeEventListener("change", this.#onSwarm);
 		await this.#lender?.leave();
+		await this.private.free();
 		await this.#receipts.close();
 		await this.wallet.close();
 		await this.#state.close();

@@ -24,11 +24,13 @@ const leftAnswerSchema = v.strictObject({
 	maxTokens: countSchema,
 	stop: v.array(v.string()),
 	constraint: v.optional(constraintSchema),
+	private: v.exactOptional(v.boolean()),
 	stream: v.strictObject({
 		stream: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
 		generation: countSchema,
 		hops: v.pipe(v.array(hopSchema), v.minLength(1), v.maxLength(limits.routeHops)),
 		tokens: tokensSchema,
+		key: v.exactOptional(v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))),
 	}),
 });
 

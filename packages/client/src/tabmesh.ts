@@ -1,7 +1,7 @@
 import type { Cstore } from "@tabmesh/cstore";
 import type { Wallet } from "@tabmesh/dauth/wallet";
 import type { Directory, Member } from "@tabmesh/directory";
-import type { Backend } from "@tabmesh/model";
+import type { Backend, LoadProgress } from "@tabmesh/model";
 import type { Explanation, SignedReceipt } from "@tabmesh/pipeline";
 import type { R1fs } from "@tabmesh/r1fs";
 import type { ConnectionView } from "@tabmesh/transport";
@@ -147,6 +147,11 @@ export interface GenerateOptions extends Partial<Sampling> {
 	minStages?: number;
 	/** Whether tokens may be guessed, so that one trip around the ring brings several: the answer is the same. @default true */
 	speculation?: boolean;
+	/**
+	 * Whether this device computes embedding, first layers and head itself, so that the peers see hidden states and no text. It loads them
+	 * first (see `Tabmesh.private`), and computes with every token: to be turned on by a person's click only. @default false
+	 */
+	private?: boolean;
 	/** Called whenever a stage's state or timing changes. */
 	onStages?: (stages: readonly StageView[]) => void;
 	/** Called when the place of a lost peer was taken and the answer goes on. */
@@ -246,6 +251,37 @@ export type { Explanation };
 /** Files of people, by content address: see R1FS. */
 export type SharedFiles = Pick<R1fs, "add" | "get" | "list" | "pin" | "remove" | "stat" | "unpin">;
 
+/** This device's own part of private answers, as a person wants to see it. */
+export interface PrivateView {
+	readonly phase: "off" | "loading" | "ready" | "failed";
+	/** Id of the model that it is of. */
+	readonly model: string | undefined;
+	readonly loading: LoadProgress | undefined;
+	/** Bytes of memory that it takes. */
+	readonly usedBytes: number;
+	/** Why it failed. */
+	readonly error: TabmeshError | undefined;
+}
+
+/**
+ * What `generate({ private: true })` needs on this device: embedding, first layers and head of one model. It hides text and tokens from the
+ * peers, and not who asks, when and how much; from hidden states a determined peer with the same model can work much of the text out.
+ */
+export interface PrivateMode extends EventTarget {
+	/** A fresh object at every `change` event. */
+	readonly view: PrivateView;
+	/**
+	 * Loads it ahead of the first question.
+	 *
+	 * @param model - id or name; the network's default if absent
+	 * @param options - `memoryBytes`: what it may take. @default 2 GiB in a page, a quarter of the device's where that is less; 4 GiB in Node
+	 * @throws OutOfMemoryBudgetError where it does not fit, and what fetching weights throws
+	 */
+	load(model?: string, options?: { memoryBytes?: number; signal?: AbortSignal }): Promise<void>;
+	/** Frees all of it now; private answers that are running break off. Five minutes after the last one it is freed by itself. */
+	free(): Promise<void>;
+}
+
 /** One connection to one network: ask, lend, look. */
 export interface Tabmesh {
 	/** Our own peer id. */
@@ -286,10 +322,13 @@ export interface Tabmesh {
 	files(): Promise<SharedFiles>;
 	/** What this device keeps. Opened when it is first asked something. */
 	readonly storage: DeviceStorage;
+	/** This device's own part of private answers. Nothing is loaded before it is asked for. */
+	readonly private: PrivateMode;
 	/**
 	 * Starts an answer.
 	 *
-	 * @throws NoRouteError, PromptTooLongError, EmptyPromptError, InvalidParameterError through the iterator and `summary`
+	 * @throws NoRouteError, PromptTooLongError, EmptyPromptError, InvalidParameterError through the iterator and `summary`; with `private`
+	 * also OutOfMemoryBudgetError where this device's own part does not fit in its memory
 	 */
 	generate(options: GenerateOptions): Generation;
 	/**

@@ -1,10 +1,11 @@
 import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Directory } from "@tabmesh/directory";
-import { createTokenizer, type ShardSource, type Tokenizer } from "@tabmesh/model";
+import { createTokenizer, type LoadProgress, type ShardSource, type Tokenizer } from "@tabmesh/model";
 import type { ConstraintVocabulary } from "@tabmesh/model/constraint";
 import {
 	type Experience,
 	generate,
+	ownSpanOf,
 	type ResumableStream,
 	type SignedReceipt,
 	type TokenGeneration,
@@ -20,6 +21,7 @@ import {
 } from "@tabmesh/wire";
 import type { LeftAnswer } from "./leftAnswer.ts";
 import type { NetworkModel } from "./networkModel.ts";
+import type { OwnPart } from "./ownPart.ts";
 import { StopStrings } from "./stopStrings.ts";
 import type { GenerateOptions, Generation, GenerationSummary, ReplayView, StageView } from "./tabmesh.ts";
 
@@ -36,6 +38,8 @@ export interface GenerationNetwork {
 	readonly chainId: number;
 	/** What earlier answers taught of peers. */
 	readonly experience: Experience;
+	/** For private answers. */
+	readonly ownPart: OwnPart;
 	model(nameOrId: string | undefined): Promise<NetworkModel>;
 	source(model: NetworkModel): ShardSource;
 }
@@ -150,39 +154,44 @@ export class TextGeneration implements Generation {
 			maxTokens,
 			stop: [...stop],
 			...(constraint ? { constraint } : {}),
+			...(options.private ? { private: true } : {}),
 		};
 		/** Tokens that were there before the answer was left. */
 		const before = this.#resume?.tokens.length ?? 0;
-		const answer = generate({
-			peer: this.#network.peer,
-			signer: this.#network.signer,
-			directory: this.#network.directory,
-			room: this.#network.room,
-			chainId: this.#network.chainId,
-			...(capability === undefined ? {} : { capability }),
-			model,
-			promptTokens,
-			sampling,
-			maxTokens,
-			stopTokens: eos,
-			...(constraint ? { constraint } : {}),
-			...(this.#resume ? { resume: this.#resume } : {}),
-			minStages: options.minStages ?? this.#network.minStages,
-			speculation: options.speculation ?? true,
-			experience: this.#network.experience,
-			signal,
-			onReplay: (replay) => {
-				replays.push(replay);
-				options.onReplay?.(replay);
-			},
-			...(options.onWait ? { onWait: options.onWait } : {}),
-			onStages: (views) => {
-				stages = views;
-				options.onStages?.(views);
-			},
-		});
-		this.#answer = answer;
+		const onStages = (views: readonly StageView[]): void => {
+			stages = views;
+			options.onStages?.(views);
+		};
+		let own: Awaited<ReturnType<OwnPart["take"]>> | undefined;
 		try {
+			if (options.private) own = await this.#takeOwnPart(model, signal, onStages);
+			const answer = generate({
+				...(own ? { ends: own.ends } : {}),
+				peer: this.#network.peer,
+				signer: this.#network.signer,
+				directory: this.#network.directory,
+				room: this.#network.room,
+				chainId: this.#network.chainId,
+				...(capability === undefined ? {} : { capability }),
+				model,
+				promptTokens,
+				sampling,
+				maxTokens,
+				stopTokens: eos,
+				...(constraint ? { constraint } : {}),
+				...(this.#resume ? { resume: this.#resume } : {}),
+				minStages: options.minStages ?? this.#network.minStages,
+				speculation: options.speculation ?? true,
+				experience: this.#network.experience,
+				signal,
+				onReplay: (replay) => {
+					replays.push(replay);
+					options.onReplay?.(replay);
+				},
+				...(options.onWait ? { onWait: options.onWait } : {}),
+				onStages,
+			});
+			this.#answer = answer;
 			for await (const { token } of answer) {
 				if (tokens.length >= before) lastTokenAt = performance.now();
 				firstTokenAt ||= lastTokenAt;
@@ -203,6 +212,8 @@ export class TextGeneration implements Generation {
 		} catch (error) {
 			if (!signal.aborted) throw error;
 			finishReason = "cancelled";
+		} finally {
+			own?.release();
 		}
 		const rest =
 			finishReason === "stop" && stops.hit ? "" : stops.push(decoder.flush()).shown + stops.flush();
@@ -223,6 +234,21 @@ export class TextGeneration implements Generation {
 				tokensPerSecond: decodeMs > 0 ? ((tokens.length - before - 1) * 1000) / decodeMs : 0,
 			},
 		};
+	}
+
+	/** This device's own part; while it loads it is shown as the stage that it is. */
+	#takeOwnPart(
+		model: NetworkModel,
+		signal: AbortSignal,
+		onStages: (views: readonly StageView[]) => void,
+	): ReturnType<OwnPart["take"]> {
+		const { ownPart, peer } = this.#network;
+		const span = ownSpanOf(model);
+		const onProgress = ({ loadedBytes, totalBytes }: LoadProgress): void => {
+			const progress = totalBytes > 0 ? loadedBytes / totalBytes : 0;
+			onStages([{ peer: peer.id, span, state: "preparing", progress, msPerToken: 0 }]);
+		};
+		return ownPart.take(model, { signal, onProgress });
 	}
 }
 

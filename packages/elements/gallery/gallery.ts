@@ -66,6 +66,10 @@ async function show(state: GalleryState): Promise<void> {
 		stage.prepend(heading);
 	}
 	await settle(element);
+	if (state.first !== undefined) {
+		button(element, state.first)?.click();
+		await settle(element);
+	}
 	if (state.act === true) element.shadowRoot?.querySelector<HTMLButtonElement>("[part=join]")?.click();
 	else
 		for (const prompt of state.act ?? []) {

@@ -12,6 +12,7 @@ const shown = [
 	"chat-stages-compiling",
 	"chat-answered",
 	"chat-peer-lost",
+	"chat-private-answered",
 	"wallet-embedded",
 	"storage-kept",
 ];

@@ -10,6 +10,8 @@ import type {
 	LenderView,
 	LendOptions,
 	ModelView,
+	PrivateMode,
+	PrivateView,
 	ReplayView,
 	StageView,
 	StorageView,
@@ -41,6 +43,8 @@ export interface Script {
 	readonly refuse?: Error;
 	readonly wallet?: Partial<WalletView>;
 	readonly installed?: readonly FoundWallet[];
+	/** What comes of loading this device's own part. @default it is ready at once */
+	readonly private?: Partial<PrivateView>;
 	/** What the wallet's methods fail with. */
 	readonly walletFails?: Error;
 }
@@ -127,6 +131,35 @@ class ScriptedWallet extends EventTarget implements DeviceWallet {
 }
 
 export const walletAddress = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+
+/** This device's own part, as far as the script says. */
+class ScriptedPrivate extends EventTarget implements PrivateMode {
+	view: PrivateView = { phase: "off", model: undefined, loading: undefined, usedBytes: 0, error: undefined };
+	readonly #script: Script;
+	readonly #calls: { method: string; options?: unknown }[];
+
+	constructor(script: Script, calls: { method: string; options?: unknown }[]) {
+		super();
+		this.#script = script;
+		this.#calls = calls;
+	}
+
+	async load(model?: string): Promise<void> {
+		this.#calls.push({ method: "private.load", options: model });
+		this.#become({ phase: "ready", model, usedBytes: 171e6, ...this.#script.private });
+		if (this.view.error) throw this.view.error;
+	}
+
+	async free(): Promise<void> {
+		this.#calls.push({ method: "private.free" });
+		this.#become({ phase: "off", loading: undefined, usedBytes: 0, error: undefined });
+	}
+
+	#become(view: Partial<PrivateView>): void {
+		this.view = { ...this.view, ...view };
+		this.dispatchEvent(new Event("change"));
+	}
+}
 
 /** Storage that says what it is told to, and frees what it is asked to. */
 class ScriptedStorage extends EventTarget implements DeviceStorage {
@@ -223,6 +256,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 	readonly connections = [];
 	readonly storage: DeviceStorage;
 	readonly wallet: DeviceWallet;
+	readonly private: PrivateMode;
 	models: readonly ModelView[];
 	members: readonly Member[];
 	/** Everything that was asked of it, for tests. */
@@ -239,6 +273,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		this.members = script.members;
 		this.storage = new ScriptedStorage(script, this.calls);
 		this.wallet = new ScriptedWallet(script, this.calls);
+		this.private = new ScriptedPrivate(script, this.calls);
 	}
 
 	override addEventListener(

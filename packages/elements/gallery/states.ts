@@ -2,6 +2,7 @@ import type { KeptThing, LenderView, ModelView, StageView, StorageView, WalletVi
 import type { Member } from "@tabmesh/directory";
 import {
 	EngineUnavailableError,
+	OutOfMemoryBudgetError,
 	PeerUnreachableError,
 	RecoveryPhraseError,
 	StageLostError,
@@ -18,6 +19,8 @@ export interface GalleryState {
 	readonly script: Script;
 	/** `hang` and `fail` never give a network. @default "open" */
 	readonly connect?: "open" | "hang" | "fail";
+	/** Presses the button with this text before all. */
+	readonly first?: string;
 	/** Prompts typed and sent one after the other, or true for a pressed Join. */
 	readonly act?: true | readonly string[];
 	/** The conversation that the page was reloaded in. */
@@ -28,6 +31,8 @@ export interface GalleryState {
 	readonly fill?: Readonly<Record<string, string>>;
 }
 
+/** As scripted networks call themselves. */
+const thisTab = "12D3KooWQ2xTtW6zsSxzKDPGAYRfkkGx4jzDqUrJM5vXhVuaThis";
 const peers = ["3fKx9Qm3xT", "Zr8Lw2Vb7a", "N5tYc4Hd1k", "uP6Gj9Es2w"].map(
 	(tail) => `12D3KooWQ2xTtW6zsSxzKDPGAYRfkkGx4jzDqUrJM5${tail}`,
 );
@@ -361,6 +366,60 @@ export const states: Record<string, GalleryState> = {
 		script: { models: [model({ holders: [1, 1, 0, 0, 0, 0], loading: 2 })], members: lenders(3) },
 	},
 	"chat-empty": { element: "tabmesh-chat", script: open },
+	"chat-private-loading": {
+		element: "tabmesh-chat",
+		script: {
+			models: [tinyLlama],
+			members: lenders(3),
+			private: { phase: "loading", loading: { phase: "fetch", loadedBytes: 31e6, totalBytes: 78e6 } },
+		},
+		first: "Ask in private",
+	},
+	"chat-private-no-room": {
+		element: "tabmesh-chat",
+		script: {
+			models: [tinyLlama],
+			members: lenders(3),
+			private: {
+				phase: "failed",
+				usedBytes: 0,
+				error: new OutOfMemoryBudgetError(
+					"This device has too little memory to keep its own part of the model: it may use 250 MB.",
+					{ metaMessages: ["Ask without private mode, choose a smaller model, or allow it more memory."] },
+				),
+			},
+		},
+		first: "Ask in private",
+	},
+	"chat-private-answered": {
+		...chat(
+			[
+				{
+					stages: [
+						{
+							...fourOfTwentyTwo[0]!,
+							peer: thisTab,
+							span: { from: 0, to: 2, embed: true, head: false },
+							msPerToken: 9.1,
+						},
+						stage(0, 2, 12, 22, { msPerToken: 24.6 }),
+						stage(1, 12, 22, 22, { msPerToken: 31.2, span: { from: 12, to: 22, embed: false, head: false } }),
+						{
+							...fourOfTwentyTwo[3]!,
+							peer: thisTab,
+							span: { from: 22, to: 22, embed: false, head: true },
+							msPerToken: 12.3,
+						},
+					],
+				},
+				...words(tides),
+				{ end: "stop" },
+			],
+			{ models: [tinyLlama], members: lenders(2) },
+			["Explain tides to a child."],
+		),
+		first: "Ask in private",
+	},
 	"chat-stages-compiling": chat([
 		{
 			stages: [

@@ -14,6 +14,8 @@ const tickMs = 1_000;
 export interface Turn {
 	readonly prompt: string;
 	readonly chats: boolean;
+	/** Whether the peers get no text of it. */
+	readonly private: boolean;
 	text: string;
 	tokens: number;
 	status: "running" | "done" | "stopped" | "failed";
@@ -55,6 +57,7 @@ export function historyOf(turns: readonly Turn[]): ChatMessage[] {
 
 function newTurn(given: Pick<Turn, "prompt" | "chats"> & Partial<Turn>): Turn {
 	return {
+		private: false,
 		text: "",
 		tokens: 0,
 		status: "running",
@@ -81,7 +84,9 @@ export interface LeftConversation {
 
 /** A conversation as text, for the page's own storage. */
 export function writeConversation({ turns, answer }: LeftConversation): string {
-	const kept = turns.map(({ prompt, chats, text, tokens }) => ({ prompt, chats, text, tokens }));
+	const kept = turns.map(({ prompt, chats, text, tokens, private: isPrivate }) => {
+		return { prompt, chats, text, tokens, private: isPrivate };
+	});
 	return JSON.stringify({ turns: kept, answer });
 }
 
@@ -90,12 +95,13 @@ export function readConversation(text: string): LeftConversation | undefined {
 	try {
 		const { turns, answer } = JSON.parse(text) as { turns: unknown[]; answer: unknown };
 		const read = turns.map((turn, place) => {
-			const { prompt, chats, text, tokens } = turn as Record<keyof Turn, unknown>;
+			const { prompt, chats, text, tokens, private: isPrivate } = turn as Record<keyof Turn, unknown>;
 			if (typeof prompt !== "string" || typeof text !== "string") throw new TypeError();
 			if (typeof chats !== "boolean" || typeof tokens !== "number") throw new TypeError();
 			const isLeft = place === turns.length - 1;
 			const status = isLeft ? "running" : "done";
-			return newTurn({ prompt, chats, text, tokens, status, ...(isLeft ? { before: tokens } : {}) });
+			const given = { prompt, chats, text, tokens, status, private: isPrivate === true } as const;
+			return newTurn({ ...given, ...(isLeft ? { before: tokens } : {}) });
 		});
 		if (read.length === 0) return undefined;
 		return { turns: read, answer: typeof answer === "string" ? answer : undefined };
@@ -146,12 +152,16 @@ export class Answer {
 		tabmesh: Tabmesh,
 		prompt: string,
 		earlier: readonly Turn[],
-		model: { readonly id: string; readonly chats: boolean },
+		model: { readonly id: string; readonly chats: boolean; readonly private: boolean },
 		onChange: () => void,
 	): Answer {
 		const messages = [...historyOf(earlier), { role: "user" as const, content: prompt }];
-		const turn = newTurn({ prompt, chats: model.chats });
-		const asked = { model: model.id, ...(model.chats ? { messages } : { prompt }) };
+		const turn = newTurn({ prompt, chats: model.chats, private: model.private });
+		const asked = {
+			model: model.id,
+			...(model.chats ? { messages } : { prompt }),
+			...(model.private ? { private: true } : {}),
+		};
 		return new Answer(turn, (events) => tabmesh.generate({ ...asked, ...events }), onChange);
 	}
 

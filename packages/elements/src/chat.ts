@@ -1,4 +1,4 @@
-import type { ModelView, Tabmesh } from "@tabmesh/client";
+import type { ModelView, PrivateMode, Tabmesh } from "@tabmesh/client";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import { live } from "lit/directives/live.js";
 import {
@@ -12,7 +12,7 @@ import {
 import { type Connect, Connection } from "./connection.ts";
 import { define } from "./define.ts";
 import { describeError } from "./describe.ts";
-import { formatBytesUp, formatMs, formatRate, formatWait } from "./format.ts";
+import { formatBytes, formatBytesUp, formatMs, formatRate, formatWait } from "./format.ts";
 import "./invite.ts";
 import { messages } from "./messages.ts";
 import "./notice.ts";
@@ -187,6 +187,44 @@ export class TabmeshChat extends LitElement {
 			.below {
 				margin-top: -1.5rem;
 			}
+			.private {
+				display: grid;
+				gap: 0.5rem;
+				margin-top: -1.25rem;
+				justify-items: start;
+			}
+			.private button {
+				padding-inline: 0.35rem 1rem;
+				border-color: transparent;
+				font-size: 0.9375rem;
+			}
+			.track {
+				position: relative;
+				width: 2.5rem;
+				height: 1.5rem;
+				border: 1px solid var(--_control);
+				border-radius: 999px;
+			}
+			.track::after {
+				content: "";
+				position: absolute;
+				inset: 3px auto 3px 3px;
+				aspect-ratio: 1;
+				border-radius: 50%;
+				background: var(--_control);
+				transition: translate 120ms ease;
+			}
+			[aria-checked="true"] .track {
+				border-color: var(--_accent);
+				background: var(--_accent);
+			}
+			[aria-checked="true"] .track::after {
+				background: var(--_on-accent);
+				translate: 1rem 0;
+			}
+			.private p {
+				max-width: 42rem;
+			}
 			.models {
 				display: flex;
 				align-items: center;
@@ -216,7 +254,7 @@ export class TabmeshChat extends LitElement {
 			@container (min-width: 56rem) {
 				.chat {
 					grid-template-columns: minmax(0, 1fr) 19rem;
-					grid-template-rows: 1fr auto auto;
+					grid-template-rows: 1fr auto auto auto;
 					gap: 1.75rem 4rem;
 				}
 				.chat > * {
@@ -228,7 +266,7 @@ export class TabmeshChat extends LitElement {
 				.chat > aside {
 					--tabmesh-ring-size: 15rem;
 					grid-column: 2;
-					grid-row: 1 / span 3;
+					grid-row: 1 / span 4;
 					position: sticky;
 					top: 1.5rem;
 				}
@@ -249,6 +287,11 @@ export class TabmeshChat extends LitElement {
 	#answer: Answer | undefined;
 	/** Waits for the network. */
 	#left: LeftConversation | undefined;
+	/** Whether the person wants the peers to get no text. */
+	#private = false;
+	/** Why that cannot be. */
+	#privateError: unknown;
+	#watched: PrivateMode | undefined;
 	#draft = "";
 	#modelId: string | undefined;
 	#announcement = "";
@@ -265,6 +308,8 @@ export class TabmeshChat extends LitElement {
 
 	override disconnectedCallback(): void {
 		super.disconnectedCallback();
+		this.#watched?.removeEventListener("change", this.#schedule);
+		this.#watched = undefined;
 		clearTimeout(this.#announcementTimer);
 		this.#redraw?.();
 	}
@@ -276,6 +321,8 @@ export class TabmeshChat extends LitElement {
 		if (changed.has("left") && this.left !== undefined && this.#turns.length === 0) {
 			this.#left = readConversation(this.left);
 			this.#turns.push(...(this.#left?.turns ?? []));
+			// What was asked in private goes on so, and what is asked next.
+			this.#private = this.#turns.at(-1)?.private ?? false;
 		}
 		if (this.#left && this.#model) this.#goOn(this.#left, this.#model);
 	}
@@ -304,7 +351,39 @@ export class TabmeshChat extends LitElement {
 		}
 		// Nothing had come yet.
 		this.#turns.pop();
-		void this.#write(Answer.ask(tabmesh, turn.prompt, this.#turns, model, this.#schedule));
+		void this.#write(Answer.ask(tabmesh, turn.prompt, this.#turns, this.#asked(model), this.#schedule));
+	}
+
+	#asked({ id, chats }: ModelView) {
+		return { id, chats, private: this.#private };
+	}
+
+	/** By the person's click only: from here on this device computes, too. */
+	#togglePrivate() {
+		this.#private = !this.#private;
+		this.#privateError = undefined;
+		const { tabmesh } = this.#connection;
+		if (this.#private) this.#loadPrivate();
+		else void tabmesh?.private.free();
+		this.requestUpdate();
+	}
+
+	#loadPrivate() {
+		const { tabmesh } = this.#connection;
+		const model = this.#model;
+		if (tabmesh === undefined || model === undefined) return;
+		if (this.#watched !== tabmesh.private) {
+			this.#watched?.removeEventListener("change", this.#schedule);
+			this.#watched = tabmesh.private;
+			this.#watched.addEventListener("change", this.#schedule);
+		}
+		tabmesh.private.load(model.id).catch((error: unknown) => {
+			// Turned off, or another model chosen meanwhile.
+			if (!this.#private || this.#model?.id !== model.id) return;
+			this.#private = false;
+			this.#privateError = error;
+			this.requestUpdate();
+		});
 	}
 
 	#open() {
@@ -361,7 +440,8 @@ export class TabmeshChat extends LitElement {
 		const { tabmesh } = this.#connection;
 		const model = this.#model;
 		if (tabmesh === undefined || model === undefined || this.#answer) return;
-		await this.#write(Answer.ask(tabmesh, prompt, this.#turns, model, this.#schedule));
+		this.#privateError = undefined;
+		await this.#write(Answer.ask(tabmesh, prompt, this.#turns, this.#asked(model), this.#schedule));
 	}
 
 	async #write(answer: Answer) {
@@ -503,6 +583,11 @@ export class TabmeshChat extends LitElement {
 			`;
 		}
 		const preparing = stages.filter(({ state }) => state === "preparing");
+		// What it loads is said where it was turned on.
+		const isOwn =
+			preparing.length > 0 && preparing.every(({ peer }) => peer === this.#connection.tabmesh?.peer);
+		if (isOwn && turn.private)
+			return html`<p class="muted">${text.private.loading}<span class="caret"></span></p>`;
 		if (preparing.length > 0) {
 			const value = stages.reduce((sum, { state, progress }) => sum + (state === "ready" ? 1 : progress), 0);
 			const label = text.stagesPreparing(preparing.length, stages.length);
@@ -539,7 +624,10 @@ export class TabmeshChat extends LitElement {
 		if (firstTokenMs !== undefined && turn.tokens > 0 && turn.before === undefined)
 			facts.push(text.firstToken(formatWait(firstTokenMs)));
 		if (turn.tokens > 0) facts.push(text.tokens(turn.tokens));
-		if (turn.stages.length > 0) facts.push(text.over(turn.stages.length));
+		// The two ends of a private answer are no peers.
+		const peers = turn.stages.length - (turn.private ? 2 : 0);
+		if (peers > 0) facts.push(text.over(peers));
+		if (turn.private) facts.push(text.private.fact);
 		if (turn.before !== undefined) facts.push(text.resumed);
 		if (turn.lost > 0) facts.push(text.replayed(turn.lost));
 		if (turn.numericsChanged) facts.push(text.numericsChanged);
@@ -675,7 +763,60 @@ export class TabmeshChat extends LitElement {
 					}
 				</div>
 			</form>
-			<p id="hint" class="below muted small"><span class="keys">${text.hint}.</span> <span>${text.privacy}</span></p>
+			<p id="hint" class="below muted small">
+				<span class="keys">${text.hint}.</span> ${this.#private ? nothing : html`<span>${text.privacy}</span>`}
+			</p>
+			${model === undefined ? nothing : this.#renderPrivate()}
+		`;
+	}
+
+	#renderPrivate() {
+		const text = messages.chat.private;
+		const view = this.#private ? this.#connection.tabmesh?.private.view : undefined;
+		const loading = view?.phase === "loading" ? view.loading : undefined;
+		const label =
+			loading && loading.totalBytes > 0
+				? text.loadingOf(formatBytes(loading.loadedBytes), formatBytes(loading.totalBytes))
+				: text.loading;
+		const trouble = this.#privateError === undefined ? undefined : describeError(this.#privateError);
+		return html`
+			<section class="private" aria-label=${text.label}>
+				<button
+					type="button"
+					role="switch"
+					aria-checked=${this.#private ? "true" : "false"}
+					aria-describedby=${this.#private ? "private-text" : nothing}
+					?disabled=${this.#answer !== undefined}
+					@click=${this.#togglePrivate}
+				>
+					<span class="track" aria-hidden="true"></span>${text.label}
+				</button>
+				${
+					this.#private
+						? html`<p id="private-text" class="muted small">${text.text} ${text.limits}</p>`
+						: nothing
+				}
+				${
+					view?.phase === "loading"
+						? html`
+							<div class="step">
+								<p class="muted small">${label}</p>
+								<tabmesh-progress
+									label=${text.loading}
+									.value=${loading && loading.totalBytes > 0 ? loading.loadedBytes / loading.totalBytes : undefined}
+								></tabmesh-progress>
+							</div>
+						`
+						: view?.phase === "ready"
+							? html`<p class="muted small">${text.ready(formatBytes(view.usedBytes))}</p>`
+							: nothing
+				}
+				${
+					trouble === undefined
+						? nothing
+						: html`<tabmesh-notice tone="trouble" heading=${trouble.what} .steps=${trouble.steps}></tabmesh-notice>`
+				}
+			</section>
 		`;
 	}
 
@@ -698,6 +839,7 @@ export class TabmeshChat extends LitElement {
 										?disabled=${this.#answer !== undefined}
 										@change=${(event: Event) => {
 											this.#modelId = (event.target as HTMLSelectElement).value;
+											if (this.#private) this.#loadPrivate();
 											this.requestUpdate();
 										}}
 									>

@@ -184,6 +184,17 @@ export const messages = {
 		stop: "Stop",
 		model: "Model",
 		privacy: "Lenders of the first and last layers can read what you write and what comes back.",
+		private: {
+			label: "Ask in private",
+			text: "Your words stay here: this device computes the first and last step itself, and peers get only the numbers in between.",
+			limits:
+				"A determined peer with the same model can still work much of the text out of those numbers, and all of them see that you ask, when and how much.",
+			loading: "This device loads its own part",
+			loadingOf: (loaded: string, total: string) => `This device loads its own part: ${loaded} of ${total}`,
+			ready: (size: string) =>
+				`This device keeps its own part, ${size}, until you turn this off or five minutes pass.`,
+			fact: "in private",
+		},
 		conversation: "Conversation",
 		you: "You",
 		connecting: "Looking for the network",

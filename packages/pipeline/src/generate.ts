@@ -20,6 +20,7 @@ import type { Experience } from "./experience.ts";
 import { lapTime } from "./holders.ts";
 import { linksUpTo } from "./keptPrefixes.ts";
 import { spanContains } from "./modelSizes.ts";
+import type { OwnEnds } from "./ownEnds.ts";
 import { type PlanRouteOptions, planRoute } from "./planRoute.ts";
 import type { SignedReceipt } from "./signedReceipt.ts";
 import type { StageStatus } from "./stageLink.ts";
@@ -69,6 +70,11 @@ export interface GenerateInit {
 	speculation?: boolean;
 	/** @default 1 */
 	minStages?: number;
+	/**
+	 * Embedding, first layers and head of the model on this device: the stages see hidden states then, and no token leaves it. For as long
+	 * as the answer runs they must stay loaded.
+	 */
+	ends?: OwnEnds;
 	/** What answers before this one taught of peers; what this one teaches is added to it. */
 	experience?: Experience;
 	/**
@@ -245,7 +251,8 @@ class Generation implements TokenGeneration {
 			try {
 				const { id: self, connections } = peer;
 				const extraMs = (other: string): number => experience?.extraMs(other, performance.now()) ?? 0;
-				const view = { room, exclude, self, connections, extraMs };
+				const ownLayers = this.#init.ends?.layers ?? 0;
+				const view = { room, exclude, self, connections, extraMs, ownLayers };
 				hops = this.#asBefore(planRoute(directory.members, model, { ...view, minStages }), {
 					...view,
 					minStages,
@@ -287,10 +294,14 @@ class Generation implements TokenGeneration {
 	}
 
 	/** Adds what the laps of this answer took to what is known of its stages. */
-	#learn(hops: readonly Hop[], announcedMs: number, { laps, replays }: TokenSummary): void {
+	#learn(hops: readonly Hop[], announcedMs: number, { laps, replays, stages }: TokenSummary): void {
 		if (laps.count < TELLING_LAPS || replays.length > 0 || !Number.isFinite(announcedMs)) return;
+		const { experience, ends, peer } = this.#init;
 		const lapMs = (this.#lastTokenAt - this.#firstTokenAt) / (laps.count - 1);
-		this.#init.experience?.served(hops, announcedMs, lapMs, performance.now());
+		const own = stages.filter((stage) => ends && stage.peer === peer.id);
+		const ownMs = own.reduce((sum, { msPerToken }) => sum + msPerToken, 0);
+		const others = ends ? hops.slice(1, -1) : hops;
+		experience?.served(others, announcedMs, Math.max(0, lapMs - ownMs), performance.now());
 	}
 
 	async #serve(request: CheckedRequest, start: readonly Hop[] | ResumableStream): Promise<TokenSummary> {
@@ -320,13 +331,14 @@ class Generation implements TokenGeneration {
 	 */
 	#asBefore(planned: Hop[], view: PlanRouteOptions): Hop[] {
 		const { directory, experience, model, promptTokens } = this.#init;
-		const chain = new TokenChain();
+		const chain = new TokenChain(this.#init.ends?.key);
 		for (const token of promptTokens) chain.push(token);
 		const links = linksUpTo(chain, promptTokens.length - 1);
 		const before = experience?.routes.find(model.id, links, performance.now());
 		if (!before || before.length < (view.minStages ?? 1)) return planned;
 		const { members } = directory;
-		const ready = before.every(({ peer, span }) =>
+		const others = this.#init.ends ? before.slice(1, -1) : before;
+		const ready = others.every(({ peer, span }) =>
 			members
 				.find((member) => member.peer === peer)
 				?.lends?.spans.some((held) => held.model === model.id && held.ready && spanContains(held, span)),

@@ -1,6 +1,6 @@
 import type { Member } from "@tabmesh/directory";
 import type { ModelRef } from "@tabmesh/model";
-import { type Hop, protocolVersion } from "@tabmesh/wire";
+import { type Hop, isPrivateRoute, protocolVersion } from "@tabmesh/wire";
 import { type Links, linksOf, type OwnConnection } from "./links.ts";
 import { modelSizes } from "./modelSizes.ts";
 
@@ -100,7 +100,10 @@ export interface LapTime {
 	readonly bottleneckMs: number;
 }
 
-/** The time of one lap over `hops`; infinite where a peer does not hold its span any more. */
+/**
+ * The time of one lap over `hops`; infinite where a peer does not hold its span any more. What the asker of a private stream computes
+ * himself counts for nothing: it is the same on every route.
+ */
 export function lapTime(
 	hops: readonly Hop[],
 	members: readonly Member[],
@@ -111,8 +114,14 @@ export function lapTime(
 	let computeMs = 0;
 	let travelMs = 0;
 	let bottleneckMs = 0;
+	const isOwn = (place: number): boolean =>
+		isPrivateRoute(hops) && (place === 0 || place === hops.length - 1);
 	for (const [place, { peer, span }] of hops.entries()) {
 		const next = hops[(place + 1) % hops.length]!;
+		if (isOwn(place)) {
+			travelMs += links.hopMs(peer, next.peer);
+			continue;
+		}
 		const times = holders
 			.filter((holder) => holder.peer === peer && holder.from <= span.from && span.to <= holder.to)
 			.map((holder) => holder.time(span.from, span.to));

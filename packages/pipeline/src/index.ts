@@ -20,6 +20,7 @@ export type { OwnConnection } from "./links.ts";
 export { LoadedSpans, type SpanLease, type SpanOptions } from "./loadedSpans.ts";
 export { type DraftModel, draftPositions, ModelDrafter } from "./modelDrafter.ts";
 export { type ModelSizes, modelSizes, spanContains, spanOf } from "./modelSizes.ts";
+export { OwnEnds, ownSpanOf } from "./ownEnds.ts";
 export { modelNeed, neediestModel, neediestOf } from "./placeSpares.ts";
 export { type PlanRouteOptions, planRoute } from "./planRoute.ts";
 export { type Placement, planSwarm } from "./planSwarm.ts";

@@ -144,7 +144,8 @@ export class LoadedSpans {
 
 	#entry(model: ModelRef, span: Span): Entry {
 		const key = keyOf(model.id, span);
-		const known = this.#entries.get(key);
+		// What has the head computes what comes before it, too.
+		const known = this.#entries.get(key) ?? this.#entries.get(keyOf(model.id, { ...span, head: true }));
 		if (known) return known;
 		const abort = new AbortController();
 		const listeners = new Set<(progress: LoadProgress) => void>();

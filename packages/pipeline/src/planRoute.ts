@@ -10,6 +10,11 @@ export interface PlanRouteOptions extends PlanView {
 	minStages?: number;
 	/** @default "lap" */
 	objective?: Objective;
+	/**
+	 * For a private stream: of how many layers the asker computes himself, beside embedding and head. The route begins and ends with
+	 * `self` then. @default 0: none, and neither embedding nor head
+	 */
+	ownLayers?: number;
 }
 
 /** What a stage that must load the cut of its span first costs a lap: a second, spread over a short answer. */
@@ -43,6 +48,8 @@ export interface RouteEnds {
 	readonly before?: string | undefined;
 	/** Peer that takes from the last one. */
 	readonly after?: string | undefined;
+	/** Whether the head is none of theirs. @default false */
+	readonly headless?: boolean;
 }
 
 /**
@@ -57,18 +64,23 @@ export function planRoute(members: readonly Member[], model: ModelRef, options: 
 	const sizes = modelSizes(model.manifest);
 	const { layers } = sizes;
 	const minStages = Math.max(1, options.minStages ?? 1);
-	const { holders, links } = holdersOf(members, model, options);
+	const { ownLayers, self } = options;
+	const { holders: all, links } = holdersOf(members, model, options);
+	const own = ownLayers ? ownEnds(self!, ownLayers, layers) : undefined;
+	const holders = own ? all.filter(({ peer }) => peer !== self) : all;
 	const ready = holders.filter((holder) => holder.ready);
-	const ends = { from: 0, to: layers };
+	const ends = own
+		? { from: ownLayers!, to: layers, before: self, after: self, headless: true }
+		: { from: 0, to: layers };
 	const hops =
 		bestHops(ready, links, layers, ends, { ...options, minStages }) ??
 		bestHops(holders, links, layers, ends, { ...options, minStages });
-	if (hops) return hops;
+	if (hops) return own ? [own[0], ...hops, own[1]] : hops;
 
 	const peers = new Set(holders.map((holder) => holder.peer)).size;
 	const uncovered = (by: readonly Holder[]): number[] =>
 		Array.from({ length: layers }, (_, layer) => layer).filter(
-			(layer) => !by.some(({ from, to }) => from <= layer && layer < to),
+			(layer) => layer >= ends.from && !by.some(({ from, to }) => from <= layer && layer < to),
 		);
 	const missing = uncovered(holders);
 	const missingBytes = missing.reduce(
@@ -93,6 +105,14 @@ export function planRoute(members: readonly Member[], model: ModelRef, options: 
 		`At least ${minStages} stages are asked for, and the ${peers} peers that are here cannot form them.`,
 		{ metaMessages: ["Ask for fewer stages, or open the lend page on more devices."], details },
 	);
+}
+
+/** The two ends of a private stream's route: embedding and first layers, and the head, at the asker. */
+function ownEnds(self: string, ownLayers: number, layers: number): [Hop, Hop] {
+	return [
+		{ peer: self, span: spanOf(0, ownLayers, layers) },
+		{ peer: self, span: { from: layers, to: layers, embed: false, head: true } },
+	];
 }
 
 /**
@@ -146,7 +166,8 @@ export function bestHops(
 						const step = laps ? ms : slowestMs - (before?.slowestMs ?? 0) + ms * 1e-3;
 						const cost = (before?.cost ?? 0) + step + travel + nuance;
 						if (best && cost >= best.cost) continue;
-						const hop = { peer, span: spanOf(from, to, layers) };
+						const span = spanOf(from, to, layers);
+						const hop = { peer, span: ends.headless ? { ...span, head: false } : span };
 						const partial = { cost, slowestMs, reached: to, first, hop, before };
 						if (to < ends.to) keepBest(next, partial, alternatives);
 						else if (count >= minStages) best = partial;

@@ -4,6 +4,7 @@ import {
 	decodeCbor,
 	EnvelopeTimeError,
 	encodeCbor,
+	isPrivateRoute,
 	limits,
 	type Route,
 	RouteRefusedError,
@@ -36,7 +37,7 @@ export interface OpenedRoute {
 
 /**
  * Checks a signed route: schema, signature, age, that its author brought it himself, that it has not expired, that it is
- * of our room, that its author may ask there, and that we are on it.
+ * of our room, that its author may ask there, that its ends are his own where it is private, and that we are on it.
  *
  * @throws MalformedMessageError, MessageTooLargeError, InvalidSignatureError, EnvelopeTimeError, RouteViolationError,
  * RouteRefusedError, CapabilityError
@@ -65,6 +66,9 @@ export async function openRoute(envelope: Uint8Array, options: OpenRouteOptions)
 		capability: route.capability,
 		now: now(),
 	});
+	if (isPrivateRoute(route.hops) && route.hops[0]!.peer !== author) {
+		throw new RouteViolationError("The ends of a private route are not the asker's own.");
+	}
 	const place = route.hops.findIndex((hop) => hop.peer === options.self);
 	if (place < 0) throw new RouteRefusedError("This peer is not on the route that it was sent.");
 	if (!route.hops[0]!.span.embed || !route.hops.at(-1)!.span.head) {

@@ -1,6 +1,6 @@
 import type { Member } from "@tabmesh/directory";
 import type { ModelRef } from "@tabmesh/model";
-import type { Hop } from "@tabmesh/wire";
+import { type Hop, isPrivateRoute } from "@tabmesh/wire";
 import { type Holder, holdersOf, type PlanView } from "./holders.ts";
 import { bestHops } from "./planRoute.ts";
 
@@ -107,6 +107,7 @@ export function replaceLost(
 				hops.slice(0, place).findLast(({ peer }) => !lost.has(peer))?.peer ??
 				hops.findLast(({ peer }) => !lost.has(peer))?.peer,
 			after: [...hops.slice(end + 1), ...hops].find(({ peer }) => !lost.has(peer))?.peer,
+			headless: isPrivateRoute(hops),
 		};
 		for (const { peer } of [...hops, ...replaced]) used.add(peer);
 		const { holders, links } = holdersOf(members, model, { ...view, exclude: used });

@@ -491,14 +491,19 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		for (const session of this.#sessions.values()) session.keepAwake(awake);
 	}
 
-	// The predecessor's stream
+	// The predecessor's stream, or that of an asker who is the successor himself
 
 	async #serveRing(ring: MessageStream): Promise<void> {
 		try {
 			const message = await firstMessage(ring);
 			if (!message) return;
-			const { stream, generation } = decodeCbor(ringOpenSchema, message, 256);
+			const { stream, generation, position } = decodeCbor(ringOpenSchema, message, 256);
 			const session = await this.#sessionOf(bytesToHex(stream), generation, ring.remote);
+			if (position !== undefined) {
+				session.attachReturn(ring, generation, position);
+				await Promise.race([ring.closed, session.ended]);
+				return;
+			}
 			await session.attach(ring, generation);
 			await Promise.race([session.readRing(ring), session.ended]);
 		} catch (error) {

@@ -15,6 +15,7 @@ import {
 	type HiddenFrame,
 	InvalidParameterError,
 	InvalidTensorError,
+	isPrivateRoute,
 	MalformedMessageError,
 	MessageTooLargeError,
 	OutOfMemoryBudgetError,
@@ -181,6 +182,8 @@ export class StageSession {
 	#links = new AbortController();
 	#predecessor: MessageStream | undefined;
 	#successor: MessageStream | undefined;
+	/** Resolves when the asker of a private stream has opened the link on which it comes back. */
+	#returned = Promise.withResolvers<void>();
 	/** Whether a frame went to the successor since `keepAwake` looked. */
 	#sentLately = false;
 	/** Runs while the asker is gone. */
@@ -387,6 +390,7 @@ export class StageSession {
 		this.#predecessor?.abort(over);
 		this.#predecessor = undefined;
 		this.#successor = undefined;
+		this.#returned = Promise.withResolvers();
 		this.#flushing = undefined;
 		this.#waitingToken = undefined;
 		this.#sent = 0;
@@ -493,6 +497,8 @@ export class StageSession {
 		if (hops.length === 1) return;
 		const to = hops[(this.#place + 1) % hops.length]!.peer;
 		const { signal } = this.#links;
+		// The asker of a private stream opens the link himself: he serves nobody.
+		if (isPrivateRoute(this.#route.hops) && to === this.asker) return this.#returned.promise;
 		let ring: MessageStream;
 		try {
 			ring = await this.#context.peer.open(to, ringProtocol, { signal, timeoutMs: CONNECT_MS });
@@ -525,18 +531,54 @@ export class StageSession {
 			this.#violation(error, to);
 			throw error;
 		}
+		this.#goOver(ring, iterator, position);
+	}
+
+	/** Sends the successor over `ring` what it lacks, and everything that comes. */
+	#goOver(ring: MessageStream, iterator: AsyncIterator<Uint8Array>, position: number): void {
 		this.#sent = position;
 		this.#successor = ring;
 		// Nothing else comes this way; what the loop sees is the end.
 		iterator.next().then(
 			({ done }) => {
-				if (!done) this.#violation(new ProtocolViolationError("A stage answered on a one-way link."), to);
+				const error = new ProtocolViolationError("A stage answered on a one-way link.");
+				if (!done) this.#violation(error, ring.remote);
 				else this.#neighbourLost(new StreamResetError("The next stage ended the link."), ring);
 			},
 			(error) => this.#neighbourLost(error, ring),
 		);
 		if (this.#waitingToken) void this.#send(this.#waitingToken);
 		else void this.#flush();
+	}
+
+	/**
+	 * Takes the link on which the asker of a private stream wants what comes out behind the last stage.
+	 *
+	 * @throws RouteViolationError when `ring` is of somebody else, of another generation, or the second one
+	 */
+	attachReturn(ring: MessageStream, generation: number, position: number): void {
+		const { hops } = this.#route;
+		if (!isPrivateRoute(hops) || this.#place !== hops.length - 2 || ring.remote !== this.asker) {
+			throw new RouteViolationError(
+				"A peer that is not the successor on the route wants to be sent its frames.",
+			);
+		}
+		this.#assertGeneration(generation);
+		if (this.#successor) throw new RouteViolationError("The successor has opened its link before.");
+		if (position > this.#open.maxPositions) {
+			throw new RouteViolationError("An asker claims more positions than the stream can have.");
+		}
+		const { signal } = this.#links;
+		signal.addEventListener("abort", () => ring.abort(signal.reason), { once: true });
+		this.#goOver(ring, ring[Symbol.asyncIterator](), position);
+		this.#returned.resolve();
+	}
+
+	#assertGeneration(generation: number): void {
+		if (generation === this.#route.generation) return;
+		throw new RouteViolationError("A link is of another generation of the route.", {
+			details: { generation, expected: this.#route.generation },
+		});
 	}
 
 	/** A message from the asker after `open`. */
@@ -644,11 +686,7 @@ export class StageSession {
 		if (hops.length === 1 || ring.remote !== from) {
 			throw new RouteViolationError("A link came from a peer that is not the predecessor on the route.");
 		}
-		if (generation !== this.#route.generation) {
-			throw new RouteViolationError("A link is of another generation of the route.", {
-				details: { generation, expected: this.#route.generation },
-			});
-		}
+		this.#assertGeneration(generation);
 		if (this.#predecessor) throw new RouteViolationError("The predecessor has opened its link before.");
 		this.#predecessor = ring;
 		try {

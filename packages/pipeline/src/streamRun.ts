@@ -23,6 +23,7 @@ import {
 } from "@tabmesh/wire";
 import { AskerReceipts } from "./askerReceipts.ts";
 import type { CheckedRequest } from "./checkedRequest.ts";
+import { EndsOfStream } from "./endsOfStream.ts";
 import type { GenerateInit } from "./generate.ts";
 import { linksUpTo } from "./keptPrefixes.ts";
 import { planRoute } from "./planRoute.ts";
@@ -83,6 +84,8 @@ export interface ResumableStream {
 	readonly hops: readonly Hop[];
 	/** The answer so far. */
 	readonly tokens: readonly number[];
+	/** Of a private stream: what its links are made with, in hex. */
+	readonly key?: string;
 }
 
 /** A stage was lost in the middle of an answer, and others computed again what it had. */
@@ -146,7 +149,10 @@ export class StreamRun implements StageListener {
 	readonly #stream: Uint8Array<ArrayBuffer>;
 	readonly #resumed: boolean;
 	/** Of prompt and answer: what we know of the tokens is what counts. */
-	readonly #chain = new TokenChain();
+	readonly #chain: TokenChain;
+	/** Of a private stream: our own part of it, and what its links are made with. */
+	readonly #ends: EndsOfStream | undefined;
+	readonly #key: Uint8Array | undefined;
 	readonly #answer: number[] = [];
 	/** Links of the chain that stages told us before we heard of the tokens. */
 	readonly #unchecked = new Map<StageLink, { position: number; chain: Uint8Array }[]>();
@@ -157,7 +163,9 @@ export class StreamRun implements StageListener {
 	readonly #lap = new RollingMedian();
 	readonly #receipts: AskerReceipts;
 	#laps = 0;
+	/** To the stages, in their order; our own ends are none. */
 	#links: StageLink[] = [];
+	#ownHops: readonly [Hop, Hop] | undefined;
 	#generation: number;
 	/** `opening`: the first route; `recovering`: a newer one, whose first stage did not say yet how far it is. */
 	#phase: "opening" | "running" | "recovering" = "opening";
@@ -214,7 +222,27 @@ export class StreamRun implements StageListener {
 			},
 		});
 		const hops = "stream" in start ? start.hops : start;
-		this.#links = hops.map((hop) => new StageLink(hop, this));
+		const { ends, peer } = init;
+		this.#key = ends && (resumed?.key === undefined ? ends.key : hexToBytes(resumed.key));
+		this.#chain = new TokenChain(this.#key);
+		if (ends) {
+			this.#ownHops = [hops[0]!, hops.at(-1)!];
+			this.#ends = new EndsOfStream({
+				ends,
+				peer,
+				stream: this.#stream,
+				request,
+				speculation: init.speculation ?? true,
+				key: this.#key!,
+				listener: {
+					onLinked: () => this.#phase === "recovering" && void this.#feed(0),
+					onTokens: (tokens, drafted, finish) => this.#onOwnTokens(tokens, drafted, finish),
+					onBroken: (stage, error) => this.#onOwnBroken(stage, error),
+					onFailed: (error) => this.#fail(error),
+				},
+			});
+		}
+		this.#links = this.#othersOf(hops).map((hop) => new StageLink(hop, this));
 		for (const token of [...request.promptTokens, ...this.#answer]) this.#chain.push(token);
 		for (const { promise } of [this.#ready, this.#finished, this.#failed]) promise.catch(() => {});
 	}
@@ -248,7 +276,19 @@ export class StreamRun implements StageListener {
 			peer.removeEventListener("disconnect", onDisconnect);
 			for (const link of this.#links) link.close();
 			this.#stop.abort();
+			await this.#ends?.close(this.#keptLinks());
 		}
+	}
+
+	/** The whole route. */
+	get #hops(): Hop[] {
+		const hops = this.#links.map(({ hop }) => hop);
+		return this.#ownHops ? [this.#ownHops[0], ...hops, this.#ownHops[1]] : hops;
+	}
+
+	/** The stages of a route that are not our own ends. */
+	#othersOf(hops: readonly Hop[]): readonly Hop[] {
+		return this.#ownHops ? hops.slice(1, -1) : hops;
 	}
 
 	/**
@@ -259,21 +299,24 @@ export class StreamRun implements StageListener {
 	detach(): ResumableStream | undefined {
 		if (this.#settled || this.#finish || this.#phase === "opening") return undefined;
 		this.#settled = true;
-		const hops = this.#links.map((link) => link.hop);
+		const hops = this.#hops;
 		for (const link of this.#links) link.abandon();
 		return {
 			stream: bytesToHex(this.#stream),
 			generation: this.#generation,
 			hops,
 			tokens: [...this.#answer],
+			...(this.#key ? { key: bytesToHex(this.#key) } : {}),
 		};
 	}
 
 	async #generate(): Promise<FinishReason> {
+		const links = this.#resumed ? new Uint8Array(0) : this.#keptLinks();
+		await this.#ends?.begin([...this.#request.promptTokens, ...this.#answer], links);
 		if (this.#resumed) {
 			this.#beginStall(new StageLostError("The stages did not keep the answer."));
 			// Its own links are all new, whatever the stages are.
-			const hops = this.#links.map((link) => link.hop);
+			const hops = this.#hops;
 			this.#links = [];
 			void this.#recover(hops);
 			return this.#finished.promise;
@@ -296,16 +339,19 @@ export class StreamRun implements StageListener {
 			generation,
 			room,
 			model: model.id,
-			hops: links.map((link) => link.hop),
+			hops: this.#hops,
 			expires: Date.now() + ROUTE_LIFETIME_MS,
 			...(capability === undefined ? {} : { capability }),
 		};
 		this.#receipts.onRoute(route);
 		const sealed = (await sealRoute(signer, route)) as Uint8Array<ArrayBuffer>;
 		if (this.#settled || generation !== this.#generation) return;
+		this.#ends?.route(route, [...this.#request.promptTokens, ...this.#answer]);
 		for (const link of links) {
-			const forLast = link === links.at(-1) ? { generation: this.#forLast() } : {};
-			const forFirst = link === links[0] ? { speculation: this.#init.speculation ?? true } : {};
+			// In private they have neither: both ends are ours.
+			const isThin = !this.#ends;
+			const forLast = isThin && link === links.at(-1) ? { generation: this.#forLast() } : {};
+			const forFirst = isThin && link === links[0] ? { speculation: this.#init.speculation ?? true } : {};
 			if (known.has(link)) {
 				link.reroute({ type: "reroute", route: sealed, keep: keep!, ...forLast });
 			} else {
@@ -336,6 +382,10 @@ export class StreamRun implements StageListener {
 		this.#phase = "running";
 		this.#lastProgress = performance.now();
 		if (!this.#stall) this.#lastToken = this.#lastProgress;
+		if (this.#ends) {
+			this.#ends.go();
+			return;
+		}
 		const first = this.#links[0]!;
 		const tokens = [...this.#request.promptTokens, ...this.#answer];
 		for (let at = position; at < tokens.length; at += PROMPT_PIECE) {
@@ -348,7 +398,7 @@ export class StreamRun implements StageListener {
 
 	/** Who may have kept what of the stream. */
 	get kept(): { readonly links: Uint8Array; readonly hops: readonly Hop[] } {
-		return { links: this.#keptLinks(), hops: this.#links.map(({ hop }) => hop) };
+		return { links: this.#keptLinks(), hops: this.#hops };
 	}
 
 	/** Of what stages may go on from, and keep: the last token never went around with an answer behind it. */
@@ -414,7 +464,8 @@ export class StreamRun implements StageListener {
 	}
 
 	onPong(link: StageLink): void {
-		const progress = this.#links.reduce((sum, { received, computed }) => sum + received + computed, 0);
+		const own = this.#ends?.progress ?? 0;
+		const progress = this.#links.reduce((sum, { received, computed }) => sum + received + computed, own);
 		if (progress !== this.#progress) this.#lastProgress = performance.now();
 		this.#progress = progress;
 		const { maxPositions } = this.#request;
@@ -451,7 +502,7 @@ export class StreamRun implements StageListener {
 				this.#receipts.onTaken(link.hop, position);
 				if (this.#links.every(({ status }) => status.state === "ready")) this.#ready.resolve();
 			}
-		} else if (this.#phase === "recovering" && link === this.#links[0]) {
+		} else if (this.#phase === "recovering" && link === this.#links[0] && !this.#ends) {
 			if (position < this.#chain.length) void this.#feed(position);
 			else this.#lose(link, new ProtocolViolationError("A stage kept what it was to forget."), "violation");
 		}
@@ -461,6 +512,7 @@ export class StreamRun implements StageListener {
 		const { position, tokens, chain, drafted, finish } = message;
 		const { vocabularySize } = this.#init.model.manifest.config;
 		if (
+			this.#ends ||
 			link !== this.#links.at(-1) ||
 			this.#phase !== "running" ||
 			this.#finish ||
@@ -480,6 +532,19 @@ export class StreamRun implements StageListener {
 			this.#forked(link, this.#chain.length);
 			return;
 		}
+		this.#onKnownTokens(tokens, drafted, finish);
+	}
+
+	/** Tokens that were chosen here. */
+	#onOwnTokens(tokens: readonly number[], drafted: number, finish: FinishReason | undefined): void {
+		if (this.#settled || this.#finish) return;
+		for (const token of tokens) this.#chain.push(token);
+		this.#onKnownTokens(tokens, drafted, finish);
+	}
+
+	/** Tokens that the chain has already. */
+	#onKnownTokens(tokens: readonly number[], drafted: number, finish: FinishReason | undefined): void {
+		const position = this.#chain.length - tokens.length;
 		this.#answer.push(...tokens);
 		this.#receipts.onTokens(this.#chain);
 		for (const [stage, links] of this.#unchecked) {
@@ -544,7 +609,7 @@ export class StreamRun implements StageListener {
 	 * between them only repeats what runs through it.
 	 */
 	#forked(link: StageLink, position: number): void {
-		const liar = link === this.#links[0] ? this.#links.at(-1)! : link;
+		const liar = link === this.#links[0] && !this.#ends ? this.#links.at(-1)! : link;
 		const error = new TokenChainError("Stages of the route disagree about which tokens were generated.", {
 			details: { position, peer: liar.hop.peer },
 		});
@@ -554,13 +619,26 @@ export class StreamRun implements StageListener {
 	/** One stage complains of another. Where only the link broke, it is made anew once; then the other one has to go. */
 	#onBroken(link: StageLink, peer: string, error: TabmeshError): void {
 		const accused = this.#linkOf(peer);
-		if (!accused || accused === link || this.#settled || this.#finish) return;
+		// Of a link to ourselves we hear as well as the stage.
+		if (accused === link) return;
+		if (accused) this.#accuse(accused, link.hop.peer, error);
+	}
+
+	/** Our own link to a stage broke, or brought what no honest stage sends. */
+	#onOwnBroken(peer: string, error: unknown): void {
+		const accused = this.#linkOf(peer);
+		if (accused) this.#accuse(accused, this.#init.peer.id, error, offenceOf(error));
+	}
+
+	#accuse(accused: StageLink, by: string, error: unknown, offence?: Offence): void {
+		if (this.#settled || this.#finish) return;
+		const { peer } = accused.hop;
 		const onlyLink =
 			error instanceof StageLostError ||
 			error instanceof StreamResetError ||
 			error instanceof PeerUnreachableError ||
 			error instanceof TimeoutError;
-		if (this.#phase !== "opening" && onlyLink && this.#relinks(link.hop.peer, peer)) {
+		if (this.#phase !== "opening" && onlyLink && this.#relinks(by, peer)) {
 			// Unless it is the stage after all: its own silence tells.
 			this.#beginStall(naming(error, peer));
 			const generation = this.#generation;
@@ -569,7 +647,7 @@ export class StreamRun implements StageListener {
 			}, LOOK_EVERY_MS * 2);
 			return;
 		}
-		this.#lose(accused, error);
+		this.#lose(accused, error, offence);
 	}
 
 	#relinks(from: string, to: string): boolean {
@@ -618,7 +696,11 @@ export class StreamRun implements StageListener {
 		const allowed = known ? Math.max(STALL_MS, STALL_LAPS * this.#lap.value) : STALL_FIRST_MS;
 		const hopeless = now - this.#lastToken > HOPELESS_MS;
 		if (now - this.#lastProgress < allowed && !hopeless) return;
-		const { place, link } = whoStalls(this.#links, this.#chain.length);
+		// What we have not sent yet, or what we make of what came back, no stage can do for us.
+		if (this.#ends && !hopeless && this.#links.every(({ computed }) => computed >= this.#ends!.sent)) {
+			if (this.#ends.isDue) return;
+		}
+		const { place, link } = whoStalls(this.#links, this.#ends?.sent ?? this.#chain.length);
 		const stage = this.#links[place]!;
 		const { peer } = stage.hop;
 		const error = new TimeoutError("A stage is there but does not get on.", { details: { peer } });
@@ -651,7 +733,9 @@ export class StreamRun implements StageListener {
 		const over = this.#settled || (this.#finish !== undefined && !(error instanceof TokenChainError));
 		if (!over && link.status.state !== "lost") {
 			const { peer } = link.hop;
-			const final = error instanceof TokenChainError || error instanceof InvalidParameterError;
+			// Where the tokens are ours alone, a stage that made others of them is only wrong.
+			const isFork = error instanceof TokenChainError && !this.#ends;
+			const final = isFork || error instanceof InvalidParameterError;
 			const wasOpening = this.#phase === "opening";
 			this.#beginStall(naming(error, peer));
 			this.#stall!.lost.set(peer, link.status.numericsClass);
@@ -709,7 +793,7 @@ export class StreamRun implements StageListener {
 	#plan(peer?: string): Hop[] | undefined {
 		const { directory, experience, model, room } = this.#init;
 		const { id: self, connections } = this.#init.peer;
-		const hops = this.#links.map((link) => link.hop);
+		const hops = this.#hops;
 		const lost = new Set(
 			this.#links.filter(({ status }) => status.state === "lost").map(({ hop }) => hop.peer),
 		);
@@ -728,7 +812,8 @@ export class StreamRun implements StageListener {
 		const gone = new Set([...this.#lostMembers.keys()].filter((each) => !here.has(each)));
 		for (const exclude of [new Set([...ever, ...doubtful]), ever, still]) {
 			const all = new Set([...exclude, ...gone]);
-			const view = { room, self, connections, exclude: all, extraMs };
+			const ownLayers = this.#init.ends?.layers ?? 0;
+			const view = { room, self, connections, exclude: all, extraMs, ownLayers };
 			const replaced = replaceLost(hops, lost, known, model, view);
 			if (replaced) return replaced;
 			try {
@@ -746,7 +831,7 @@ export class StreamRun implements StageListener {
 		this.#phase = "recovering";
 		this.#rerouted = performance.now();
 		this.#unchecked.clear();
-		this.#links = hops.map(
+		this.#links = this.#othersOf(hops).map(
 			(hop) =>
 				before.find((link) => link.status.state !== "lost" && sameHop(link.hop, hop)) ??
 				new StageLink(hop, this),
@@ -764,7 +849,20 @@ export class StreamRun implements StageListener {
 	}
 
 	#changed(): void {
-		this.#listener.onStages(this.#links.map((link) => link.status));
+		const others = this.#links.map((link) => link.status);
+		const own = this.#ownStatus();
+		this.#listener.onStages(own ? [own[0], ...others, own[1]] : others);
+	}
+
+	#ownStatus(): [StageStatus, StageStatus] | undefined {
+		const { ends } = this.#init;
+		if (!ends || !this.#ownHops) return undefined;
+		const [firstMs, headMs] = this.#ends!.msPerToken;
+		const { numericsClass } = ends.engine.info;
+		const status = ({ peer, span }: Hop, msPerToken: number): StageStatus => {
+			return { peer, span, state: "ready", progress: 1, msPerToken, numericsClass };
+		};
+		return [status(this.#ownHops[0], firstMs), status(this.#ownHops[1], headMs)];
 	}
 }
 

@@ -113,6 +113,8 @@ export class TestSwarm {
 			drafter?: () => Drafter;
 			/** How much longer its frames take to the next stage. */
 			distanceMs?: number;
+			/** Told of everything that it sends on streams which it opened. */
+			overheard?: Hear;
 			/** What stands between the stage and its engine. */
 			around?: (engine: Engine) => Engine;
 		} = {},
@@ -120,8 +122,9 @@ export class TestSwarm {
 		const { model, source } = this.model;
 		const { peer, signer } = await this.peer();
 		const engine = await createEngine({ memoryBytes: options.memoryBytes ?? 1e9 });
+		const heard = options.overheard ? overheard(peer, options.overheard) : peer;
 		const server = serveStages({
-			peer: options.distanceMs ? distant(peer, options.distanceMs) : peer,
+			peer: options.distanceMs ? distant(heard, options.distanceMs) : heard,
 			signer: options.signing?.(signer) ?? signer,
 			...(options.onReceipt ? { onReceipt: options.onReceipt } : {}),
 			...(options.countersignMs === undefined ? {} : { countersignMs: options.countersignMs }),
@@ -205,6 +208,19 @@ export function around(
 	change: (results: ForwardResult[]) => Promise<ForwardResult[]>,
 ): Engine {
 	return instead(engine, "forward", (...call) => engine.forward(...call).then(change));
+}
+
+type Hear = (to: string, protocol: string, message: Uint8Array) => void;
+
+/** A peer of whom `hear` is told everything that it sends on streams which it opened. */
+export function overheard(peer: Peer, hear: Hear): Peer {
+	return instead(peer, "open", async (to, protocol, options) => {
+		const stream = await peer.open(to, protocol, options);
+		return instead(stream, "send", (message, sending) => {
+			for (const part of [message].flat()) hear(to, protocol.id, part.slice());
+			return stream.send(message, sending);
+		});
+	});
 }
 
 /** A peer that is further away from the others: its frames on the ring take so much longer. */

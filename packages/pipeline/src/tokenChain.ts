@@ -1,3 +1,4 @@
+import { hmac } from "@noble/hashes/hmac.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 
 /** Bytes of one link. */
@@ -12,14 +13,17 @@ export const FIRST_LINK: Link = new Uint8Array(LINK_BYTES);
 /**
  * The link after one more token: the first 8 bytes of SHA-256(previous link ‖ position ‖ token), position and token as
  * unsigned 32-bit little-endian.
+ *
+ * Whoever sees two links in a row finds the token between them by trying the vocabulary. So in a private stream it is HMAC-SHA-256 with
+ * a key that stays with the asker: equal beginnings have equal links still, and that is all that links tell.
  */
-export function nextLink(previous: Uint8Array, position: number, token: number): Link {
+export function nextLink(previous: Uint8Array, position: number, token: number, key?: Uint8Array): Link {
 	const bytes = new Uint8Array(LINK_BYTES + 8);
 	bytes.set(previous);
 	const view = new DataView(bytes.buffer);
 	view.setUint32(LINK_BYTES, position, true);
 	view.setUint32(LINK_BYTES + 4, token, true);
-	return sha256(bytes).slice(0, LINK_BYTES) as Link;
+	return (key ? hmac(sha256, key, bytes) : sha256(bytes)).slice(0, LINK_BYTES) as Link;
 }
 
 /** The token chain of one stream as somebody sees it who knows the tokens: every link since the start, 8 bytes a token. */
@@ -27,6 +31,12 @@ export class TokenChain {
 	#links = new Uint8Array(64 * LINK_BYTES);
 	#tokens = new Int32Array(64);
 	#length = 0;
+	readonly #key: Uint8Array | undefined;
+
+	/** @param key - in a private stream: what its links are made with */
+	constructor(key?: Uint8Array) {
+		this.#key = key;
+	}
 
 	/** Tokens in the chain; the next one has this position. */
 	get length(): number {
@@ -58,7 +68,7 @@ export class TokenChain {
 
 	/** Adds the token of position `length` and returns the new head. */
 	push(token: number): Link {
-		const link = nextLink(this.head, this.#length, token);
+		const link = nextLink(this.head, this.#length, token, this.#key);
 		const end = (this.#length + 1) * LINK_BYTES;
 		if (end > this.#links.length) {
 			const grown = new Uint8Array(this.#links.length * 2);
@@ -80,7 +90,7 @@ export class TokenChain {
 	 * @throws RangeError when the chain is not that long
 	 */
 	beginning(length: number): TokenChain {
-		const begun = new TokenChain();
+		const begun = new TokenChain(this.#key);
 		begun.#links = this.#links.slice(0, Math.max(this.#links.length, LINK_BYTES));
 		begun.#tokens = this.#tokens.slice();
 		begun.#length = this.#length;

@@ -11,6 +11,8 @@ export interface AskOptions extends Entry {
 	/** Leave the chat template out. */
 	raw?: boolean;
 	minStages?: number;
+	/** Compute embedding, first layers and head here, so that lenders get no text. */
+	private?: boolean;
 	/** Let the first stage guess tokens; the answer is the same. */
 	speculation?: boolean;
 	maxTokens?: number;
@@ -114,7 +116,7 @@ async function waitForModel(
 }
 
 function requestOf(options: AskOptions, model: ModelView, prompt: string | undefined): GenerateOptions {
-	const { promptTokens, minStages, speculation, maxTokens, temperature, seed } = options;
+	const { promptTokens, minStages, private: isPrivate, speculation, maxTokens, temperature, seed } = options;
 	return {
 		model: model.id,
 		...(promptTokens !== undefined
@@ -123,12 +125,37 @@ function requestOf(options: AskOptions, model: ModelView, prompt: string | undef
 				? { prompt: prompt ?? "" }
 				: { messages: [{ role: "user" as const, content: prompt ?? "" }] }),
 		...(minStages === undefined ? {} : { minStages }),
+		...(isPrivate ? { private: true } : {}),
 		...(speculation === undefined ? {} : { speculation }),
 		...(maxTokens === undefined ? {} : { maxTokens }),
 		// A terminal's answers are repeatable unless chance is asked for.
 		temperature: temperature ?? 0,
 		...(seed === undefined ? {} : { seed }),
 	};
+}
+
+/** Loads what a private answer needs here, and says how far it is. */
+async function loadOwnPart(
+	mesh: Tabmesh,
+	model: ModelView,
+	stderr: NodeJS.WritableStream,
+	signal: AbortSignal,
+): Promise<void> {
+	let told = 0;
+	const onChange = (): void => {
+		const { loading } = mesh.private.view;
+		const tenths =
+			loading && loading.totalBytes > 0 ? Math.floor((10 * loading.loadedBytes) / loading.totalBytes) : 0;
+		if (tenths <= told) return;
+		told = tenths;
+		stderr.write(`This device loads its own part: ${10 * tenths} % of ${formatSize(loading!.totalBytes)}\n`);
+	};
+	mesh.private.addEventListener("change", onChange);
+	try {
+		await mesh.private.load(model.id, { signal });
+	} finally {
+		mesh.private.removeEventListener("change", onChange);
+	}
 }
 
 /**
@@ -143,6 +170,7 @@ export async function ask(options: AskOptions, streams: AskStreams, signal: Abor
 	const mesh = await enterNetwork(options, signal);
 	try {
 		const model = await waitForModel(mesh, options, stderr, signal);
+		if (options.private) await loadOwnPart(mesh, model, stderr, signal);
 		const generation = mesh.generate(requestOf(options, model, prompt));
 		signal.addEventListener("abort", () => generation.cancel(), { once: true });
 		// The iterator tells the same error.

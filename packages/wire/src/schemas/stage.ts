@@ -193,7 +193,15 @@ export const stageResponseSchema = v.variant("type", [
 export type StageResponse = v.InferOutput<typeof stageResponseSchema>;
 
 /** First message of a stage to its successor on a ring stream `/tabmesh/ring/1`; answered by {@link ringAcceptSchema} once accepted. */
-export const ringOpenSchema = v.strictObject({ stream: streamIdSchema, generation: countSchema });
+export const ringOpenSchema = v.strictObject({
+	stream: streamIdSchema,
+	generation: countSchema,
+	/**
+	 * From the asker of a private stream to the last stage before him: he is its successor, and frames for him come back on this
+	 * stream, from this position on. Nothing answers it.
+	 */
+	position: v.optional(positionSchema),
+});
 export type RingOpen = v.InferOutput<typeof ringOpenSchema>;
 
 /** The successor takes the link, and has so many positions: frames begin there. */
