@@ -30,6 +30,7 @@ import { RollingMedian } from "./rollingMedian.ts";
 import { sample } from "./sampling.ts";
 import { historyRowBytes, SentHistory } from "./sentHistory.ts";
 import { Speculation } from "./speculation.ts";
+import { DRAFT_SHARE } from "./stageSession.ts";
 import { type Link, TokenChain } from "./tokenChain.ts";
 
 /** Tokens of a prompt computed in one run, as at other stages: signs of life go between. */
@@ -239,6 +240,7 @@ export class EndsOfStream {
 		this.#state = "closed";
 		clearInterval(this.#awake);
 		this.#unlink();
+		this.#speculation?.close();
 		this.#lane?.close();
 		this.#headLane?.close();
 		const { ends } = this.#init;
@@ -530,20 +532,40 @@ export class EndsOfStream {
 
 	/** Sends the newest token around, with drafts behind it. */
 	#next(tokens: readonly number[], position: number, rejected: number): void {
-		const links = [this.#tokens.push(tokens.at(-1)!)];
+		const link = this.#tokens.push(tokens.at(-1)!);
 		this.#speculation?.sampled(tokens, performance.now());
-		for (const draft of this.#draft()) links.push(this.#tokens.push(draft));
-		const chain = links.pop()!;
-		this.#push({ position, rows: 1 + links.length, chain, links, last: true, rollback: rejected });
+		const drafts = this.#draft();
+		if (!("then" in drafts)) {
+			this.#startLap(position, link, drafts, rejected);
+			return;
+		}
+		const lane = this.#lane;
+		drafts
+			.catch(() => [])
+			.then((drafts) => {
+				if (this.#lane === lane && this.#state === "running")
+					this.#startLap(position, link, drafts, rejected);
+			});
 	}
 
-	#draft(): readonly number[] {
+	#startLap(position: number, link: Link, drafts: readonly number[], rollback: number): void {
+		const links = [link];
+		for (const draft of drafts) links.push(this.#tokens.push(draft));
+		const chain = links.pop()!;
+		this.#push({ position, rows: 1 + links.length, chain, links, last: true, rollback });
+	}
+
+	#draft(): readonly number[] | Promise<readonly number[]> {
 		const { ends, request } = this.#init;
-		if (!this.#speculation || ends.queue.isShared(this.#lane!)) return [];
+		if (!this.#speculation) return [];
+		if (ends.queue.isShared(this.#lane!)) {
+			this.#speculation.interrupted();
+			return [];
+		}
 		// The last token of an answer is chosen behind the position before it, and not computed.
 		const room = request.maxPositions - 1 - this.#tokens.length;
 		// As long for each layer as here.
 		const lapComputeMs = (this.#firstMs.value * ends.model.manifest.config.layers) / ends.layers;
-		return this.#speculation.draft(this.#tokens.tokens, room, lapComputeMs);
+		return this.#speculation.draft(this.#tokens.tokens, room, DRAFT_SHARE * lapComputeMs);
 	}
 }

@@ -81,7 +81,7 @@ const ACCEPT_BYTES = 64;
  * What a row beside another costs, of what a row alone does, before laps have shown it: FACTS has a third on WebAssembly with one thread and
  * an eighth with two; Node takes less. Where an engine runs rows one after the other it is all of it, which the first lap tells.
  */
-const DRAFT_SHARE = 1 / 3;
+export const DRAFT_SHARE = 1 / 3;
 
 const NO_BYTES = new Uint8Array(0);
 
