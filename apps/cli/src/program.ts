@@ -486,7 +486,7 @@ Examples:
 		.addOption(minStagesOption())
 		.option(
 			"--private",
-			"this device computes the first and last step itself: lenders get numbers, and no text (from which a determined one can still work much of it out)",
+			"this device computes the first and last step itself: lenders get no text, but numbers that who tries can turn back into most of it",
 		)
 		.option("--no-speculation", "a trip around the ring for every token: slower, and the same answer")
 		.addOption(

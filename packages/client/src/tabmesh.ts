@@ -265,7 +265,7 @@ export interface PrivateView {
 
 /**
  * What `generate({ private: true })` needs on this device: embedding, first layers and head of one model. It hides text and tokens from the
- * peers, and not who asks, when and how much; from hidden states a determined peer with the same model can work much of the text out.
+ * peers, and not who asks, when and how much; whoever tries can turn most hidden states back into words.
  */
 export interface PrivateMode extends EventTarget {
 	/** A fresh object at every `change` event. */

@@ -385,7 +385,7 @@ export const states: Record<string, GalleryState> = {
 				usedBytes: 0,
 				error: new OutOfMemoryBudgetError(
 					"This device has too little memory to keep its own part of the model: it may use 250 MB.",
-					{ metaMessages: ["Ask without private mode, choose a smaller model, or allow it more memory."] },
+					{ metaMessages: ["Ask without private mode, or choose a smaller model."] },
 				),
 			},
 		},

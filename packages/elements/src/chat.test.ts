@@ -188,6 +188,38 @@ describe("<tabmesh-chat>", () => {
 		await page.close();
 	});
 
+	it("asks in private only where that was turned on, says what it hides and what not, and frees it when it is turned off", async () => {
+		const page = await gallery.show("chat-empty");
+		const toggle = page.getByRole("switch", { name: "Ask in private" });
+		expect(await toggle.getAttribute("aria-checked")).toBe("false");
+		await page.getByText("can read what you write", { exact: false }).waitFor();
+		await toggle.focus();
+		await page.keyboard.press("Enter");
+		expect(await calls(page)).toEqual([{ method: "private.load", options: "bafyreistories15m" }]);
+		await page
+			.getByText("whoever tries can turn most of those numbers back into words", { exact: false })
+			.waitFor();
+		await page.getByText("This device keeps its own part, 171 MB", { exact: false }).waitFor();
+		await page.getByRole("textbox").fill("Once");
+		await page.getByRole("button", { name: "Continue" }).click();
+		await page.getByRole("button", { name: "Stop" }).waitFor();
+		expect((await calls(page)).at(-1)).toMatchObject({ method: "generate", options: { private: true } });
+		// In the middle of an answer it cannot be taken away.
+		expect(await toggle.isDisabled()).toBe(true);
+		await page.getByRole("button", { name: "Stop" }).click();
+		await toggle.click();
+		expect((await calls(page)).at(-1)).toEqual({ method: "private.free" });
+		await page.getByText("can read what you write", { exact: false }).waitFor();
+		await page.close();
+	});
+
+	it("says that this device has no room for a private answer, and does not ask in private then", async () => {
+		const page = await gallery.show("chat-private-no-room");
+		await page.getByText("too little memory to keep its own part", { exact: false }).waitFor();
+		expect(await page.getByRole("switch").getAttribute("aria-checked")).toBe("false");
+		await page.close();
+	});
+
 	it("says how many stages are still compiling", async () => {
 		const page = await gallery.show("chat-stages-compiling");
 		await page.getByText("2 of 3 stages are compiling", { exact: true }).waitFor();

@@ -194,9 +194,13 @@ export class TabmeshChat extends LitElement {
 				justify-items: start;
 			}
 			.private button {
-				padding-inline: 0.35rem 1rem;
+				padding-inline: 0 1rem;
 				border-color: transparent;
 				font-size: 0.9375rem;
+			}
+			.private button:hover:not(:disabled) {
+				border-color: transparent;
+				background: transparent;
 			}
 			.track {
 				position: relative;

@@ -188,7 +188,7 @@ export const messages = {
 			label: "Ask in private",
 			text: "Your words stay here: this device computes the first and last step itself, and peers get only the numbers in between.",
 			limits:
-				"A determined peer with the same model can still work much of the text out of those numbers, and all of them see that you ask, when and how much.",
+				"Nobody reads along by chance, but whoever tries can turn most of those numbers back into words, and all peers see that you ask, when and how much.",
 			loading: "This device loads its own part",
 			loadingOf: (loaded: string, total: string) => `This device loads its own part: ${loaded} of ${total}`,
 			ready: (size: string) =>

@@ -24,6 +24,7 @@ import {
 } from "@tabmesh/wire";
 import type { Lane } from "./batchQueue.ts";
 import type { CheckedRequest } from "./checkedRequest.ts";
+import { HeldAnswer } from "./heldAnswer.ts";
 import type { OwnEnds } from "./ownEnds.ts";
 import { ringProtocol } from "./protocols.ts";
 import { RollingMedian } from "./rollingMedian.ts";
@@ -118,6 +119,8 @@ export class EndsOfStream {
 	/** Tokens sampled by this run, and what a repetition penalty counts as seen. */
 	#count = 0;
 	#seen: number[] = [];
+	/** Where the answer is held to a form. */
+	#held: HeldAnswer | undefined;
 	#state: "opening" | "running" | "finished" | "closed" = "opening";
 
 	constructor(init: EndsInit) {
@@ -164,6 +167,8 @@ export class EndsOfStream {
 		const { engine, first, head, headQueue, prefixes, queue } = ends;
 		const { maxPositions } = request;
 		const wanted = { origin: OWN, handle: first, maxPositions, links, running: [] };
+		const { constraint } = request;
+		if (constraint) this.#held = new HeldAnswer(await ends.constraints.of(ends.model, constraint));
 		for (;;) {
 			try {
 				const { memory, begun } = await prefixes.reserve(wanted);
@@ -201,7 +206,9 @@ export class EndsOfStream {
 	#take(tokens: readonly number[]): void {
 		for (const token of tokens.slice(this.#tokens.length)) this.#tokens.push(token);
 		this.#seen = [...tokens];
-		this.#count = tokens.length - this.#init.request.promptTokens.length;
+		const written = tokens.slice(this.#init.request.promptTokens.length);
+		this.#count = written.length;
+		this.#held?.restart(written);
 	}
 
 	/**
@@ -506,17 +513,16 @@ export class EndsOfStream {
 		let finish: FinishReason | undefined;
 		for (let i = 0; i <= drafted && !finish; i++) {
 			const at = start + i;
-			const token = sample(
-				logits.subarray(i * vocabularySize, (i + 1) * vocabularySize),
-				sampling,
-				at,
-				this.#seen,
-			);
+			const outputs = logits.subarray(i * vocabularySize, (i + 1) * vocabularySize);
+			const allowed = this.#held?.allowed(maxTokens - this.#count, stopTokens);
+			const token = sample(outputs, sampling, at, this.#seen, allowed);
 			tokens.push(token);
 			this.#seen.push(token);
 			this.#count++;
 			if (stopTokens.includes(token)) finish = "stop";
-			else if (this.#count >= maxTokens || at >= maxPositions) finish = "length";
+			else this.#held?.push(token);
+			if (finish) break;
+			if (this.#count >= maxTokens || at >= maxPositions) finish = "length";
 			if (token !== this.#tokens.tokens[at]) break;
 		}
 		const accepted = tokens.length - 1;

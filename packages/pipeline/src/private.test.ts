@@ -128,6 +128,14 @@ describe("a private answer", () => {
 		expect(tokens).toEqual(expected.slice(0, expected.indexOf(stop) + 1));
 	}, 60_000);
 
+	it("is held to a form as it is in the open", async () => {
+		const form = { constraint: { schema: JSON.stringify({ type: "boolean" }) }, stopTokens: [2] };
+		const open = swarm.ask(asker, prompt, { maxTokens, speculation: false, ...form });
+		const { tokens, finishReason } = await generate(open).summary;
+		expect(await generate(ask(form)).summary).toMatchObject({ tokens, finishReason });
+		expect(tokens.length).toBeLessThan(maxTokens);
+	}, 60_000);
+
 	describe("seen by the stages", () => {
 		const vocabulary = () => model.model.manifest.config.vocabularySize;
 		/** The tokens behind a link that lead to the next, found by trying all of them, with every link that was seen as the one before. */

@@ -1,13 +1,12 @@
 import { bytesToHex } from "@noble/hashes/utils.js";
 import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Engine, ModelRef, ShardSource } from "@tabmesh/model";
-import type { ConstraintVocabulary, TokenConstraint } from "@tabmesh/model/constraint";
+import type { TokenConstraint } from "@tabmesh/model/constraint";
 import type { MessageStream, Peer } from "@tabmesh/transport";
 import {
 	type Constraint,
 	decodeCbor,
 	encodeCbor,
-	InvalidParameterError,
 	limits,
 	ProtocolViolationError,
 	RouteRefusedError,
@@ -27,6 +26,7 @@ import type { Drafter } from "./drafter.ts";
 import { KeptPrefixes, type Prefix } from "./keptPrefixes.ts";
 import { LoadedSpans } from "./loadedSpans.ts";
 import { LookupDrafter } from "./lookupDrafter.ts";
+import { ModelConstraints } from "./modelConstraints.ts";
 import { ringProtocol, stageProtocol } from "./protocols.ts";
 import { RollingMedian } from "./rollingMedian.ts";
 import { openRoute } from "./route.ts";
@@ -146,8 +146,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 	/** Links that wait for their stream, by its key. */
 	readonly #waiting = new Map<string, Set<() => void>>();
 	readonly #waitingOf = new Map<string, number>();
-	/** Of models whose answers were held to a form, by id: a few, because a lender's owner names its models. */
-	readonly #vocabularies = new Map<string, Promise<ConstraintVocabulary>>();
+	readonly #constraints: ModelConstraints;
 	readonly #decodeMs = new RollingMedian();
 	readonly #unserve: (() => void)[];
 	readonly #onDeviceLost: (event: CustomEvent<{ reason: string }>) => void;
@@ -172,6 +171,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		this.leaseMs = init.leaseMs ?? LEASE_MS;
 		this.engine = init.engine;
 		this.prefixes = new KeptPrefixes(init.engine, init.keepMs);
+		this.#constraints = new ModelConstraints(init.source);
 		this.spans = new LoadedSpans(init.engine, init.source, this.prefixes);
 		this.queue = new BatchQueue(init.engine);
 		this.#onDeviceLost = () => {
@@ -225,21 +225,8 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		return this.#init.drafter?.(model) ?? new LookupDrafter();
 	}
 
-	async constraint(model: ModelRef, terms: Constraint): Promise<TokenConstraint> {
-		const { TokenConstraint, ConstraintVocabulary } = await import("@tabmesh/model/constraint");
-		let vocabulary = this.#vocabularies.get(model.id);
-		if (!vocabulary) {
-			const entry = model.manifest.tensors.find(({ name }) => name === "tokenizer.json");
-			if (!entry)
-				throw new InvalidParameterError("The model comes without a tokenizer: no form can be held to.");
-			vocabulary = Promise.resolve(this.#init.source.read(model, entry)).then(
-				(bytes) => new ConstraintVocabulary(bytes, model.manifest),
-			);
-			this.#vocabularies.set(model.id, vocabulary);
-			// A failed fetch may succeed the next time.
-			vocabulary.catch(() => this.#vocabularies.delete(model.id));
-		}
-		return new TokenConstraint(terms, await vocabulary);
+	constraint(model: ModelRef, terms: Constraint): Promise<TokenConstraint> {
+		return this.#constraints.of(model, terms);
 	}
 
 	onStep(rows: number, decodeMs: number | undefined): void {
