@@ -54,8 +54,10 @@ describe("a private answer", () => {
 			source: model.source,
 			model: model.model,
 			drafter: () => ({
-				draft: (tokens, most) =>
-					drafts.slice(tokens.length - prompt.length, tokens.length - prompt.length + most),
+				draft: (tokens, wanted) => {
+					const at = tokens.length - prompt.length;
+					return drafts.slice(at, at + wanted());
+				},
 			}),
 		});
 	const ask = (more: Parameters<TestSwarm["ask"]>[2] = {}) =>
