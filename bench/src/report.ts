@@ -16,9 +16,9 @@ export function median(values: readonly number[]): number {
 	return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** `value` to three significant digits. */
+/** `value` to four significant digits. */
 export function round(value: number): number {
-	return Number(value.toPrecision(3));
+	return Number(value.toPrecision(4));
 }
 
 /** Prints a table for people; with `--json` on the command line the last line is one object for programs. */
