@@ -13,8 +13,8 @@ const longest = [
 	"packages/directory/src/createDirectory",
 	"packages/cstore/src/createCstore",
 	"packages/pipeline/src/receipts",
-	"packages/pipeline/src/speculation",
-	"packages/pipeline/src/keptPrefixes",
+	"packages/pipeline/src/speculation/speculation",
+	"packages/pipeline/src/stage/keptPrefixes",
 	"packages/client/src/connect",
 ];
 

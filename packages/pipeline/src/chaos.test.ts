@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { generate } from "./ask/generate.ts";
 import { FixtureDirectory } from "./fixtures.ts";
-import { generate } from "./generate.ts";
 import {
 	around,
 	random,

@@ -1,10 +1,10 @@
 import { StageLostError } from "@tabmesh/wire";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { Experience } from "./experience.ts";
+import { type GenerateInit, generate } from "./ask/generate.ts";
+import type { Replay } from "./ask/streamRun.ts";
 import { FixtureDirectory } from "./fixtures.ts";
-import { type GenerateInit, generate } from "./generate.ts";
-import { greedy } from "./sampling.ts";
-import type { Replay } from "./streamRun.ts";
+import { Experience } from "./plan/experience.ts";
+import { greedy } from "./sampling/sampling.ts";
 import {
 	around,
 	random,

@@ -8,11 +8,11 @@ import {
 	stageRequestSchema,
 } from "@tabmesh/wire";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Experience } from "./experience.ts";
-import { generate } from "./generate.ts";
-import { OwnEnds } from "./ownEnds.ts";
+import { generate } from "./ask/generate.ts";
+import { OwnEnds } from "./ask/ownEnds.ts";
+import { Experience } from "./plan/experience.ts";
 import { ringProtocol, stageProtocol } from "./protocols.ts";
-import { greedy } from "./sampling.ts";
+import { greedy } from "./sampling/sampling.ts";
 import {
 	oneProcess,
 	overheard,

@@ -1,8 +1,8 @@
 import type { EnvelopeSigner } from "@tabmesh/dauth";
 import { decodeCbor, encodeCbor, limits, type Receipt, ReceiptError, receiptSchema } from "@tabmesh/wire";
 import { afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { type GenerateInit, generate } from "./generate.ts";
-import { openSignedReceipt, type SignedReceipt } from "./signedReceipt.ts";
+import { type GenerateInit, generate } from "./ask/generate.ts";
+import { openSignedReceipt, type SignedReceipt } from "./receipts/signedReceipt.ts";
 import { oneProcess, type TestModel, type TestPeer, TestSwarm, testModel, until } from "./testSwarm.ts";
 
 const prompt = [1, 300, 301, 17, 302];

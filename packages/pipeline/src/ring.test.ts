@@ -8,11 +8,11 @@ import {
 	StageLostError,
 } from "@tabmesh/wire";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { generate } from "./ask/generate.ts";
 import { FixtureDirectory } from "./fixtures.ts";
-import { generate } from "./generate.ts";
-import { spanOf } from "./modelSizes.ts";
-import { greedy } from "./sampling.ts";
-import type { StageStatus } from "./stageLink.ts";
+import { spanOf } from "./plan/modelSizes.ts";
+import { greedy } from "./sampling/sampling.ts";
+import type { StageStatus } from "./stage/stageLink.ts";
 import { oneProcess, type TestModel, type TestPeer, TestSwarm, testModel, until } from "./testSwarm.ts";
 
 const prompt = [1, 300, 301, 302, 303, 304, 305];

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { publishModel, sourceOfModel } from "@tabmesh/model";
 import { fetchCatalogModel, openModelFile } from "@tabmesh/model/node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { generate } from "./generate.ts";
+import { generate } from "./ask/generate.ts";
 import { type TestPeer, TestSwarm } from "./testSwarm.ts";
 
 interface Golden {

@@ -28,12 +28,12 @@ import {
 } from "@tabmesh/wire";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { generate } from "./ask/generate.ts";
 import { FixtureDirectory } from "./fixtures.ts";
-import { generate } from "./generate.ts";
-import { spanOf } from "./modelSizes.ts";
+import { spanOf } from "./plan/modelSizes.ts";
 import { ringProtocol, stageProtocol } from "./protocols.ts";
 import { openRoute, sealRoute } from "./route.ts";
-import { greedy } from "./sampling.ts";
+import { greedy } from "./sampling/sampling.ts";
 import {
 	oneProcess,
 	type TestLender,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { generate, type TokenGeneration } from "./generate.ts";
+import { generate, type TokenGeneration } from "./ask/generate.ts";
 import { type TestPeer, TestSwarm, testModel, until } from "./testSwarm.ts";
 
 const leaseMs = 400;

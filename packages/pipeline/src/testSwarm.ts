@@ -14,13 +14,13 @@ import { openSeededModel, type SeededModelOptions } from "@tabmesh/model/testing
 import { createPeer, type Peer } from "@tabmesh/transport";
 import { createRelayPeer } from "@tabmesh/transport/relay";
 import type { Sampling, Span } from "@tabmesh/wire";
-import type { Drafter } from "./drafter.ts";
+import type { GenerateInit } from "./ask/generate.ts";
 import { FixtureDirectory, fixtureMember } from "./fixtures.ts";
-import type { GenerateInit } from "./generate.ts";
-import { spanOf } from "./modelSizes.ts";
+import { spanOf } from "./plan/modelSizes.ts";
 import { ringProtocol } from "./protocols.ts";
-import { greedy, sample } from "./sampling.ts";
-import { type StageServer, type StageServerInit, serveStages } from "./stageServer.ts";
+import { greedy, sample } from "./sampling/sampling.ts";
+import type { Drafter } from "./speculation/drafter.ts";
+import { type StageServer, type StageServerInit, serveStages } from "./stage/stageServer.ts";
 
 export interface TestModel {
 	readonly model: ModelRef;

@@ -1,5 +1,5 @@
 import type { Hop } from "@tabmesh/wire";
-import { KEEP_MS, sharedLinks } from "./keptPrefixes.ts";
+import { KEEP_MS, sharedLinks } from "../stage/keptPrefixes.ts";
 
 /** Routes that are remembered: as many streams as two lenders keep for one asker. */
 const MOST = 16;

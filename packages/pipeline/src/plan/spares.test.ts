@@ -1,7 +1,7 @@
 import type { Hop, Span } from "@tabmesh/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type FixtureLender, fixtureMember, fixtureModel } from "./fixtures.ts";
+import { type FixtureLender, fixtureMember, fixtureModel } from "../fixtures.ts";
 import { planRoute } from "./planRoute.ts";
 import { replaceLost, sparesFor } from "./spares.ts";
 

@@ -1,12 +1,10 @@
 import { createEngine } from "@tabmesh/inference";
 import type { Sampling } from "@tabmesh/wire";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Drafter } from "./drafter.ts";
-import { FixtureDirectory } from "./fixtures.ts";
-import { generate } from "./generate.ts";
-import { type DraftModel, ModelDrafter } from "./modelDrafter.ts";
-import { spanOf } from "./modelSizes.ts";
-import { greedy } from "./sampling.ts";
+import { generate } from "../ask/generate.ts";
+import { FixtureDirectory } from "../fixtures.ts";
+import { spanOf } from "../plan/modelSizes.ts";
+import { greedy } from "../sampling/sampling.ts";
 import {
 	oneProcess,
 	random,
@@ -16,7 +14,9 @@ import {
 	TestSwarm,
 	testModel,
 	until,
-} from "./testSwarm.ts";
+} from "../testSwarm.ts";
+import type { Drafter } from "./drafter.ts";
+import { type DraftModel, ModelDrafter } from "./modelDrafter.ts";
 
 /** One way, from stage to stage: what takes the time is distance. */
 const distanceMs = 6;

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { Experience } from "./experience.ts";
-import { FixtureDirectory } from "./fixtures.ts";
-import { generate } from "./generate.ts";
-import { spanOf } from "./modelSizes.ts";
+import { generate } from "../ask/generate.ts";
+import { FixtureDirectory } from "../fixtures.ts";
+import { Experience } from "../plan/experience.ts";
+import { spanOf } from "../plan/modelSizes.ts";
 import {
 	oneProcess,
 	type TestLender,
@@ -11,7 +11,7 @@ import {
 	TestSwarm,
 	testModel,
 	until,
-} from "./testSwarm.ts";
+} from "../testSwarm.ts";
 
 const maxTokens = 8;
 const someTokens = (count: number, seed: number) =>

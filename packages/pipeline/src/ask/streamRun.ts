@@ -21,20 +21,20 @@ import {
 	TimeoutError,
 	TokenChainError,
 } from "@tabmesh/wire";
-import { AskerReceipts } from "./askerReceipts.ts";
+import { planRoute } from "../plan/planRoute.ts";
+import { replaceLost } from "../plan/spares.ts";
+import { AskerReceipts } from "../receipts/askerReceipts.ts";
+import type { SignedReceipt } from "../receipts/signedReceipt.ts";
+import { RollingMedian } from "../rollingMedian.ts";
+import { sealRoute } from "../route.ts";
+import { linksUpTo } from "../stage/keptPrefixes.ts";
+import { StageLink, type StageListener, type StageStatus } from "../stage/stageLink.ts";
+import { offenceOf } from "../stage/stageSession.ts";
+import { TokenChain } from "../tokenChain.ts";
 import type { CheckedRequest } from "./checkedRequest.ts";
 import { EndsOfStream } from "./endsOfStream.ts";
 import type { GenerateInit } from "./generate.ts";
-import { linksUpTo } from "./keptPrefixes.ts";
-import { planRoute } from "./planRoute.ts";
-import { RollingMedian } from "./rollingMedian.ts";
-import { sealRoute } from "./route.ts";
-import type { SignedReceipt } from "./signedReceipt.ts";
-import { replaceLost } from "./spares.ts";
-import { StageLink, type StageListener, type StageStatus } from "./stageLink.ts";
-import { offenceOf } from "./stageSession.ts";
 import { swarmChange } from "./swarmChange.ts";
-import { TokenChain } from "./tokenChain.ts";
 import { whoStalls } from "./whoStalls.ts";
 
 /** How often the stages are looked after. */

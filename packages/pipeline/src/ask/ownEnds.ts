@@ -7,12 +7,12 @@ import {
 	tensorsOfSpan,
 } from "@tabmesh/model";
 import { InvalidParameterError, OutOfMemoryBudgetError, type Span, StageLostError } from "@tabmesh/wire";
-import { BatchQueue } from "./batchQueue.ts";
-import type { Drafter } from "./drafter.ts";
-import { KeptPrefixes } from "./keptPrefixes.ts";
-import { LookupDrafter } from "./lookupDrafter.ts";
-import { ModelConstraints } from "./modelConstraints.ts";
-import { spanOf } from "./modelSizes.ts";
+import { spanOf } from "../plan/modelSizes.ts";
+import { ModelConstraints } from "../sampling/modelConstraints.ts";
+import type { Drafter } from "../speculation/drafter.ts";
+import { LookupDrafter } from "../speculation/lookupDrafter.ts";
+import { BatchQueue } from "../stage/batchQueue.ts";
+import { KeptPrefixes } from "../stage/keptPrefixes.ts";
 
 /**
  * Layers that the asker of a private stream computes himself. With none, what leaves is a row of the embedding itself. More of them hide

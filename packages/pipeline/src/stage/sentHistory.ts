@@ -1,6 +1,6 @@
 import type { ModelRef } from "@tabmesh/model";
 import { dtypeBytes, type Span } from "@tabmesh/wire";
-import { FIRST_LINK, type Link } from "./tokenChain.ts";
+import { FIRST_LINK, type Link } from "../tokenChain.ts";
 
 /** What a stage computed in one step, as it goes to its successor. */
 export interface SentStep {

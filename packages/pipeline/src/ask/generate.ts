@@ -14,19 +14,19 @@ import {
 	type TabmeshError,
 	TimeoutError,
 } from "@tabmesh/wire";
-import { inAbout } from "./busyFor.ts";
+import type { Experience } from "../plan/experience.ts";
+import { lapTime } from "../plan/holders.ts";
+import { spanContains } from "../plan/modelSizes.ts";
+import { type PlanRouteOptions, planRoute } from "../plan/planRoute.ts";
+import type { SignedReceipt } from "../receipts/signedReceipt.ts";
+import { inAbout } from "../stage/busyFor.ts";
+import { linksUpTo } from "../stage/keptPrefixes.ts";
+import type { StageStatus } from "../stage/stageLink.ts";
+import { TokenChain } from "../tokenChain.ts";
 import { type CheckedRequest, checked } from "./checkedRequest.ts";
-import type { Experience } from "./experience.ts";
-import { lapTime } from "./holders.ts";
-import { linksUpTo } from "./keptPrefixes.ts";
-import { spanContains } from "./modelSizes.ts";
 import type { OwnEnds } from "./ownEnds.ts";
-import { type PlanRouteOptions, planRoute } from "./planRoute.ts";
-import type { SignedReceipt } from "./signedReceipt.ts";
-import type { StageStatus } from "./stageLink.ts";
 import { type Replay, type ResumableStream, StageFailure, StreamRun } from "./streamRun.ts";
 import { swarmChange } from "./swarmChange.ts";
-import { TokenChain } from "./tokenChain.ts";
 
 /** Laps of an answer from which they say something about its stages: the first ones are about caches and loading. */
 const TELLING_LAPS = 16;

@@ -2,7 +2,7 @@ import { type Hop, NoRouteError, routeSchema, type Span } from "@tabmesh/wire";
 import fc from "fast-check";
 import * as v from "valibot";
 import { describe, expect, it } from "vitest";
-import { type FixtureLender, fixtureMember, fixtureModel } from "./fixtures.ts";
+import { type FixtureLender, fixtureMember, fixtureModel } from "../fixtures.ts";
 import { lapTime } from "./holders.ts";
 import { spanContains } from "./modelSizes.ts";
 import { type PlanRouteOptions, planRoute } from "./planRoute.ts";

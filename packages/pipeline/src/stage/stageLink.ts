@@ -11,7 +11,7 @@ import {
 	stageResponseSchema,
 	TabmeshError,
 } from "@tabmesh/wire";
-import { stageProtocol } from "./protocols.ts";
+import { stageProtocol } from "../protocols.ts";
 
 /** How long a stage may leave signs of life unanswered before it is given up, where nobody could take its place. */
 const PATIENT_MS = 1400;

@@ -2,10 +2,10 @@ import { createEngine } from "@tabmesh/inference";
 import type { Engine, EngineHandle, ForwardResult } from "@tabmesh/model";
 import { EngineInputError } from "@tabmesh/wire";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { spanOf } from "../plan/modelSizes.ts";
+import { greedy, sample } from "../sampling/sampling.ts";
+import { oneProcess, type TestModel, testModel } from "../testSwarm.ts";
 import { BatchQueue, type Lane } from "./batchQueue.ts";
-import { spanOf } from "./modelSizes.ts";
-import { greedy, sample } from "./sampling.ts";
-import { oneProcess, type TestModel, testModel } from "./testSwarm.ts";
 
 describe("BatchQueue", () => {
 	let model: TestModel;

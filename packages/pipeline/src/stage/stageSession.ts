@@ -38,21 +38,21 @@ import {
 	type TokenFrame,
 	toWireError,
 } from "@tabmesh/wire";
+import { ringProtocol } from "../protocols.ts";
+import { outputSample } from "../receipts/outputSample.ts";
+import type { SignedReceipt } from "../receipts/signedReceipt.ts";
+import { StageReceipts, type Work } from "../receipts/stageReceipts.ts";
+import { RollingMedian } from "../rollingMedian.ts";
+import { type OpenedRoute, openRoute } from "../route.ts";
+import { HeldAnswer } from "../sampling/heldAnswer.ts";
+import { sample } from "../sampling/sampling.ts";
+import type { Drafter } from "../speculation/drafter.ts";
+import { Speculation } from "../speculation/speculation.ts";
+import { type Link, nextLink, TokenChain } from "../tokenChain.ts";
 import type { BatchQueue, Lane } from "./batchQueue.ts";
-import type { Drafter } from "./drafter.ts";
-import { HeldAnswer } from "./heldAnswer.ts";
 import { type Beginning, type KeptPrefixes, originOf, type Prefix } from "./keptPrefixes.ts";
 import type { LoadedSpans, SpanLease } from "./loadedSpans.ts";
-import { outputSample } from "./outputSample.ts";
-import { ringProtocol } from "./protocols.ts";
-import { RollingMedian } from "./rollingMedian.ts";
-import { type OpenedRoute, openRoute } from "./route.ts";
-import { sample } from "./sampling.ts";
 import { historyRowBytes, SentHistory, type SentStep } from "./sentHistory.ts";
-import type { SignedReceipt } from "./signedReceipt.ts";
-import { Speculation } from "./speculation.ts";
-import { StageReceipts, type Work } from "./stageReceipts.ts";
-import { type Link, nextLink, TokenChain } from "./tokenChain.ts";
 
 /** Steps of one stream that may wait here; behind them the sender waits for credit. */
 const MOST_BACKLOG = 4;

@@ -1,7 +1,7 @@
 import type { Engine, EngineHandle, StreamKey } from "@tabmesh/model";
+import { greedy, sample } from "../sampling/sampling.ts";
 import type { Drafter } from "./drafter.ts";
 import { LookupDrafter } from "./lookupDrafter.ts";
-import { greedy, sample } from "./sampling.ts";
 
 /** What stood in the text before for so many tokens goes on as it did there, more surely than a small model knows. */
 const SURE_MATCH = 6;

@@ -20,18 +20,18 @@ import {
 	TimeoutError,
 	toWireError,
 } from "@tabmesh/wire";
+import { ringProtocol, stageProtocol } from "../protocols.ts";
+import type { SignedReceipt } from "../receipts/signedReceipt.ts";
+import { RollingMedian } from "../rollingMedian.ts";
+import { openRoute } from "../route.ts";
+import { ModelConstraints } from "../sampling/modelConstraints.ts";
+import type { Drafter } from "../speculation/drafter.ts";
+import { LookupDrafter } from "../speculation/lookupDrafter.ts";
 import { BatchQueue } from "./batchQueue.ts";
 import { busyFor, inAbout } from "./busyFor.ts";
-import type { Drafter } from "./drafter.ts";
 import { KeptPrefixes, type Prefix } from "./keptPrefixes.ts";
 import { LoadedSpans } from "./loadedSpans.ts";
-import { LookupDrafter } from "./lookupDrafter.ts";
-import { ModelConstraints } from "./modelConstraints.ts";
-import { ringProtocol, stageProtocol } from "./protocols.ts";
-import { RollingMedian } from "./rollingMedian.ts";
-import { openRoute } from "./route.ts";
 import { historyRowBytes } from "./sentHistory.ts";
-import type { SignedReceipt } from "./signedReceipt.ts";
 import { type OpenRequest, offenceOf, type StageContext, StageSession } from "./stageSession.ts";
 
 /** Streams served at once: two full batches. */

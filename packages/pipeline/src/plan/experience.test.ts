@@ -1,7 +1,7 @@
 import type { Hop, Span } from "@tabmesh/wire";
 import { describe, expect, it } from "vitest";
+import { type FixtureLender, fixtureMember, fixtureModel } from "../fixtures.ts";
 import { Experience } from "./experience.ts";
-import { type FixtureLender, fixtureMember, fixtureModel } from "./fixtures.ts";
 import { lapTime } from "./holders.ts";
 import { planRoute } from "./planRoute.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { nextLink, TokenChain } from "../tokenChain.ts";
 import { SentHistory, type SentStep } from "./sentHistory.ts";
-import { nextLink, TokenChain } from "./tokenChain.ts";
 
 const rowBytes = 4;
 

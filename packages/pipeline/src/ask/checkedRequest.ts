@@ -9,8 +9,8 @@ import {
 	samplingSchema,
 } from "@tabmesh/wire";
 import * as v from "valibot";
+import { greedy } from "../sampling/sampling.ts";
 import type { GenerateInit } from "./generate.ts";
-import { greedy } from "./sampling.ts";
 
 const DEFAULT_MAX_TOKENS = 256;
 

@@ -2,8 +2,8 @@ import type { Member } from "@tabmesh/directory";
 import type { Span } from "@tabmesh/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { type FixtureLender, fixtureMember, fixtureModel } from "../fixtures.ts";
 import { type DealOptions, deal } from "./deal.ts";
-import { type FixtureLender, fixtureMember, fixtureModel } from "./fixtures.ts";
 
 const model = fixtureModel(6);
 /** Bytes of memory in which `layers` inner layers and one edge fit. */

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import { linksUpTo } from "./keptPrefixes.ts";
+import { linksUpTo } from "../stage/keptPrefixes.ts";
+import { TokenChain } from "../tokenChain.ts";
 import { spanOf } from "./modelSizes.ts";
 import { RecentRoutes } from "./recentRoutes.ts";
-import { TokenChain } from "./tokenChain.ts";
 
 const linksOf = (tokens: readonly number[]) => {
 	const chain = new TokenChain();

@@ -2,8 +2,8 @@ import type { Member } from "@tabmesh/directory";
 import type { Span } from "@tabmesh/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { type FixtureLender, fixtureMember, fixtureModel } from "../fixtures.ts";
 import { deal } from "./deal.ts";
-import { type FixtureLender, fixtureMember, fixtureModel } from "./fixtures.ts";
 import { rebalance } from "./rebalance.ts";
 
 const model = fixtureModel(6);

@@ -1,7 +1,7 @@
 import type { Engine, EngineHandle, StreamKey } from "@tabmesh/model";
 import { type Hop, limits, OutOfMemoryBudgetError } from "@tabmesh/wire";
+import { LINK_BYTES, type Link, type TokenChain } from "../tokenChain.ts";
 import type { SentHistory } from "./sentHistory.ts";
-import { LINK_BYTES, type Link, type TokenChain } from "./tokenChain.ts";
 
 /** Positions between two links that the asker tells: what two streams share is found in steps of so many. */
 const LINK_EVERY = 16;

@@ -1,8 +1,8 @@
 import { bytesToHex } from "@noble/hashes/utils.js";
 import type { EnvelopeSigner } from "@tabmesh/dauth";
 import { equalBytes, type Hop, type Receipt, ReceiptError, type Route } from "@tabmesh/wire";
+import type { TokenChain } from "../tokenChain.ts";
 import { epochAt, openReceipt, routeHash, type SignedReceipt } from "./signedReceipt.ts";
-import type { TokenChain } from "./tokenChain.ts";
 
 /** The asker's side of a stream's receipts: what stages say they did is compared with what is known of it, and owned up to. */
 export class AskerReceipts {

@@ -1,7 +1,7 @@
 import type { Engine, EngineHandle, LoadProgress, ModelRef, ShardSource } from "@tabmesh/model";
 import { OutOfMemoryBudgetError, RouteRefusedError, type Span } from "@tabmesh/wire";
+import { spanContains } from "../plan/modelSizes.ts";
 import type { KeptPrefixes } from "./keptPrefixes.ts";
-import { spanContains } from "./modelSizes.ts";
 
 export interface SpanOptions {
 	signal?: AbortSignal;

@@ -2,9 +2,9 @@ import { createEngine } from "@tabmesh/inference";
 import type { Engine } from "@tabmesh/model";
 import { OutOfMemoryBudgetError, RouteRefusedError } from "@tabmesh/wire";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { spanOf } from "../plan/modelSizes.ts";
+import { type TestModel, testModel, until } from "../testSwarm.ts";
 import { LoadedSpans } from "./loadedSpans.ts";
-import { spanOf } from "./modelSizes.ts";
-import { type TestModel, testModel, until } from "./testSwarm.ts";
 
 const span = (from: number, to: number) => spanOf(from, to, 4);
 

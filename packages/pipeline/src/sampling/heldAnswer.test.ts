@@ -1,8 +1,8 @@
 import { InvalidParameterError } from "@tabmesh/wire";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type GenerateInit, generate } from "./generate.ts";
-import { type TestModel, type TestPeer, TestSwarm, testModel, until } from "./testSwarm.ts";
+import { type GenerateInit, generate } from "../ask/generate.ts";
+import { type TestModel, type TestPeer, TestSwarm, testModel, until } from "../testSwarm.ts";
 
 const schema = {
 	type: "object",

@@ -1,7 +1,7 @@
 import type { Span } from "@tabmesh/wire";
 import { describe, expect, it } from "vitest";
+import { fixtureMember, fixtureModel } from "../fixtures.ts";
 import { deal } from "./deal.ts";
-import { fixtureMember, fixtureModel } from "./fixtures.ts";
 import { StalledLenders } from "./stalledLenders.ts";
 
 const model = fixtureModel(6);

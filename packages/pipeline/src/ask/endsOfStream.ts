@@ -22,17 +22,17 @@ import {
 	StreamResetError,
 	TokenChainError,
 } from "@tabmesh/wire";
-import type { Lane } from "./batchQueue.ts";
+import { ringProtocol } from "../protocols.ts";
+import { RollingMedian } from "../rollingMedian.ts";
+import { HeldAnswer } from "../sampling/heldAnswer.ts";
+import { sample } from "../sampling/sampling.ts";
+import { Speculation } from "../speculation/speculation.ts";
+import type { Lane } from "../stage/batchQueue.ts";
+import { historyRowBytes, SentHistory } from "../stage/sentHistory.ts";
+import { DRAFT_SHARE } from "../stage/stageSession.ts";
+import { type Link, TokenChain } from "../tokenChain.ts";
 import type { CheckedRequest } from "./checkedRequest.ts";
-import { HeldAnswer } from "./heldAnswer.ts";
 import type { OwnEnds } from "./ownEnds.ts";
-import { ringProtocol } from "./protocols.ts";
-import { RollingMedian } from "./rollingMedian.ts";
-import { sample } from "./sampling.ts";
-import { historyRowBytes, SentHistory } from "./sentHistory.ts";
-import { Speculation } from "./speculation.ts";
-import { DRAFT_SHARE } from "./stageSession.ts";
-import { type Link, TokenChain } from "./tokenChain.ts";
 
 /** Tokens of a prompt computed in one run, as at other stages: signs of life go between. */
 const CHUNK = 32;

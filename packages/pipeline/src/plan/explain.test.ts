@@ -1,7 +1,7 @@
 import type { Span } from "@tabmesh/wire";
 import { describe, expect, it } from "vitest";
+import { type FixtureLender, fixtureMember, fixtureModel } from "../fixtures.ts";
 import { explain, explainRoute } from "./explain.ts";
-import { type FixtureLender, fixtureMember, fixtureModel } from "./fixtures.ts";
 import { planRoute } from "./planRoute.ts";
 
 const model = fixtureModel(6);
