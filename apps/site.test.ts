@@ -54,6 +54,32 @@ describe("the built site, as a relay without models serves it", () => {
 		};
 	}
 
+	it("speaks German to whoever reads German, every word of its pages, and English on a click", async () => {
+		const context = await browser.newContext({ locale: "de-AT", reducedMotion: "reduce" });
+		const page = await context.newPage();
+		for (const path of ["/", "/lend", "/chat", "/storage", "/nowhere"]) {
+			await page.goto(`${relay.url}${path}`);
+			await page.getByRole("link", { name: "Leihen", exact: true }).waitFor();
+			await page.getByText(/^(The|One|Ask|Lend|What|Your?|Nothing|Looking) /).waitFor({ state: "detached" });
+			expect(await page.title()).toMatch(/Tabmesh$/);
+			expect(await page.evaluate(untranslated), path).toEqual([]);
+			await page.evaluate(axe);
+			const violations = await page.evaluate(async () => {
+				const { axe } = window as unknown as { axe: { run(): Promise<AxeResults> } };
+				return (await axe.run()).violations.map(({ id }) => id);
+			});
+			expect(violations, path).toEqual([]);
+		}
+		await page.goto(`${relay.url}/lend`);
+		await page.getByRole("heading", { name: "Leih diesen Tab einem Sprachmodell" }).waitFor();
+		await page.getByRole("button", { name: "English" }).click();
+		await page.getByRole("heading", { name: "Lend this tab to a language model" }).waitFor();
+		expect(await page.title()).toBe("Lend · Tabmesh");
+		await page.reload();
+		await page.getByRole("heading", { name: "Lend this tab to a language model" }).waitFor();
+		await context.close();
+	});
+
 	it.each(["/", "/lend", "/chat", "/storage"])(
 		"%s works under the site's own policy, isolated, named, and readable to everybody",
 		async (path) => {
@@ -190,3 +216,14 @@ describe("the built site, as a relay without models serves it", () => {
 		await origin.stop();
 	});
 });
+
+/** Of the words that a page's HTML marks, those that are as they were in English. Runs in the page. */
+async function untranslated(): Promise<string[]> {
+	const original = new DOMParser().parseFromString(await (await fetch(location.href)).text(), "text/html");
+	const said = (root: Document): string[] =>
+		[...root.querySelectorAll("[data-text]")].map((element) =>
+			element.textContent.replace(/\s+/g, " ").trim(),
+		);
+	const now = said(document);
+	return said(original).filter((text, place) => text === now[place] && text !== "Tabmesh");
+}

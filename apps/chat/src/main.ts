@@ -1,4 +1,5 @@
 import "@tabmesh/elements/chat";
+import "@tabmesh/elements/language";
 import "@tabmesh/elements/update";
 
 const element = document.querySelector("tabmesh-chat")!;
@@ -29,7 +30,10 @@ addEventListener("pagehide", () => {
 	if (left !== undefined) storage?.setItem(leftKey, left);
 });
 
-const title = document.title;
+let title = document.title;
+addEventListener("tabmesh-language", () => {
+	title = document.title;
+});
 element.addEventListener("tabmesh-answer", ({ detail }) => {
 	document.title = detail.status === "running" ? `… ${title}` : title;
 });

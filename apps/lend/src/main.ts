@@ -1,5 +1,6 @@
 import type { Tabmesh } from "@tabmesh/client";
 import "@tabmesh/elements/lend";
+import "@tabmesh/elements/language";
 import "@tabmesh/elements/update";
 import "@tabmesh/elements/wallet";
 
@@ -35,7 +36,10 @@ wallet.connect = async (signal) => {
 	return tabmesh;
 };
 
-const title = document.title;
+let title = document.title;
+addEventListener("tabmesh-language", () => {
+	title = document.title;
+});
 const marks: Record<string, string> = { loading: "… ", serving: "● ", paused: "❙❙ ", failed: "! " };
 element.addEventListener("tabmesh-phase", ({ detail }) => {
 	document.title = `${marks[detail.phase ?? ""] ?? ""}${title}`;

@@ -1,4 +1,5 @@
 import "@tabmesh/elements/storage";
+import "@tabmesh/elements/language";
 import "@tabmesh/elements/update";
 
 const element = document.querySelector("tabmesh-storage")!;

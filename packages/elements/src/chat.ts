@@ -14,7 +14,7 @@ import { define } from "./define.ts";
 import { describeError } from "./describe.ts";
 import { formatBytes, formatBytesUp, formatMs, formatRate, formatWait } from "./format.ts";
 import "./invite.ts";
-import { messages } from "./messages.ts";
+import { messages } from "./language.ts";
 import "./notice.ts";
 import "./progress.ts";
 import "./ring.ts";

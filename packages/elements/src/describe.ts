@@ -1,5 +1,5 @@
 import type { Span, TabmeshError } from "@tabmesh/wire";
-import { messages } from "./messages.ts";
+import { messages } from "./language.ts";
 
 /** What went wrong and what to do now, ready to be shown. */
 export interface Trouble {
@@ -19,6 +19,11 @@ const notLoaded =
 export function describeError(error: unknown): Trouble {
 	const candidate = error as Partial<TabmeshError> | null | undefined;
 	if (typeof candidate?.shortMessage === "string" && candidate.shortMessage !== "") {
+		const translated = messages.errors?.[candidate.code ?? ""];
+		if (translated !== undefined) {
+			const told = typeof translated === "function" ? translated(candidate.details ?? {}) : translated;
+			return { ...told, code: candidate.code };
+		}
 		return {
 			what: candidate.shortMessage,
 			steps: Array.isArray(candidate.metaMessages) ? candidate.metaMessages : [],

@@ -1,11 +1,25 @@
-const numbers = new Intl.NumberFormat("en");
-const oneDigit = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+import { type Language, language } from "./language.ts";
+
+/** British days and months, as the English texts are. */
+const locales: Record<Language, string> = { en: "en-GB", de: "de-DE" };
+const formats = new Map<string, Intl.NumberFormat>();
+
+/** Formats of a language are made once. */
+function number(value: number, digits: 0 | 1 = 0, least: 0 | 1 = 0): string {
+	const key = `${language}${digits}${least}`;
+	let format = formats.get(key);
+	if (format === undefined) {
+		format = new Intl.NumberFormat(language, { minimumFractionDigits: least, maximumFractionDigits: digits });
+		formats.set(key, format);
+	}
+	return format.format(value);
+}
 
 /** `92 MB`, `1.5 GB`: decimal units, as downloads are counted. */
 export function formatBytes(bytes: number): string {
-	if (bytes >= 999.5e6) return `${oneDigit.format(bytes / 1e9)} GB`;
-	if (bytes >= 999.5e3) return `${numbers.format(Math.round(bytes / 1e6))} MB`;
-	return `${numbers.format(Math.round(bytes / 1e3))} kB`;
+	if (bytes >= 999.5e6) return `${number(bytes / 1e9, 1)} GB`;
+	if (bytes >= 999.5e3) return `${number(bytes / 1e6)} MB`;
+	return `${number(bytes / 1e3)} kB`;
 }
 
 /** A missing amount, never rounded down to something too small to help. */
@@ -16,12 +30,12 @@ export function formatBytesUp(bytes: number): string {
 /** Milliseconds without their unit: `2.4`, `118`; a dash before the first measurement. */
 export function formatMs(ms: number): string {
 	if (ms <= 0) return "–";
-	return ms < 99.95 ? ms.toFixed(1) : numbers.format(Math.round(ms));
+	return ms < 99.95 ? number(ms, 1, 1) : number(ms);
 }
 
 /** A wait as people say it: `320 ms`, `1.8 s`. */
 export function formatWait(ms: number): string {
-	return ms < 999.5 ? `${Math.round(ms)} ms` : `${oneDigit.format(ms / 1000)} s`;
+	return ms < 999.5 ? `${Math.round(ms)} ms` : `${number(ms / 1000, 1)} s`;
 }
 
 /** How long something has lasted: `40 s`, `12 min`, `3 h 5 min`. */
@@ -36,15 +50,19 @@ export function formatDuration(ms: number): string {
 
 /** A day: `21 Dec 2026`. */
 export function formatDate(time: number): string {
-	return new Date(time).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
+	return new Date(time).toLocaleDateString(locales[language], {
+		day: "numeric",
+		month: "short",
+		year: "numeric",
+	});
 }
 
 export function formatCount(count: number): string {
-	return numbers.format(count);
+	return number(count);
 }
 
 /** Tokens per second: `41`, `3.7`. */
 export function formatRate(perSecond: number): string {
 	if (!Number.isFinite(perSecond) || perSecond <= 0) return "–";
-	return perSecond < 9.95 ? perSecond.toFixed(1) : numbers.format(Math.round(perSecond));
+	return perSecond < 9.95 ? number(perSecond, 1, 1) : number(perSecond);
 }

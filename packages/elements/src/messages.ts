@@ -1,7 +1,7 @@
 import type { LenderView } from "@tabmesh/client";
 
 /** Texts that depend on numbers or names say so by being functions; a translation is another object of this shape. */
-export const messages = {
+export const english = {
 	unknownPeer: "Unknown peer",
 	thisTab: "this tab",
 	tryAgain: "Try again",

@@ -3,7 +3,7 @@ import { css, html, LitElement, nothing, svg } from "lit";
 import { define } from "./define.ts";
 import { describePeer } from "./describe.ts";
 import { formatBytes } from "./format.ts";
-import { messages } from "./messages.ts";
+import { messages } from "./language.ts";
 import { theme } from "./theme.ts";
 
 /** Sources that are named; the rest is one line, or a popular model would fill the page with peers. */

@@ -4,7 +4,7 @@ import { budgetChoices } from "./budget.ts";
 import { define } from "./define.ts";
 import { describeError } from "./describe.ts";
 import { formatBytes, formatCount, formatDuration } from "./format.ts";
-import { messages } from "./messages.ts";
+import { messages } from "./language.ts";
 import "./notice.ts";
 import "./progress.ts";
 import "./sources.ts";

@@ -1,0 +1,1 @@
+import "@tabmesh/elements/language";
