@@ -64,8 +64,8 @@ export class TabmeshLanguage extends LitElement {
 		css`
 			ul {
 				display: flex;
-				justify-content: center;
 				gap: 0.25rem;
+				margin-inline: -0.75rem;
 			}
 			button {
 				min-height: 2.75rem;
