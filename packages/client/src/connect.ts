@@ -9,7 +9,7 @@ import {
 } from "@tabmesh/dauth";
 import { createDirectory, type Directory, type Member } from "@tabmesh/directory";
 import type { ShardSource } from "@tabmesh/model";
-import { Experience, type Explanation, explain } from "@tabmesh/pipeline";
+import { Experience, type Explanation, explain, stageFeatures } from "@tabmesh/pipeline";
 import { createR1fs, openBlockStore, type R1fs } from "@tabmesh/r1fs";
 import { type ConnectionView, createPeer, type Peer } from "@tabmesh/transport";
 import {
@@ -99,6 +99,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Tabmesh> {
 			identity,
 			relays: site.relays,
 			agent,
+			features: stageFeatures,
 			...(site.iceServers ? { iceServers: site.iceServers as RTCIceServer[] } : {}),
 			...(options.signal ? { signal: options.signal } : {}),
 		});

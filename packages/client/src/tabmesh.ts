@@ -108,12 +108,33 @@ export interface ReplayView {
 	readonly numericsChanged: boolean;
 }
 
+/** A token as it is written by itself, and how likely it was. */
+export interface TokenProbability {
+	readonly token: number;
+	/** Of half a character the replacement character, of a special token its name. */
+	readonly text: string;
+	/** UTF-8; undefined where the token stands for no text. */
+	readonly bytes: Uint8Array | undefined;
+	/** Natural logarithm: of the model's own distribution, before temperature, penalties, biases and the form of an answer. */
+	readonly logprob: number;
+}
+
+/** A token of an answer, and what was likeliest in its place. */
+export interface AnswerProbability extends TokenProbability {
+	/** Where in the answer's text it begins. */
+	readonly at: number;
+	/** The likeliest first. */
+	readonly top: readonly TokenProbability[];
+}
+
 /** What a generation did, whole. */
 export interface GenerationSummary {
 	readonly model: string;
 	readonly promptTokens: readonly number[];
 	readonly tokens: readonly number[];
 	readonly text: string;
+	/** Of the tokens that `text` is made of, where it was asked for. */
+	readonly logprobs?: readonly AnswerProbability[];
 	readonly finishReason: FinishReason | "cancelled";
 	readonly stages: readonly StageView[];
 	/** Every time that a peer was lost on the way and others took its place, in order. */
@@ -143,6 +164,8 @@ export interface GenerateOptions extends Partial<Sampling> {
 	 * did not.
 	 */
 	constraint?: Constraint;
+	/** Tell with each token how likely it and so many of the likeliest (0 to 20) were. @default nothing of it */
+	logprobs?: number;
 	/** Ask for at least this many stages. @default what the network asks for */
 	minStages?: number;
 	/** Whether tokens may be guessed, so that one trip around the ring brings several: the answer is the same. @default true */
@@ -166,8 +189,17 @@ export interface ChatMessage {
 	content: string;
 }
 
+/** What one token added to an answer. */
+export interface AnswerPiece {
+	/** Empty while a character, or what may become a stop string, is not complete. */
+	readonly text: string;
+	readonly token: number;
+	/** Of the tokens whose text begins in what there is now, where it was asked for. */
+	readonly logprobs?: readonly AnswerProbability[];
+}
+
 /** A running answer: iterate over pieces of text; `summary` resolves when it ends. */
-export interface Generation extends AsyncIterable<{ readonly text: string; readonly token: number }> {
+export interface Generation extends AsyncIterable<AnswerPiece> {
 	readonly summary: Promise<GenerationSummary>;
 	/** Frees every stage; the text so far stays. */
 	cancel(): void;
@@ -175,7 +207,8 @@ export interface Generation extends AsyncIterable<{ readonly text: string; reado
 	 * Ends the answer here and leaves it to be gone on with by `resume`: the page is being reloaded. Its stages keep it for a
 	 * minute; later than that it is computed again up to where it was.
 	 *
-	 * @returns text to be kept in the page's own storage; undefined where nothing is running yet, or any more
+	 * @returns text to be kept in the page's own storage; undefined where nothing is running yet, or any more, and where `logprobs` were
+	 * asked for, which nobody tells twice
 	 */
 	detach(): string | undefined;
 }

@@ -18,12 +18,22 @@ import {
 	ModelFileError,
 	ProtocolViolationError,
 	type Sampling,
+	type TokenLogprob,
 } from "@tabmesh/wire";
 import type { LeftAnswer } from "./leftAnswer.ts";
 import type { NetworkModel } from "./networkModel.ts";
 import type { OwnPart } from "./ownPart.ts";
 import { StopStrings } from "./stopStrings.ts";
-import type { GenerateOptions, Generation, GenerationSummary, ReplayView, StageView } from "./tabmesh.ts";
+import type {
+	AnswerPiece,
+	AnswerProbability,
+	GenerateOptions,
+	Generation,
+	GenerationSummary,
+	ReplayView,
+	StageView,
+	TokenProbability,
+} from "./tabmesh.ts";
 
 /** What of the network an answer needs. */
 export interface GenerationNetwork {
@@ -48,11 +58,6 @@ const defaultMaxTokens = 256;
 /** Strings that end an answer; more than this is a list, not a choice. */
 const mostStopStrings = 16;
 
-interface Piece {
-	readonly text: string;
-	readonly token: number;
-}
-
 /** One running answer: text in, tokens around the ring, text out. */
 export class TextGeneration implements Generation {
 	readonly summary: Promise<GenerationSummary>;
@@ -63,7 +68,7 @@ export class TextGeneration implements Generation {
 	/** What is asked for, once that is known. */
 	#asked: Omit<LeftAnswer, "stream"> | undefined;
 	readonly #cancelled = new AbortController();
-	readonly #pieces: Piece[] = [];
+	readonly #pieces: AnswerPiece[] = [];
 	#ended = false;
 	#wake: (() => void) | undefined;
 
@@ -85,12 +90,12 @@ export class TextGeneration implements Generation {
 	}
 
 	detach(): string | undefined {
-		const stream = this.#answer?.detach();
+		const stream = this.#options.logprobs === undefined ? this.#answer?.detach() : undefined;
 		this.cancel();
 		return stream && JSON.stringify({ ...this.#asked, stream } satisfies Partial<LeftAnswer>);
 	}
 
-	async *[Symbol.asyncIterator](): AsyncGenerator<Piece> {
+	async *[Symbol.asyncIterator](): AsyncGenerator<AnswerPiece> {
 		try {
 			for (let next = 0; ; ) {
 				const piece = this.#pieces[next];
@@ -135,9 +140,18 @@ export class TextGeneration implements Generation {
 		let receipts: readonly SignedReceipt[] = [];
 		let laps: GenerationSummary["laps"] = { count: 0, drafted: 0, accepted: 0 };
 
-		const show = (piece: string, token: number): void => {
+		const asksLogprobs = options.logprobs !== undefined;
+		const logprobs: AnswerProbability[] = [];
+		/** Of tokens whose text is not shown yet. */
+		const later: AnswerProbability[] = [];
+		let decoded = 0;
+
+		const show = (piece: string, token: number, isEnd = false): void => {
 			text += piece;
-			this.#pieces.push({ text: piece, token });
+			const shown = later.findLastIndex(({ at }) => at < text.length || isEnd);
+			const told = later.splice(0, shown + 1);
+			logprobs.push(...told);
+			this.#pieces.push({ text: piece, token, ...(asksLogprobs ? { logprobs: told } : {}) });
 			this.#wake?.();
 		};
 		const signal = options.signal
@@ -179,6 +193,7 @@ export class TextGeneration implements Generation {
 				maxTokens,
 				stopTokens: eos,
 				...(constraint ? { constraint } : {}),
+				...(asksLogprobs ? { logprobs: options.logprobs } : {}),
 				...(this.#resume ? { resume: this.#resume } : {}),
 				minStages: options.minStages ?? this.#network.minStages,
 				speculation: options.speculation ?? true,
@@ -192,13 +207,16 @@ export class TextGeneration implements Generation {
 				onStages,
 			});
 			this.#answer = answer;
-			for await (const { token } of answer) {
+			for await (const { token, logprobs: told } of answer) {
 				if (tokens.length >= before) lastTokenAt = performance.now();
 				firstTokenAt ||= lastTokenAt;
 				if (eos.includes(token)) continue;
 				held?.(token);
 				tokens.push(token);
-				const { shown, stopped } = stops.push(decoder.push(token));
+				if (told) later.push(probabilityOf(token, told, tokenizer, decoded));
+				const piece = decoder.push(token);
+				decoded += piece.length;
+				const { shown, stopped } = stops.push(piece);
 				show(shown, token);
 				if (stopped) {
 					finishReason = "stop";
@@ -215,15 +233,15 @@ export class TextGeneration implements Generation {
 		} finally {
 			own?.release();
 		}
-		const rest =
-			finishReason === "stop" && stops.hit ? "" : stops.push(decoder.flush()).shown + stops.flush();
-		if (rest) show(rest, tokens.at(-1) ?? 0);
+		const rest = stops.hit ? "" : stops.push(decoder.flush()).shown + stops.flush();
+		if (rest || (later.length > 0 && !stops.hit)) show(rest, tokens.at(-1) ?? 0, true);
 		const decodeMs = lastTokenAt - firstTokenAt;
 		return {
 			model: model.id,
 			promptTokens,
 			tokens,
 			text,
+			...(asksLogprobs ? { logprobs } : {}),
 			finishReason,
 			stages,
 			replays,
@@ -264,7 +282,24 @@ function samplingOf(options: GenerateOptions): Sampling {
 		minP: options.minP ?? 0.05,
 		repetitionPenalty: options.repetitionPenalty ?? 1,
 		seed: options.seed ?? crypto.getRandomValues(new Uint32Array(1))[0]!,
+		presencePenalty: options.presencePenalty ?? 0,
+		frequencyPenalty: options.frequencyPenalty ?? 0,
+		logitBias: options.logitBias ?? [],
 	};
+}
+
+/** What was told of a token, in text. */
+function probabilityOf(
+	token: number,
+	{ logprob, top }: TokenLogprob,
+	tokenizer: Tokenizer,
+	at: number,
+): AnswerProbability {
+	const written = (token: number, logprob: number): TokenProbability => {
+		const { text, bytes } = tokenizer.piece(token);
+		return { token, text, bytes, logprob };
+	};
+	return { ...written(token, logprob), at, top: top.map(([id, each]) => written(id, each)) };
 }
 
 function stopsOf({ stop = [] }: GenerateOptions): readonly string[] {

@@ -30,7 +30,7 @@ export { type Placement, planSwarm } from "./plan/planSwarm.ts";
 export { rebalance } from "./plan/rebalance.ts";
 export { replaceLost, type Spare, sparesFor } from "./plan/spares.ts";
 export { StalledLenders } from "./plan/stalledLenders.ts";
-export { ringProtocol, stageProtocol } from "./protocols.ts";
+export { ringProtocol, stageFeatures, stageProtocol } from "./protocols.ts";
 export { openSignedReceipt, type SignedReceipt } from "./receipts/signedReceipt.ts";
 export { type OpenedRoute, type OpenRouteOptions, openRoute, sealRoute } from "./route.ts";
 export { greedy, sample } from "./sampling/sampling.ts";

@@ -1,6 +1,13 @@
 import type { StreamProtocol } from "@tabmesh/transport";
 import { limits, protocolId } from "@tabmesh/wire";
 
+/**
+ * What stages of this build understand beyond the first version of the protocol, as it stands in the hello; a stage that does not say so
+ * is not asked for it. `logprobs`: probabilities of tokens; `penalties`: presence and frequency penalty, and biases of tokens.
+ */
+export const stageFeatures = ["logprobs", "penalties"] as const;
+export type StageFeature = (typeof stageFeatures)[number];
+
 /** Asker and stage: what to do, tokens, signs of life. Small messages, both ways. */
 export const stageProtocol: StreamProtocol = {
 	id: protocolId("stage"),

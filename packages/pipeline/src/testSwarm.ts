@@ -17,7 +17,7 @@ import type { Sampling, Span } from "@tabmesh/wire";
 import type { GenerateInit } from "./ask/generate.ts";
 import { FixtureDirectory, fixtureMember } from "./fixtures.ts";
 import { spanOf } from "./plan/modelSizes.ts";
-import { ringProtocol } from "./protocols.ts";
+import { ringProtocol, stageFeatures } from "./protocols.ts";
 import { greedy, sample } from "./sampling/sampling.ts";
 import type { Drafter } from "./speculation/drafter.ts";
 import { type StageServer, type StageServerInit, serveStages } from "./stage/stageServer.ts";
@@ -63,7 +63,10 @@ export async function oneProcess(
 	while (tokens.length < maxTokens) {
 		const [result] = await engine.forward(handle, [{ stream: "one", position, input }], { logits: "last" });
 		position += input.length;
-		const token = sample(result!.logits!, sampling, position, [...prompt, ...tokens]);
+		const token = sample(result!.logits!, sampling, position, {
+			history: [...prompt, ...tokens],
+			written: tokens,
+		});
 		tokens.push(token);
 		input = Int32Array.of(token);
 	}
@@ -90,9 +93,9 @@ export class TestSwarm {
 		);
 	}
 
-	async peer(): Promise<TestPeer> {
+	async peer(features: readonly string[] = stageFeatures): Promise<TestPeer> {
 		const identity = await createIdentity();
-		const peer = await createPeer({ identity, relays: this.#relay.addresses, agent: "test/1" });
+		const peer = await createPeer({ identity, relays: this.#relay.addresses, agent: "test/1", features });
 		this.#peers.push(peer);
 		return { peer, signer: createEnvelopeSigner(identity) };
 	}
@@ -111,6 +114,8 @@ export class TestSwarm {
 			/** What stands between the stage and its key. */
 			signing?: (signer: EnvelopeSigner) => EnvelopeSigner;
 			drafter?: () => Drafter;
+			/** What it says that it understands. @default all */
+			features?: readonly string[];
 			/** How much longer its frames take to the next stage. */
 			distanceMs?: number;
 			/** Told of everything that it sends on streams which it opened. */
@@ -120,7 +125,7 @@ export class TestSwarm {
 		} = {},
 	): Promise<TestLender> {
 		const { model, source } = this.model;
-		const { peer, signer } = await this.peer();
+		const { peer, signer } = await this.peer(options.features);
 		const engine = await createEngine({ memoryBytes: options.memoryBytes ?? 1e9 });
 		const heard = options.overheard ? overheard(peer, options.overheard) : peer;
 		const server = serveStages({

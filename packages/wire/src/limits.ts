@@ -24,10 +24,14 @@ export const limits = {
 	receiptBytes: 1 * KiB,
 	/** Stages of one route: beyond a few, every further hop only adds delay. */
 	routeHops: 64,
-	/** A control message on a stage stream: two lists of 8,192 tokens at 5 bytes each, a constraint, a route and links. */
+	/** A control message on a stage stream: two lists of 8,192 tokens at 5 bytes each, a constraint, biases, a route and links. */
 	controlBytes: 128 * KiB,
 	/** Tokens in one control message. */
 	controlTokens: 8192,
+	/** Tokens whose logits are biased: as many as OpenAI takes. */
+	biasedTokens: 300,
+	/** Likeliest tokens told with each token: as many as OpenAI tells. */
+	topLogprobs: 20,
 	/** A JSON schema that an answer is held to: what people and their programs write has a few KiB. */
 	schemaBytes: 16 * KiB,
 	/** What stands around the JSON of an answer: a model's tags. */

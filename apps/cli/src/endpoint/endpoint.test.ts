@@ -100,14 +100,110 @@ test("a text is continued as the model would alone, up to its length or a stop s
 	expect(await counted()).toBe(before + 24);
 });
 
+test("how likely each token was is told in both shapes, whole as streamed, in bytes that make the text", async () => {
+	const asked = { model: "chat", messages, max_tokens: 12, temperature: 1, seed: 5 };
+	const silent = await openai.chat.completions.create(asked);
+	const told = { ...asked, logprobs: true, top_logprobs: 3 };
+	const whole = await openai.chat.completions.create(told);
+	const { message, logprobs } = whole.choices[0]!;
+	expect(message).toEqual(silent.choices[0]!.message);
+	const content = logprobs!.content!;
+	expect(content).toHaveLength(whole.usage!.completion_tokens);
+	const bytes = Uint8Array.from(content.flatMap((each) => each.bytes ?? []));
+	// The model writes a space before its first word, which belongs to no text.
+	expect(new TextDecoder().decode(bytes).trimStart()).toBe(message.content!.trimStart());
+	for (const { token, logprob, top_logprobs: top } of content) {
+		expect(logprob).toBeLessThanOrEqual(0);
+		expect(top.map((each) => each.logprob)).toEqual(
+			top.map((each) => each.logprob).toSorted((a, b) => b - a),
+		);
+		expect(top).toHaveLength(3);
+		const own = top.find((each) => each.token === token);
+		expect(own?.logprob ?? Math.min(logprob, top[2]!.logprob)).toBe(logprob);
+	}
+	const streamed: unknown[] = [];
+	for await (const { choices } of await openai.chat.completions.create({ ...told, stream: true }))
+		streamed.push(...(choices[0]?.logprobs?.content ?? []));
+	expect(streamed).toEqual(content);
+
+	const text = { model: "story", prompt: "hello", max_tokens: 10, temperature: 0, logprobs: 2 };
+	const completion = (await openai.completions.create(text)).choices[0]!;
+	const { text_offset, token_logprobs, tokens, top_logprobs } = completion.logprobs!;
+	expect([text_offset, token_logprobs, tokens, top_logprobs].map((each) => each!.length)).toEqual([
+		10, 10, 10, 10,
+	]);
+	expect(text_offset![0]).toBe(0);
+	// Greedy: each was the likeliest.
+	for (const [i, logprob] of token_logprobs!.entries())
+		expect(Math.max(...Object.values(top_logprobs![i]!))).toBe(logprob);
+	// What a stop string cut off is not told.
+	const stop = completion.text.slice(-4, -2);
+	const cut = (await openai.completions.create({ ...text, stop })).choices[0]!;
+	expect(cut.logprobs!.text_offset!.every((at) => at < cut.text.length)).toBe(true);
+	expect(cut.logprobs!.tokens).toEqual(tokens!.slice(0, cut.logprobs!.tokens!.length));
+});
+
+test("several answers and several prompts come as their own choices, and the prompt is counted once", async () => {
+	const asked = { model: "chat", messages, max_tokens: 6, temperature: 1 };
+	const alone = async (seed: number) =>
+		(await openai.chat.completions.create({ ...asked, seed })).choices[0]!;
+	const three = await openai.chat.completions.create({ ...asked, seed: 5, n: 3 });
+	expect(three.choices.map(({ index }) => index)).toEqual([0, 1, 2]);
+	const each = [await alone(5), await alone(6), await alone(7)];
+	expect(three.choices.map(({ message }) => message)).toEqual(each.map(({ message }) => message));
+	const once = await openai.chat.completions.create({ ...asked, seed: 5 });
+	expect(three.usage!.prompt_tokens).toBe(once.usage!.prompt_tokens);
+	const texts = ["", "", ""];
+	const stream = await openai.chat.completions.create({ ...asked, seed: 5, n: 3, stream: true });
+	for await (const { choices } of stream)
+		for (const { index, delta } of choices) texts[index] += delta.content ?? "";
+	expect(texts).toEqual(each.map(({ message }) => message.content));
+
+	const prompts = { model: "story", max_tokens: 4, temperature: 0 };
+	const two = await openai.completions.create({ ...prompts, prompt: ["hello", "once"], n: 2, best_of: 2 });
+	const [hello, word] = await Promise.all(
+		["hello", "once"].map((prompt) => openai.completions.create({ ...prompts, prompt })),
+	);
+	const written = [hello, hello, word, word].map((one) => one!.choices[0]!.text);
+	expect(two.choices.map(({ text }) => text)).toEqual(written);
+});
+
+test("penalties and biases change what is drawn, exactly as they say", async () => {
+	const asked = { model: "story", prompt: "hello", max_tokens: 8, temperature: 0, logprobs: 20 };
+	const plain = (await openai.completions.create(asked)).choices[0]!;
+	const tokens = (await asker.generate({ ...asked, maxTokens: 8, temperature: 0 }).summary).tokens;
+	const banned = await openai.completions.create({ ...asked, logit_bias: { [tokens[0]!]: -100 } });
+	// The first choice is out of reach, so the second comes; what the model itself held likely is told as ever.
+	const [first] = plain.logprobs!.top_logprobs!;
+	const ranked = Object.entries(first!).sort(([, a], [, b]) => b - a);
+	expect(banned.choices[0]!.logprobs!.tokens![0]).toBe(ranked[1]![0]);
+	expect(banned.choices[0]!.logprobs!.top_logprobs![0]).toEqual(first);
+	const forced = await openai.completions.create({ ...asked, logit_bias: { 300: 100 }, max_tokens: 5 });
+	expect(new Set(forced.choices[0]!.logprobs!.tokens).size).toBe(1);
+	const tired = {
+		...asked,
+		logit_bias: { 300: 30 },
+		presence_penalty: 2,
+		frequency_penalty: 2,
+		max_tokens: 40,
+	};
+	const several = (await openai.completions.create(tired)).choices[0]!.logprobs!.tokens!;
+	expect(new Set(several).size).toBeGreaterThan(1);
+	expect(several.slice(0, 5)).toEqual(forced.choices[0]!.logprobs!.tokens);
+});
+
 test("what is not offered or wrong is refused as OpenAI refuses it, with the field", async () => {
 	const chat = (more: object) => () =>
 		openai.chat.completions.create({ model: "chat", messages, max_tokens: 2, ...more });
 	for (const [ask, status, code, param] of [
-		[chat({ n: 2 }), 400, "invalid_value", "n"],
+		[chat({ n: 17 }), 400, "invalid_value", "n"],
 		[chat({ temperature: 3 }), 400, "invalid_value", "temperature"],
-		[chat({ logit_bias: { 5: 100 } }), 400, "invalid_value", "logit_bias"],
-		[chat({ logprobs: true }), 400, "invalid_value", "logprobs"],
+		[chat({ presence_penalty: 3 }), 400, "invalid_value", "presence_penalty"],
+		[chat({ logit_bias: { hello: 100 } }), 400, "invalid_value", "logit_bias.hello"],
+		[chat({ logit_bias: { 99999: 100 } }), 400, "invalid_value", null],
+		[chat({ logprobs: true, top_logprobs: 21 }), 400, "invalid_value", "top_logprobs"],
+		[chat({ top_logprobs: 2 }), 400, "invalid_value", "top_logprobs"],
+		[chat({ modalities: ["audio"] }), 400, "invalid_value", "modalities"],
 		[() => openai.embeddings.create({ model: "chat", input: "a" }), 404, "not_offered", null],
 		[chat({ messages: [] }), 400, "invalid_value", "messages"],
 		[chat({ messages: [{ role: "robot", content: "" }] }), 400, "invalid_value", "messages.0.role"],
@@ -125,7 +221,18 @@ test("what is not offered or wrong is refused as OpenAI refuses it, with the fie
 		],
 		[chat({ model: "gpt-9" }), 404, "model_not_found", "model"],
 		[chat({ model: "story" }), 400, "invalid_value", null],
-		[() => openai.completions.create({ model: "story", prompt: ["a", "b"] }), 400, "invalid_value", "prompt"],
+		[
+			() => openai.completions.create({ model: "story", prompt: ["a", "b"], n: 9 }),
+			400,
+			"invalid_value",
+			"n",
+		],
+		[
+			() => openai.completions.create({ model: "story", prompt: "a", best_of: 3 }),
+			400,
+			"invalid_value",
+			"best_of",
+		],
 		[() => openai.completions.create({ model: "story", prompt: [1, 99_999] }), 400, "invalid_value", null],
 		[() => openai.models.retrieve("gpt-9"), 404, "model_not_found", "model"],
 		[() => openai.images.generate({ prompt: "a" }), 404, "unknown_url", null],

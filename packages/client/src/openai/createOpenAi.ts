@@ -1,13 +1,22 @@
 import { ModelNotFoundError } from "@tabmesh/wire";
-import type { Generation, GenerationSummary, ModelView, Tabmesh } from "../tabmesh.ts";
+import type {
+	AnswerProbability,
+	GenerationSummary,
+	ModelView,
+	Tabmesh,
+	TokenProbability,
+} from "../tabmesh.ts";
 import { type GenerationRequest, readChatRequest, readCompletionRequest } from "./requests.ts";
+import { RunningAnswers } from "./runningAnswers.ts";
 import type {
 	ChatCompletion,
 	ChatCompletionChunk,
 	ChatCompletionParams,
 	ChatFinishReason,
+	ChatLogprobs,
 	Completion,
 	CompletionChunk,
+	CompletionLogprobs,
 	CompletionParams,
 	Model,
 	ModelList,
@@ -120,71 +129,106 @@ interface Head {
 
 type FinishReason = ChatFinishReason;
 
-/** How one of the two APIs words an answer. */
+/** One answer of a request, whole. */
+interface Answer {
+	readonly index: number;
+	readonly text: string;
+	readonly calls: readonly ToolCall[];
+	readonly finish: FinishReason;
+	readonly logprobs: readonly AnswerProbability[] | undefined;
+}
+
+/** A part of one answer: text, or calls of functions of which the first is at `firstCall`, or its end. */
+type Part = Partial<Omit<Answer, "index">> & { readonly index: number; readonly firstCall?: number };
+
+/** How one of the two APIs words answers. */
 interface Form<Whole, Piece> {
 	readonly prefix: string;
-	/** What comes before the first piece of text. */
-	begin(head: Head): Piece[];
-	piece(head: Head, text: string): Piece;
-	/** Calls of functions, the first of which is at `index`. */
-	calls(head: Head, calls: readonly ToolCall[], index: number): Piece;
-	end(head: Head, finish: FinishReason): Piece;
+	/** What comes before the first piece of an answer's text. */
+	begin(head: Head, index: number): Piece[];
+	piece(head: Head, part: Part): Piece;
 	/** No choice: only what it cost. */
 	cost(head: Head): Piece;
-	whole(head: Head, text: string, calls: ToolCall[], finish: FinishReason, usage: Usage): Whole;
+	whole(head: Head, answers: readonly Answer[], usage: Usage): Whole;
 }
 
 const chatForm: Form<ChatCompletion, ChatCompletionChunk> = {
 	prefix: "chatcmpl",
-	begin: (head) => [chatPiece(head, { role: "assistant", content: "", refusal: null }, null)],
-	piece: (head, content) => chatPiece(head, { content }, null),
-	calls: (head, calls, first) =>
-		chatPiece(head, { tool_calls: calls.map((call, i) => ({ index: first + i, ...call })) }, null),
-	end: (head, finish) => chatPiece(head, {}, finish),
+	begin: (head, index) => [chatPiece(head, index, { role: "assistant", content: "", refusal: null })],
+	piece: (head, { index, text, calls, firstCall = 0, finish, logprobs }) => {
+		const delta = {
+			...(text === undefined ? {} : { content: text }),
+			...(calls ? { tool_calls: calls.map((call, i) => ({ index: firstCall + i, ...call })) } : {}),
+		};
+		return chatPiece(head, index, delta, chatLogprobs(logprobs), finish);
+	},
 	cost: (head) => ({ ...head, object: "chat.completion.chunk", choices: [] }),
-	whole: (head, text, calls, finish_reason, usage) => ({
+	whole: (head, answers, usage) => ({
 		...head,
 		object: "chat.completion",
-		choices: [
-			{
-				index: 0,
-				message: {
-					role: "assistant",
-					content: calls.length > 0 ? null : text,
-					refusal: null,
-					...(calls.length > 0 ? { tool_calls: calls } : {}),
-				},
-				logprobs: null,
-				finish_reason,
+		choices: answers.map(({ index, text, calls, finish, logprobs }) => ({
+			index,
+			message: {
+				role: "assistant",
+				content: calls.length > 0 ? null : text,
+				refusal: null,
+				...(calls.length > 0 ? { tool_calls: [...calls] } : {}),
 			},
-		],
+			logprobs: chatLogprobs(logprobs),
+			finish_reason: finish,
+		})),
 		usage,
 	}),
 };
 
 function chatPiece(
 	head: Head,
+	index: number,
 	delta: ChatCompletionChunk["choices"][number]["delta"],
-	finish_reason: FinishReason | null,
+	logprobs: ChatLogprobs | null = null,
+	finish_reason: FinishReason | null = null,
 ): ChatCompletionChunk {
 	return {
 		...head,
 		object: "chat.completion.chunk",
-		choices: [{ index: 0, delta, logprobs: null, finish_reason }],
+		choices: [{ index, delta, logprobs, finish_reason }],
 	};
+}
+
+function chatLogprobs(told: readonly AnswerProbability[] | undefined): ChatLogprobs | null {
+	if (!told) return null;
+	const worded = ({ text, bytes, logprob }: TokenProbability) => {
+		return { token: text, bytes: bytes ? [...bytes] : null, logprob };
+	};
+	const content = told.map((each) => ({ ...worded(each), top_logprobs: each.top.map(worded) }));
+	return { content, refusal: null };
 }
 
 const completionForm: Form<Completion, CompletionChunk> = {
 	prefix: "cmpl",
 	begin: () => [],
-	piece: (head, text) => completionPiece(head, text, null),
-	calls: (head) => completionPiece(head, "", null),
-	end: (head, finish) => completionPiece(head, "", textFinish(finish)),
-	cost: (head) => ({ ...head, object: "text_completion", choices: [] }),
-	whole: (head, text, _calls, finish, usage) => ({
+	piece: (head, { index, text = "", finish, logprobs }) => ({
 		...head,
 		object: "text_completion",
-		choices: [{ index: 0, text, logprobs: null, finish_reason: textFinish(finish) }],
+		choices: [
+			{
+				index,
+				text,
+				logprobs: completionLogprobs(logprobs),
+				finish_reason: finish === undefined ? null : textFinish(finish),
+			},
+		],
+	}),
+	cost: (head) => ({ ...head, object: "text_completion", choices: [] }),
+	whole: (head, answers, usage) => ({
+		...head,
+		object: "text_completion",
+		choices: answers.map(({ index, text, finish, logprobs }) => ({
+			index,
+			text,
+			logprobs: completionLogprobs(logprobs),
+			finish_reason: textFinish(finish),
+		})),
 		usage,
 	}),
 };
@@ -194,11 +238,16 @@ function textFinish(finish: FinishReason): "stop" | "length" {
 	return finish === "length" ? "length" : "stop";
 }
 
-function completionPiece(head: Head, text: string, finish_reason: "stop" | "length" | null): CompletionChunk {
+function completionLogprobs(told: readonly AnswerProbability[] | undefined): CompletionLogprobs | null {
+	if (!told) return null;
 	return {
-		...head,
-		object: "text_completion",
-		choices: [{ index: 0, text, logprobs: null, finish_reason }],
+		tokens: told.map(({ text }) => text),
+		token_logprobs: told.map(({ logprob }) => logprob),
+		// Of several tokens that are written alike the likeliest stands there.
+		top_logprobs: told.map(({ top }) =>
+			Object.fromEntries(top.toReversed().map(({ text, logprob }) => [text, logprob])),
+		),
+		text_offset: told.map(({ at }) => at),
 	};
 }
 
@@ -209,55 +258,78 @@ async function answer<Whole, Piece extends { usage?: Usage | null }>(
 	{ signal }: RequestOptions = {},
 ): Promise<Whole | AsyncIterable<Piece>> {
 	signal?.throwIfAborted();
-	const { options, stream, mayCall } = request;
-	const { id, name } = findModel(mesh, options.model!);
+	const { id, name } = findModel(mesh, request.model);
 	const head: Head = {
 		id: `${form.prefix}-${crypto.randomUUID().replaceAll("-", "")}`,
 		created: Math.floor(Date.now() / 1000),
 		model: name,
 		system_fingerprint: id,
 	};
-	const generation = mesh.generate({ ...options, ...(signal ? { signal } : {}) });
-	if (stream) {
-		const pieces = streamed(generation, head, form, request);
+	const running = new RunningAnswers(mesh, request, signal);
+	if (request.stream) {
+		const pieces = streamed(running, head, form, request);
 		// What fails before the first piece is the request's error, not the stream's.
 		const first = await pieces.next();
 		return continued(first, pieces);
 	}
-	const summary = await generation.summary;
-	const finish = finishOf(summary);
-	if (finish === undefined)
-		throw signal?.reason ?? new DOMException("The answer was cancelled.", "AbortError");
-	const calls = mayCall ? new CallReader().push(summary.text).calls : [];
-	return form.whole(head, summary.text, calls, withCalls(finish, calls.length), usageOf(summary));
+	const answers: Answer[] = [];
+	for await (const { summary, index } of running) {
+		if (!summary) continue;
+		const finish = finishOf(summary);
+		if (finish === undefined)
+			throw signal?.reason ?? new DOMException("The answer was cancelled.", "AbortError");
+		const { text } = summary;
+		const calls = request.mayCall ? new CallReader().push(text).calls : [];
+		const logprobs = calls.length > 0 ? undefined : summary.logprobs;
+		answers.push({ index, text, calls, finish: withCalls(finish, calls.length), logprobs });
+	}
+	answers.sort((a, b) => a.index - b.index);
+	return form.whole(head, answers, running.usage);
+}
+
+/** What of one answer has been told. */
+interface Telling {
+	begun: boolean;
+	called: number;
+	readonly reader: CallReader | undefined;
+	/** Of text that is held back. */
+	logprobs: AnswerProbability[];
 }
 
 async function* streamed<Piece extends { usage?: Usage | null }>(
-	generation: Generation,
+	running: RunningAnswers,
 	head: Head,
 	form: Form<unknown, Piece>,
 	{ includeUsage, mayCall }: GenerationRequest,
 ): AsyncGenerator<Piece, void> {
-	const reader = mayCall ? new CallReader() : undefined;
-	let called = 0;
+	const tellings = new Map<number, Telling>();
 	const told = (piece: Piece): Piece => (includeUsage ? { ...piece, usage: null } : piece);
-	let begun = false;
-	for await (const { text } of generation) {
-		if (!begun) for (const piece of form.begin(head)) yield told(piece);
-		begun = true;
-		const read = reader?.push(text) ?? { text, calls: [] };
-		// Half a character, or what may become a stop string or a call.
-		if (read.text !== "") yield told(form.piece(head, read.text));
-		if (read.calls.length > 0) yield told(form.calls(head, read.calls, called));
-		called += read.calls.length;
+	for await (const { index, piece, summary } of running) {
+		const known = tellings.get(index);
+		const reader = mayCall ? new CallReader() : undefined;
+		const telling: Telling = known ?? { begun: false, called: 0, reader, logprobs: [] };
+		tellings.set(index, telling);
+		const finish = summary && finishOf(summary);
+		// Whoever cancelled does not wait for an end.
+		if (summary && finish === undefined) return;
+		if (!telling.begun) for (const each of form.begin(head, index)) yield told(each);
+		telling.begun = true;
+		if (piece) {
+			const { text, calls } = telling.reader?.push(piece.text) ?? { text: piece.text, calls: [] };
+			telling.logprobs.push(...(piece.logprobs ?? []));
+			// Half a character, or what may become a stop string or a call.
+			if (text !== "") {
+				const logprobs = piece.logprobs && telling.logprobs.splice(0);
+				yield told(form.piece(head, { index, text, logprobs }));
+			}
+			if (calls.length > 0) yield told(form.piece(head, { index, calls, firstCall: telling.called }));
+			telling.called += calls.length;
+		}
+		if (finish === undefined) continue;
+		const rest = telling.called === 0 && telling.logprobs.length > 0 ? telling.logprobs : undefined;
+		yield told(form.piece(head, { index, finish: withCalls(finish, telling.called), logprobs: rest }));
 	}
-	const summary = await generation.summary;
-	const finish = finishOf(summary);
-	// Whoever cancelled does not wait for an end.
-	if (finish === undefined) return;
-	if (!begun) for (const piece of form.begin(head)) yield told(piece);
-	yield told(form.end(head, withCalls(finish, called)));
-	if (includeUsage) yield { ...form.cost(head), usage: usageOf(summary) };
+	if (includeUsage) yield { ...form.cost(head), usage: running.usage };
 }
 
 async function* continued<T>(
@@ -279,14 +351,6 @@ function withCalls(finish: FinishReason, calls: number): FinishReason {
 
 function finishOf({ finishReason }: GenerationSummary): FinishReason | undefined {
 	return finishReason === "cancelled" ? undefined : finishReason;
-}
-
-function usageOf({ promptTokens, tokens }: GenerationSummary): Usage {
-	return {
-		prompt_tokens: promptTokens.length,
-		completion_tokens: tokens.length,
-		total_tokens: promptTokens.length + tokens.length,
-	};
 }
 
 function modelOf({ name }: ModelView): Model {

@@ -1,4 +1,4 @@
-import { type Constraint, InvalidParameterError } from "@tabmesh/wire";
+import { type Constraint, InvalidParameterError, limits } from "@tabmesh/wire";
 import * as v from "valibot";
 import type { ChatMessage, GenerateOptions } from "../tabmesh.ts";
 import type { ChatCompletionParams, CompletionParams } from "./shapes.ts";
@@ -15,9 +15,16 @@ const DEFAULT_CHAT_TOKENS = 1024;
 /** As OpenAI has it. */
 const DEFAULT_COMPLETION_TOKENS = 16;
 
+/** Answers to one request: a lender serves one asker few streams at once, and they wait for each other. */
+const MOST_ANSWERS = 16;
+
 /** What is asked for, and how it is to be told. */
 export interface GenerationRequest {
-	readonly options: GenerateOptions;
+	readonly model: string;
+	/** One or several, each of which is answered. */
+	readonly prompts: readonly GenerateOptions[];
+	/** How many answers each of them gets. */
+	readonly answersEach: number;
 	readonly stream: boolean;
 	/** Whether a stream ends with what the answer cost. */
 	readonly includeUsage: boolean;
@@ -83,6 +90,11 @@ const messageSchema = v.variant(
 	"the roles are system, developer, user, assistant and tool",
 );
 
+const penaltySchema = optional(v.pipe(v.number(), v.minValue(-2), v.maxValue(2)));
+const topLogprobsSchema = optional(
+	v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(limits.topLogprobs)),
+);
+
 const generationEntries = {
 	model: v.pipe(v.string(), v.minLength(1, "a model has to be named")),
 	temperature: optional(v.pipe(v.number(), v.minValue(0), v.maxValue(2))),
@@ -92,12 +104,23 @@ const generationEntries = {
 	repetition_penalty: optional(v.pipe(v.number(), v.gtValue(0), v.maxValue(10))),
 	stop: optional(v.union([v.string(), v.array(v.string())], "a text or a list of texts is needed")),
 	seed: optional(v.pipe(v.number(), v.integer())),
-	n: optional(v.literal(1, "one answer for each request is given; ask as often as you want answers")),
+	n: optional(v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(MOST_ANSWERS))),
 	stream: optional(v.boolean()),
 	stream_options: optional(v.object({ include_usage: optional(v.boolean()) })),
-	frequency_penalty: notOffered("a frequency penalty", (value) => value === 0),
-	presence_penalty: notOffered("a presence penalty", (value) => value === 0),
-	logit_bias: notOffered("a bias of tokens", isEmpty),
+	frequency_penalty: penaltySchema,
+	presence_penalty: penaltySchema,
+	logit_bias: optional(
+		v.pipe(
+			v.record(
+				v.pipe(v.string(), v.regex(/^\d{1,9}$/, "the ids of tokens are needed")),
+				v.pipe(v.number(), v.minValue(-100), v.maxValue(100)),
+			),
+			v.maxEntries(limits.biasedTokens),
+			v.transform((biases) =>
+				Object.entries(biases).map(([id, bias]): [number, number] => [Number(id), bias]),
+			),
+		),
+	),
 };
 
 const responseFormatSchema = v.variant(
@@ -134,8 +157,8 @@ const chatSchema = v.object({
 	max_completion_tokens: maxTokensSchema,
 	max_tokens: maxTokensSchema,
 	response_format: optional(responseFormatSchema),
-	logprobs: notOffered("the probability of tokens", (value) => value === false),
-	top_logprobs: notOffered("the probability of tokens", (value) => value === 0),
+	logprobs: optional(v.boolean()),
+	top_logprobs: topLogprobsSchema,
 	tools: optional(v.pipe(v.array(toolSchema), v.maxLength(128))),
 	tool_choice: optional(
 		v.union(
@@ -154,24 +177,22 @@ const chatSchema = v.object({
 });
 
 const tokensSchema = v.pipe(v.array(v.pipe(v.number(), v.integer(), v.minValue(0))), v.minLength(1));
-const onePrompt = "one prompt for each request is taken: a text, or the tokens of one";
 
 const completionSchema = v.object({
 	...generationEntries,
 	prompt: v.union(
 		[
-			v.string(),
-			tokensSchema,
 			v.pipe(
-				v.strictTuple([v.union([v.string(), tokensSchema])]),
-				v.transform(([prompt]) => prompt),
+				v.union([v.string(), tokensSchema]),
+				v.transform((prompt) => [prompt]),
 			),
+			v.pipe(v.array(v.union([v.string(), tokensSchema])), v.minLength(1), v.maxLength(MOST_ANSWERS)),
 		],
-		onePrompt,
+		`a text, the tokens of one, or at most ${MOST_ANSWERS} of either are needed`,
 	),
 	max_tokens: maxTokensSchema,
-	best_of: optional(v.literal(1, "one answer is made for each request")),
-	logprobs: notOffered("the probability of tokens", () => false),
+	best_of: optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+	logprobs: topLogprobsSchema,
 	echo: notOffered("the prompt in the answer", (value) => value === false),
 	suffix: notOffered("a text behind the answer", (value) => value === ""),
 });
@@ -196,11 +217,16 @@ export function readChatRequest(params: ChatCompletionParams): GenerationRequest
 	if (called && format)
 		throw wrongField("tools", "tools beside a response_format of JSON are not offered here");
 	const constraint = called ? callConstraint(called.tools, called) : format;
-	return {
-		...common(request),
-		mayCall: called !== undefined,
-		options: { ...sampling(request), messages, maxTokens, ...(constraint ? { constraint } : {}) },
+	const { logprobs, top_logprobs: top } = request;
+	if (!logprobs && top) throw wrongField("top_logprobs", "logprobs has to be true for that");
+	const options = {
+		...sampling(request),
+		messages,
+		maxTokens,
+		...(constraint ? { constraint } : {}),
+		...(logprobs ? { logprobs: top ?? 0 } : {}),
 	};
+	return { ...common(request), mayCall: called !== undefined, prompts: [options] };
 }
 
 /**
@@ -210,10 +236,19 @@ export function readChatRequest(params: ChatCompletionParams): GenerationRequest
  */
 export function readCompletionRequest(params: CompletionParams): GenerationRequest {
 	const request = parse(completionSchema, params);
-	const { prompt } = request;
+	const { best_of: made, logprobs, n } = request;
 	const maxTokens = request.max_tokens ?? DEFAULT_COMPLETION_TOKENS;
-	const text = typeof prompt === "string" ? { prompt } : { promptTokens: prompt };
-	return { ...common(request), mayCall: false, options: { ...sampling(request), ...text, maxTokens } };
+	const answersEach = n ?? 1;
+	if (answersEach * request.prompt.length > MOST_ANSWERS)
+		throw wrongField("n", `a request has at most ${MOST_ANSWERS} answers`);
+	if (made != null && made !== answersEach)
+		throw wrongField("best_of", "as many answers are made as are given; n says how many");
+	const options = { ...sampling(request), maxTokens, ...(logprobs == null ? {} : { logprobs }) };
+	const prompts = request.prompt.map((prompt) => ({
+		...options,
+		...(typeof prompt === "string" ? { prompt } : { promptTokens: prompt }),
+	}));
+	return { ...common(request), mayCall: false, prompts };
 }
 
 /** The turns as templates know them. */
@@ -284,14 +319,28 @@ function parse<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
 
 type Common = v.InferOutput<v.ObjectSchema<typeof generationEntries, undefined>>;
 
-function common({ stream, stream_options }: Common): Omit<GenerationRequest, "options" | "mayCall"> {
-	return { stream: stream ?? false, includeUsage: stream_options?.include_usage ?? false };
+function common({
+	model,
+	n,
+	stream,
+	stream_options,
+}: Common): Omit<GenerationRequest, "prompts" | "mayCall"> {
+	return {
+		model,
+		answersEach: n ?? 1,
+		stream: stream ?? false,
+		includeUsage: stream_options?.include_usage ?? false,
+	};
 }
 
 function sampling(request: Common): Partial<GenerateOptions> {
 	const { model, temperature, top_p, top_k, min_p, repetition_penalty, stop, seed } = request;
+	const { frequency_penalty: frequency, presence_penalty: presence, logit_bias: logitBias } = request;
 	return {
 		model,
+		...(frequency ? { frequencyPenalty: frequency } : {}),
+		...(presence ? { presencePenalty: presence } : {}),
+		...(logitBias ? { logitBias } : {}),
 		...(temperature == null ? {} : { temperature }),
 		...(top_p == null ? {} : { topP: top_p }),
 		// −1 is other servers' word for all of them.

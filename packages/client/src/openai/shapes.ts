@@ -44,8 +44,14 @@ interface GenerationParams {
 	stop?: string | string[] | null;
 	/** The same seed gives the same answer. */
 	seed?: number | null;
-	/** 1 and nothing else. */
+	/** How many answers, each with its own draws. @default 1 */
 	n?: number | null;
+	/** -2 to 2: taken from the logits of tokens that the answer has. */
+	presence_penalty?: number | null;
+	/** The same, as often as the answer has the token. */
+	frequency_penalty?: number | null;
+	/** -100 to 100, added to the logits of tokens by their ids. */
+	logit_bias?: Record<string, number> | null;
 	stream_options?: StreamOptions | null;
 	/** Ours, as other servers of this API have it. */
 	top_k?: number | null;
@@ -68,6 +74,10 @@ export interface ChatCompletionParams extends GenerationParams {
 	response_format?: ResponseFormat | null;
 	tools?: Tool[] | null;
 	tool_choice?: ToolChoice | null;
+	/** Tell how likely each token was: of the model's own distribution, before temperature, penalties and biases. */
+	logprobs?: boolean | null;
+	/** 0 to 20 of the likeliest in each place, too. */
+	top_logprobs?: number | null;
 	/** @default true */
 	parallel_tool_calls?: boolean | null;
 	/** @default 1,024, or what the context has room for */
@@ -77,10 +87,14 @@ export interface ChatCompletionParams extends GenerationParams {
 }
 
 export interface CompletionParams extends GenerationParams {
-	/** One text, or the tokens of one. */
+	/** Texts, or the tokens of such; each is answered. */
 	prompt: string | string[] | number[] | number[][] | null;
 	/** @default 16 */
 	max_tokens?: number | null;
+	/** As `n`, and nothing else: none is thrown away. */
+	best_of?: number | null;
+	/** 0 to 20: tell how likely each token and so many of the likeliest were. */
+	logprobs?: number | null;
 	stream?: boolean | null;
 }
 
@@ -88,6 +102,28 @@ export interface Usage {
 	prompt_tokens: number;
 	completion_tokens: number;
 	total_tokens: number;
+}
+
+/** A token by itself. */
+interface TokenLogprob {
+	/** Of half a character the replacement character: see `bytes`. */
+	token: string;
+	/** UTF-8; null where the token stands for no text. */
+	bytes: number[] | null;
+	logprob: number;
+}
+
+/** Of the tokens that `content` is made of. Calls of functions have none. */
+export interface ChatLogprobs {
+	content: (TokenLogprob & { top_logprobs: TokenLogprob[] })[];
+	refusal: null;
+}
+
+export interface CompletionLogprobs {
+	tokens: string[];
+	token_logprobs: number[];
+	top_logprobs: Record<string, number>[];
+	text_offset: number[];
 }
 
 export type ChatFinishReason = "stop" | "length" | "tool_calls";
@@ -103,7 +139,7 @@ export interface ChatCompletion {
 	choices: {
 		index: number;
 		message: { role: "assistant"; content: string | null; refusal: null; tool_calls?: ToolCall[] };
-		logprobs: null;
+		logprobs: ChatLogprobs | null;
 		finish_reason: ChatFinishReason;
 	}[];
 	usage: Usage;
@@ -124,7 +160,7 @@ export interface ChatCompletionChunk {
 			refusal?: null;
 			tool_calls?: (ToolCall & { index: number })[];
 		};
-		logprobs: null;
+		logprobs: ChatLogprobs | null;
 		finish_reason: ChatFinishReason | null;
 	}[];
 	/** Only where it was asked for: null in all chunks but the last. */
@@ -137,13 +173,23 @@ export interface Completion {
 	created: number;
 	model: string;
 	system_fingerprint: string;
-	choices: { index: number; text: string; logprobs: null; finish_reason: "stop" | "length" }[];
+	choices: {
+		index: number;
+		text: string;
+		logprobs: CompletionLogprobs | null;
+		finish_reason: "stop" | "length";
+	}[];
 	usage?: Usage;
 }
 
 /** A piece of a streamed completion: OpenAI gives it the same name as the whole. */
 export interface CompletionChunk extends Omit<Completion, "choices" | "usage"> {
-	choices: { index: number; text: string; logprobs: null; finish_reason: "stop" | "length" | null }[];
+	choices: {
+		index: number;
+		text: string;
+		logprobs: CompletionLogprobs | null;
+		finish_reason: "stop" | "length" | null;
+	}[];
 	usage?: Usage | null;
 }
 

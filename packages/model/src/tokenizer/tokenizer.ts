@@ -26,6 +26,13 @@ export interface Tokenizer {
 	 * template is broken or does not come to an end
 	 */
 	encodeChat(messages: readonly TemplateMessage[]): number[];
+	/**
+	 * How one token is written by itself: what its bytes say, of half a character the replacement character; a special one by its name and
+	 * without bytes, because it stands for no text.
+	 *
+	 * @throws TokenizerError for an id outside the vocabulary
+	 */
+	piece(token: number): { readonly text: string; readonly bytes: Uint8Array | undefined };
 	/** The text of tokens, special ones left out. @throws TokenizerError for an id outside the vocabulary */
 	decode(tokens: readonly number[]): string;
 	/**
@@ -106,6 +113,12 @@ class ModelTokenizer implements Tokenizer {
 		const tokens = this.#encodeTemplate(rendered, hider);
 		// Templates that leave the beginning out mean the runtime to add it, as llama.cpp does.
 		return bos === undefined || tokens[0] === bos ? tokens : [bos, ...tokens];
+	}
+
+	piece(token: number): ReturnType<Tokenizer["piece"]> {
+		const bytes = this.#bytes.bytes(token);
+		if (this.#bytes.isSpecial(token)) return { text: this.#nameOf(token), bytes: undefined };
+		return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes), bytes };
 	}
 
 	decode(tokens: readonly number[]): string {

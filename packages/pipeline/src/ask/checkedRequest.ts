@@ -22,11 +22,13 @@ export interface CheckedRequest {
 	readonly stopTokens: readonly number[];
 	readonly maxPositions: number;
 	readonly constraint: Constraint | undefined;
+	/** Of how many of the likeliest tokens probabilities are told; undefined for none at all. */
+	readonly logprobs: number | undefined;
 }
 
 /** @throws EmptyPromptError, PromptTooLongError, InvalidParameterError */
 export function checked(init: GenerateInit): CheckedRequest {
-	const { promptTokens, model, maxTokens = DEFAULT_MAX_TOKENS } = init;
+	const { promptTokens, model, maxTokens = DEFAULT_MAX_TOKENS, logprobs } = init;
 	const { contextLength, vocabularySize } = model.manifest.config;
 	const { eos } = model.manifest.tokenizer;
 	if (promptTokens.length === 0)
@@ -43,14 +45,7 @@ export function checked(init: GenerateInit): CheckedRequest {
 		);
 	}
 	const stopTokens = init.stopTokens ?? eos;
-	for (const token of [...promptTokens, ...stopTokens]) {
-		if (!Number.isInteger(token) || token < 0 || token >= vocabularySize) {
-			throw new InvalidParameterError(
-				`${token} is no token of this model: its vocabulary has ${vocabularySize}.`,
-				{ details: { vocabularySize } },
-			);
-		}
-	}
+	for (const token of [...promptTokens, ...stopTokens]) checkToken(token, vocabularySize);
 	if (!Number.isInteger(maxTokens) || maxTokens < 1) {
 		throw new InvalidParameterError(`maxTokens must be a whole number from 1 on, not ${maxTokens}.`);
 	}
@@ -60,6 +55,16 @@ export function checked(init: GenerateInit): CheckedRequest {
 		const [issue] = sampling.issues;
 		throw new InvalidParameterError(
 			`The sampling option ${v.getDotPath(issue) ?? ""} is out of range: ${issue.message}`,
+		);
+	}
+	const { output } = sampling;
+	for (const [token] of output.logitBias ?? []) checkToken(token, vocabularySize);
+	if (
+		logprobs !== undefined &&
+		!(Number.isInteger(logprobs) && logprobs >= 0 && logprobs <= limits.topLogprobs)
+	) {
+		throw new InvalidParameterError(
+			`Of 0 to ${limits.topLogprobs} of the likeliest tokens probabilities are told.`,
 		);
 	}
 	const { constraint } = init;
@@ -77,14 +82,38 @@ export function checked(init: GenerateInit): CheckedRequest {
 		maxTokens,
 		contextLength - promptTokens.length,
 		// All of it goes to a spare of the last stage.
-		constraint ? limits.controlTokens : Number.POSITIVE_INFINITY,
+		constraint || countsWritten(output) ? limits.controlTokens : Number.POSITIVE_INFINITY,
 	);
 	return {
 		promptTokens,
-		sampling: sampling.output,
+		sampling: withoutZeros(output),
 		maxTokens: fitting,
 		stopTokens,
 		maxPositions: promptTokens.length + fitting,
 		constraint,
+		logprobs,
 	};
+}
+
+/** Whether a token depends on how often others stand in the answer. */
+export function countsWritten({ presencePenalty = 0, frequencyPenalty = 0 }: Sampling): boolean {
+	return presencePenalty !== 0 || frequencyPenalty !== 0;
+}
+
+/** What asks for nothing is left out: not every stage knows the word. */
+function withoutZeros({ presencePenalty, frequencyPenalty, logitBias, ...sampling }: Sampling): Sampling {
+	return {
+		...sampling,
+		...(presencePenalty ? { presencePenalty } : {}),
+		...(frequencyPenalty ? { frequencyPenalty } : {}),
+		...(logitBias && logitBias.length > 0 ? { logitBias } : {}),
+	};
+}
+
+function checkToken(token: number, vocabularySize: number): void {
+	if (Number.isInteger(token) && token >= 0 && token < vocabularySize) return;
+	throw new InvalidParameterError(
+		`${token} is no token of this model: its vocabulary has ${vocabularySize}.`,
+		{ details: { vocabularySize } },
+	);
 }

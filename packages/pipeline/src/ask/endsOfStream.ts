@@ -21,10 +21,12 @@ import {
 	ringAcceptSchema,
 	StreamResetError,
 	TokenChainError,
+	type TokenLogprob,
 } from "@tabmesh/wire";
 import { ringProtocol } from "../protocols.ts";
 import { RollingMedian } from "../rollingMedian.ts";
 import { HeldAnswer } from "../sampling/heldAnswer.ts";
+import { logprobsOf } from "../sampling/logprobs.ts";
 import { sample } from "../sampling/sampling.ts";
 import { Speculation } from "../speculation/speculation.ts";
 import type { Lane } from "../stage/batchQueue.ts";
@@ -55,7 +57,12 @@ interface EndsListener {
 	/** The next stage takes frames: they go from now on, as soon as `go` was called. */
 	onLinked(): void;
 	/** One lap's, of which so many had been drafted. */
-	onTokens(tokens: readonly number[], drafted: number, finish: FinishReason | undefined): void;
+	onTokens(
+		tokens: readonly number[],
+		drafted: number,
+		finish: FinishReason | undefined,
+		logprobs: readonly TokenLogprob[] | undefined,
+	): void;
 	/** A stage broke its link, or sent what no honest stage sends. */
 	onBroken(peer: string, error: unknown): void;
 	/** Nothing goes on here. */
@@ -116,9 +123,9 @@ export class EndsOfStream {
 	/** Positions that came back, and how many of them, at the end, are drafts. */
 	#received = 0;
 	#drafted = 0;
-	/** Tokens sampled by this run, and what a repetition penalty counts as seen. */
-	#count = 0;
+	/** Prompt and answer, and the answer alone, as far as tokens are certain: what penalties count. */
 	#seen: number[] = [];
+	#written: number[] = [];
 	/** Where the answer is held to a form. */
 	#held: HeldAnswer | undefined;
 	#state: "opening" | "running" | "finished" | "closed" = "opening";
@@ -207,7 +214,7 @@ export class EndsOfStream {
 		for (const token of tokens.slice(this.#tokens.length)) this.#tokens.push(token);
 		this.#seen = [...tokens];
 		const written = tokens.slice(this.#init.request.promptTokens.length);
-		this.#count = written.length;
+		this.#written = written;
 		this.#held?.restart(written);
 	}
 
@@ -507,22 +514,28 @@ export class EndsOfStream {
 	#choose(logits: Float32Array, start: number, drafted: number): void {
 		if (this.#state !== "running") return;
 		const { ends, listener, request } = this.#init;
-		const { sampling, maxTokens, stopTokens, maxPositions } = request;
+		const { logprobs: wanted, sampling, maxTokens, stopTokens, maxPositions } = request;
 		const { vocabularySize } = ends.model.manifest.config;
 		const tokens: number[] = [];
+		const logprobs: TokenLogprob[] = [];
 		let finish: FinishReason | undefined;
 		for (let i = 0; i <= drafted && !finish; i++) {
 			const at = start + i;
 			const outputs = logits.subarray(i * vocabularySize, (i + 1) * vocabularySize);
-			const allowed = this.#held?.allowed(maxTokens - this.#count, stopTokens);
-			const token = sample(outputs, sampling, at, this.#seen, allowed);
+			const allowed = this.#held?.allowed(maxTokens - this.#written.length, stopTokens);
+			const token = sample(outputs, sampling, at, {
+				history: this.#seen,
+				written: this.#written,
+				allowed,
+			});
+			if (wanted !== undefined) logprobs.push(logprobsOf(outputs, token, wanted));
 			tokens.push(token);
 			this.#seen.push(token);
-			this.#count++;
+			this.#written.push(token);
 			if (stopTokens.includes(token)) finish = "stop";
 			else this.#held?.push(token);
 			if (finish) break;
-			if (this.#count >= maxTokens || at >= maxPositions) finish = "length";
+			if (this.#written.length >= maxTokens || at >= maxPositions) finish = "length";
 			if (token !== this.#tokens.tokens[at]) break;
 		}
 		const accepted = tokens.length - 1;
@@ -533,7 +546,7 @@ export class EndsOfStream {
 		} else {
 			this.#next(tokens, start + accepted, drafted - accepted);
 		}
-		listener.onTokens(tokens, drafted, finish);
+		listener.onTokens(tokens, drafted, finish, wanted === undefined ? undefined : logprobs);
 	}
 
 	/** Sends the newest token around, with drafts behind it. */

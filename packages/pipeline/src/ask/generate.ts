@@ -13,6 +13,7 @@ import {
 	StageLostError,
 	type TabmeshError,
 	TimeoutError,
+	type TokenLogprob,
 } from "@tabmesh/wire";
 import type { Experience } from "../plan/experience.ts";
 import { lapTime } from "../plan/holders.ts";
@@ -62,6 +63,8 @@ export interface GenerateInit {
 	stopTokens?: readonly number[];
 	/** A form that the answer is held to; it is at most 8,192 tokens long then. */
 	constraint?: Constraint;
+	/** Of how many of the likeliest tokens (0 to 20) probabilities are told with each token and its own. @default none are told */
+	logprobs?: number | undefined;
 	/**
 	 * Whether the first stage may guess tokens, so that one lap brings several: the answer is the same, and comes sooner.
 	 *
@@ -105,6 +108,8 @@ interface Wait {
 export interface GeneratedToken {
 	readonly token: number;
 	readonly position: number;
+	/** Of the model's own distribution, where it was asked for. */
+	readonly logprobs?: TokenLogprob;
 }
 
 /** What a generation did, in tokens. */
@@ -161,6 +166,8 @@ class Generation implements TokenGeneration {
 	readonly #started = performance.now();
 	readonly #cancelled = new AbortController();
 	readonly #tokens: number[] = [];
+	/** Of the tokens of this run; what an earlier one had is not told again. */
+	readonly #logprobs = new Map<number, TokenLogprob>();
 	readonly #laps = { count: 0, drafted: 0, accepted: 0 };
 	#firstTokenAt = 0;
 	#lastTokenAt = 0;
@@ -201,7 +208,8 @@ class Generation implements TokenGeneration {
 				}
 				const token = this.#tokens[i];
 				if (token === undefined) break;
-				yield { token, position: this.#init.promptTokens.length + i };
+				const logprobs = this.#logprobs.get(i);
+				yield { token, position: this.#init.promptTokens.length + i, ...(logprobs ? { logprobs } : {}) };
 			}
 			if (this.#done && "error" in this.#done) throw this.#done.error;
 		} finally {
@@ -220,7 +228,8 @@ class Generation implements TokenGeneration {
 		for (const wake of waiters) wake();
 	}
 
-	#onTokens(tokens: readonly number[]): void {
+	#onTokens(tokens: readonly number[], logprobs: readonly TokenLogprob[] = []): void {
+		for (const [i, each] of logprobs.entries()) this.#logprobs.set(this.#tokens.length + i, each);
 		this.#lastTokenAt = performance.now();
 		if (this.#tokens.length === 0) this.#firstTokenAt = this.#lastTokenAt;
 		this.#tokens.push(...tokens);
@@ -306,11 +315,11 @@ class Generation implements TokenGeneration {
 
 	async #serve(request: CheckedRequest, start: readonly Hop[] | ResumableStream): Promise<TokenSummary> {
 		this.#run = new StreamRun(this.#init, request, start, {
-			onTokens: (tokens, drafted) => {
+			onTokens: (tokens, drafted, logprobs) => {
 				this.#laps.count++;
 				this.#laps.drafted += drafted;
 				this.#laps.accepted += tokens.length - 1;
-				this.#onTokens(tokens);
+				this.#onTokens(tokens, logprobs);
 			},
 			onStages: (stages) => this.#onStages(stages),
 			onReplay: (replay) => {

@@ -20,6 +20,7 @@ import {
 	TabmeshError,
 	TimeoutError,
 	TokenChainError,
+	type TokenLogprob,
 } from "@tabmesh/wire";
 import { planRoute } from "../plan/planRoute.ts";
 import { replaceLost } from "../plan/spares.ts";
@@ -27,11 +28,12 @@ import { AskerReceipts } from "../receipts/askerReceipts.ts";
 import type { SignedReceipt } from "../receipts/signedReceipt.ts";
 import { RollingMedian } from "../rollingMedian.ts";
 import { sealRoute } from "../route.ts";
+import { checkLogprobs } from "../sampling/logprobs.ts";
 import { linksUpTo } from "../stage/keptPrefixes.ts";
 import { StageLink, type StageListener, type StageStatus } from "../stage/stageLink.ts";
 import { offenceOf } from "../stage/stageSession.ts";
 import { TokenChain } from "../tokenChain.ts";
-import type { CheckedRequest } from "./checkedRequest.ts";
+import { type CheckedRequest, countsWritten } from "./checkedRequest.ts";
 import { EndsOfStream } from "./endsOfStream.ts";
 import type { GenerateInit } from "./generate.ts";
 import { swarmChange } from "./swarmChange.ts";
@@ -106,7 +108,7 @@ export interface Replay {
 
 interface RunListener {
 	/** One lap's, of which so many had been drafted. */
-	onTokens(tokens: readonly number[], drafted: number): void;
+	onTokens(tokens: readonly number[], drafted: number, logprobs: readonly TokenLogprob[] | undefined): void;
 	onStages(stages: readonly StageStatus[]): void;
 	onReplay(replay: Replay): void;
 	readonly signal: AbortSignal;
@@ -236,7 +238,8 @@ export class StreamRun implements StageListener {
 				key: this.#key!,
 				listener: {
 					onLinked: () => this.#phase === "recovering" && void this.#feed(0),
-					onTokens: (tokens, drafted, finish) => this.#onOwnTokens(tokens, drafted, finish),
+					onTokens: (tokens, drafted, finish, logprobs) =>
+						this.#onOwnTokens(tokens, drafted, finish, logprobs),
 					onBroken: (stage, error) => this.#onOwnBroken(stage, error),
 					onFailed: (error) => this.#fail(error),
 				},
@@ -366,13 +369,15 @@ export class StreamRun implements StageListener {
 	}
 
 	#forLast() {
-		const { constraint, promptTokens, sampling, maxTokens, stopTokens } = this.#request;
+		const { constraint, logprobs, promptTokens, sampling, maxTokens, stopTokens } = this.#request;
 		const history = new Set([...promptTokens.slice(-limits.controlTokens), ...this.#answer]);
 		return {
 			sampling,
 			maxTokens: maxTokens - this.#answer.length,
 			stopTokens: [...stopTokens],
-			...(constraint ? { constraint, written: [...this.#answer] } : {}),
+			...(constraint ? { constraint } : {}),
+			...(constraint || countsWritten(sampling) ? { written: [...this.#answer] } : {}),
+			...(logprobs === undefined ? {} : { logprobs }),
 			...(sampling.repetitionPenalty === 1 ? {} : { history: [...history].slice(-limits.controlTokens) }),
 		};
 	}
@@ -509,7 +514,7 @@ export class StreamRun implements StageListener {
 	}
 
 	#onTokens(link: StageLink, message: StageResponse & { type: "tokens" }): void {
-		const { position, tokens, chain, drafted, finish } = message;
+		const { position, tokens, chain, drafted, finish, logprobs } = message;
 		const { vocabularySize } = this.#init.model.manifest.config;
 		if (
 			this.#ends ||
@@ -527,23 +532,39 @@ export class StreamRun implements StageListener {
 			this.#lose(link, error, "violation");
 			return;
 		}
+		try {
+			checkLogprobs(logprobs, tokens, this.#request.logprobs, vocabularySize);
+		} catch (error) {
+			this.#lose(link, error, "violation");
+			return;
+		}
 		for (const token of tokens) this.#chain.push(token);
 		if (!equalBytes(this.#chain.head, chain)) {
 			this.#forked(link, this.#chain.length);
 			return;
 		}
-		this.#onKnownTokens(tokens, drafted, finish);
+		this.#onKnownTokens(tokens, drafted, finish, logprobs);
 	}
 
 	/** Tokens that were chosen here. */
-	#onOwnTokens(tokens: readonly number[], drafted: number, finish: FinishReason | undefined): void {
+	#onOwnTokens(
+		tokens: readonly number[],
+		drafted: number,
+		finish: FinishReason | undefined,
+		logprobs: readonly TokenLogprob[] | undefined,
+	): void {
 		if (this.#settled || this.#finish) return;
 		for (const token of tokens) this.#chain.push(token);
-		this.#onKnownTokens(tokens, drafted, finish);
+		this.#onKnownTokens(tokens, drafted, finish, logprobs);
 	}
 
 	/** Tokens that the chain has already. */
-	#onKnownTokens(tokens: readonly number[], drafted: number, finish: FinishReason | undefined): void {
+	#onKnownTokens(
+		tokens: readonly number[],
+		drafted: number,
+		finish: FinishReason | undefined,
+		logprobs: readonly TokenLogprob[] | undefined,
+	): void {
 		const position = this.#chain.length - tokens.length;
 		this.#answer.push(...tokens);
 		this.#receipts.onTokens(this.#chain);
@@ -555,7 +576,7 @@ export class StreamRun implements StageListener {
 		}
 		if (this.#settled) return;
 		this.#measure(position);
-		this.#listener.onTokens(tokens, drafted);
+		this.#listener.onTokens(tokens, drafted, logprobs);
 		if (finish) {
 			this.#finish = finish;
 			this.#finished.resolve(finish);

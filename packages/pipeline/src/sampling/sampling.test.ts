@@ -1,11 +1,17 @@
 import { InvalidTensorError, type Sampling } from "@tabmesh/wire";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { greedy, sample } from "./sampling.ts";
+import { greedy, type SoFar, sample } from "./sampling.ts";
 import { philox4x32, uniform } from "./uniform.ts";
 
 /** The same function, written for the eye: whole weights, full sort, no scratch, BigInt sums. */
-function naive(logits: Float32Array, sampling: Sampling, position: number, history: number[]): number {
+function naive(
+	logits: Float32Array,
+	sampling: Sampling,
+	position: number,
+	history: number[],
+	written: number[],
+): number {
 	const values = Float32Array.from(logits);
 	if (sampling.repetitionPenalty !== 1) {
 		for (const token of new Set(history)) {
@@ -14,6 +20,12 @@ function naive(logits: Float32Array, sampling: Sampling, position: number, histo
 			values[token] = logit > 0 ? logit / sampling.repetitionPenalty : logit * sampling.repetitionPenalty;
 		}
 	}
+	const { presencePenalty = 0, frequencyPenalty = 0, logitBias = [] } = sampling;
+	for (const token of new Set(written)) {
+		const count = written.filter((each) => each === token).length;
+		if (token < values.length) values[token]! -= presencePenalty + count * frequencyPenalty;
+	}
+	for (const [token, bias] of logitBias) if (token < values.length) values[token]! += bias;
 	const highest = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
 	if (sampling.temperature === 0 || sampling.topK === 1) return values.indexOf(highest);
 	let ranked = [...values]
@@ -58,6 +70,12 @@ const samplingArbitrary = fc.record({
 	minP: fc.oneof(fc.constantFrom(0, 1, 0.05), fc.double({ min: 0, max: 1, noNaN: true })),
 	repetitionPenalty: fc.constantFrom(1, 0.5, 1.3, 10),
 	seed: fc.integer({ min: 0, max: 0xffffffff }),
+	presencePenalty: fc.constantFrom(0, 0.5, -2),
+	frequencyPenalty: fc.constantFrom(0, 0.3, 2),
+	logitBias: fc.array(
+		fc.tuple(fc.nat(210), fc.oneof(fc.constantFrom(-100, 100), fc.double({ min: -5, max: 5, noNaN: true }))),
+		{ maxLength: 4 },
+	),
 });
 
 describe("sample", () => {
@@ -68,10 +86,11 @@ describe("sample", () => {
 				samplingArbitrary,
 				fc.nat(1_000_000),
 				fc.array(fc.nat(210), { maxLength: 20 }),
-				(numbers, sampling, position, history) => {
+				fc.array(fc.nat(10), { maxLength: 20 }),
+				(numbers, sampling, position, history, written) => {
 					const logits = Float32Array.from(numbers);
-					expect(sample(logits, sampling, position, history)).toBe(
-						naive(logits, sampling, position, history),
+					expect(sample(logits, sampling, position, { history, written })).toBe(
+						naive(logits, sampling, position, history, written),
 					);
 				},
 			),
@@ -113,7 +132,7 @@ describe("sample", () => {
 	it("keeps a settled answer for settled logits: a change here changes what old seeds produce", () => {
 		const logits = Float32Array.from({ length: 500 }, (_, i) => Math.fround(((i * 37) % 101) / 10));
 		const settings = { ...greedy, temperature: 0.8, topK: 200, topP: 0.95, minP: 0.01, seed: 42 };
-		const tokens = Array.from({ length: 12 }, (_, p) => sample(logits, settings, p, [1, 2, 3]));
+		const tokens = Array.from({ length: 12 }, (_, p) => sample(logits, settings, p, { history: [1, 2, 3] }));
 		expect(tokens).toMatchInlineSnapshot(`
 			[
 			  311,
@@ -143,7 +162,9 @@ describe("sample", () => {
 
 	it("leaves the logits as they were", () => {
 		const logits = Float32Array.of(3, 2, 1);
-		sample(logits, { ...greedy, temperature: 1, repetitionPenalty: 2 }, 0, [0, 0, 1]);
+		const soFar: SoFar = { history: [0, 0, 1], written: [0, 0, 1] };
+		const all: Sampling = { ...greedy, temperature: 1, repetitionPenalty: 2, frequencyPenalty: 1 };
+		sample(logits, { ...all, logitBias: [[1, 5]] }, 0, soFar);
 		expect([...logits]).toEqual([3, 2, 1]);
 	});
 });

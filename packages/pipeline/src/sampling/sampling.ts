@@ -139,19 +139,52 @@ function penalise(logits: Float32Array, history: ArrayLike<number>, penalty: num
 	return penalised;
 }
 
+/** Logits less the penalties of tokens that the answer has, plus the biases of single ones. */
+function biased(
+	logits: Float32Array,
+	{ presencePenalty = 0, frequencyPenalty = 0, logitBias = [] }: Sampling,
+	written: ArrayLike<number>,
+): Float32Array {
+	const penalises = (presencePenalty !== 0 || frequencyPenalty !== 0) && written.length > 0;
+	if (!penalises && logitBias.length === 0) return logits;
+	const values = logits.slice();
+	const add = (token: number, bias: number): void => {
+		const value = values[token];
+		if (value !== undefined) values[token] = value + bias;
+	};
+	if (penalises) {
+		const counts = new Map<number, number>();
+		for (let i = 0; i < written.length; i++) counts.set(written[i]!, (counts.get(written[i]!) ?? 0) + 1);
+		for (const [token, count] of counts) add(token, -(presencePenalty + count * frequencyPenalty));
+	}
+	for (const [token, bias] of logitBias) add(token, bias);
+	return values;
+}
+
+/** What a token depends on besides the logits before it. */
+export interface SoFar {
+	/** Tokens that the repetition penalty counts as seen: of prompt and answer. */
+	readonly history?: ArrayLike<number>;
+	/** The answer, whose tokens the presence and frequency penalties count. */
+	readonly written?: ArrayLike<number>;
+	/** 1 for each token that may come; without it all may. */
+	readonly allowed?: Uint8Array | undefined;
+}
+
+const NOTHING: readonly number[] = [];
+
 /**
  * The token for `position`. A pure function: the same logits, settings, position and history give the same token in
  * every stage, engine and auditor.
  *
- * In this order: the tokens that are allowed, repetition penalty (CTRL, arXiv 1909.05858 §4.1), temperature, top-k, top-p (nucleus, arXiv 1904.09751)
+ * In this order: the tokens that are allowed, repetition penalty (CTRL, arXiv 1909.05858 §4.1), presence and frequency penalty and the
+ * biases of single tokens (as OpenAI's API has them), temperature, top-k, top-p (nucleus, arXiv 1904.09751)
  * of what top-k left, min-p (arXiv 2407.01082); of what remains, in the order of the ids, the first token at which the
  * cumulative weight exceeds u = PRF(seed, position) of the whole. Among equally likely tokens the lowest id is the
  * likelier one, for greedy choice too; temperature 0 and top-k 1 are greedy.
  *
  * @param logits - one value per entry of the vocabulary; not changed
  * @param position - of the token to be chosen
- * @param history - tokens that the repetition penalty counts as seen
- * @param allowed - 1 for each token that may come; without it all may
  * @throws InvalidTensorError when a logit is NaN or infinite
  * @throws InvalidParameterError when there are no logits, or nothing is allowed
  */
@@ -159,14 +192,14 @@ export function sample(
 	logits: Float32Array,
 	sampling: Sampling,
 	position: number,
-	history: ArrayLike<number> = [],
-	allowed?: Uint8Array,
+	{ history = NOTHING, written = NOTHING, allowed }: SoFar = {},
 ): number {
 	if (logits.length === 0) throw new InvalidParameterError("There are no logits to choose a token from.");
 	const { temperature, topK, topP, minP, repetitionPenalty, seed } = sampling;
 	const open = allowed ? held(logits, allowed) : logits;
-	const values =
+	const repeated =
 		repetitionPenalty === 1 || history.length === 0 ? open : penalise(open, history, repetitionPenalty);
+	const values = biased(repeated, sampling, written);
 
 	let best = 0;
 	let highest = Number.NEGATIVE_INFINITY;

@@ -80,7 +80,7 @@ export class ModelDrafter implements Drafter {
 				logits: "last",
 			});
 			this.#fed.push(...input);
-			const draft = sample(result!.logits!, greedy, position, []);
+			const draft = sample(result!.logits!, greedy, position);
 			drafts.push(draft);
 			input = Int32Array.of(draft);
 		}

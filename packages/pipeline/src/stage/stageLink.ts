@@ -4,6 +4,7 @@ import {
 	encodeCbor,
 	type Hop,
 	limits,
+	RouteRefusedError,
 	StageLostError,
 	type StageRequest,
 	type StageResponse,
@@ -11,7 +12,7 @@ import {
 	stageResponseSchema,
 	TabmeshError,
 } from "@tabmesh/wire";
-import { stageProtocol } from "../protocols.ts";
+import { type StageFeature, stageProtocol } from "../protocols.ts";
 
 /** How long a stage may leave signs of life unanswered before it is given up, where nobody could take its place. */
 const PATIENT_MS = 1400;
@@ -25,6 +26,19 @@ const QUICK_TRIPS = 6;
 const UNANSWERED_PINGS = 3;
 /** The same while it fetches and compiles, which may keep a Node lender's only thread busy. */
 const PREPARING_SILENCE_MS = 30_000;
+
+type OpenRequest = Extract<StageRequest, { type: "open" }>;
+
+/** What a stage has to understand beyond the first version of the protocol to take this. */
+function featuresOf({ generation }: OpenRequest): StageFeature[] {
+	if (!generation) return [];
+	const { presencePenalty, frequencyPenalty, logitBias } = generation.sampling;
+	const adjusts = [presencePenalty, frequencyPenalty, logitBias].some((each) => each !== undefined);
+	return [
+		...(generation.logprobs === undefined ? [] : (["logprobs"] as const)),
+		...(adjusts ? (["penalties"] as const) : []),
+	];
+}
 
 export type StageState = "opening" | "preparing" | "ready" | "lost";
 
@@ -92,9 +106,13 @@ export class StageLink {
 		this.#resolveEnded = resolve;
 	}
 
-	/** Reaches the stage and opens the stream there; what it answers goes to the listener. */
-	async open(peer: Peer, request: StageRequest, signal: AbortSignal): Promise<void> {
+	/**
+	 * Reaches the stage and opens the stream there; what it answers goes to the listener. A stage that lacks what the request takes is lost
+	 * as one that refused.
+	 */
+	async open(peer: Peer, request: OpenRequest, signal: AbortSignal): Promise<void> {
 		try {
+			await this.#checkFeatures(peer, featuresOf(request), signal);
 			const stream = await peer.open(this.hop.peer, stageProtocol, { signal });
 			if (this.#closed) {
 				stream.abort(new StreamResetError("The answer is not wanted any more."));
@@ -108,6 +126,19 @@ export class StageLink {
 		} catch (error) {
 			this.#lost(error);
 		}
+	}
+
+	async #checkFeatures(peer: Peer, needed: readonly StageFeature[], signal: AbortSignal): Promise<void> {
+		const { peer: id } = this.hop;
+		if (needed.length === 0 || id === peer.id) return;
+		// Answered as soon as both have said what they can.
+		await peer.ping(id, { signal });
+		const link = peer.connections.find((each) => each.peer === id && each.agreement);
+		const missing = needed.filter((feature) => !link?.agreement?.features.includes(feature));
+		if (missing.length === 0) return;
+		throw new RouteRefusedError("A peer runs an older version, which does not offer what was asked for.", {
+			details: { peer: id, missing: missing.join(" ") },
+		});
 	}
 
 	/** Tells the stage of a newer route, as soon as it knows of the stream. */

@@ -36,6 +36,7 @@ import {
 	TabmeshError,
 	TokenChainError,
 	type TokenFrame,
+	type TokenLogprob,
 	toWireError,
 } from "@tabmesh/wire";
 import { ringProtocol } from "../protocols.ts";
@@ -45,6 +46,7 @@ import { StageReceipts, type Work } from "../receipts/stageReceipts.ts";
 import { RollingMedian } from "../rollingMedian.ts";
 import { type OpenedRoute, openRoute } from "../route.ts";
 import { HeldAnswer } from "../sampling/heldAnswer.ts";
+import { logprobsOf } from "../sampling/logprobs.ts";
 import { sample } from "../sampling/sampling.ts";
 import type { Drafter } from "../speculation/drafter.ts";
 import { Speculation } from "../speculation/speculation.ts";
@@ -945,12 +947,13 @@ export class StageSession {
 		{ position, rows, chain, links, last }: Step,
 	): Promise<void> | undefined {
 		if (!last || this.#state === "finished") return undefined;
-		const { sampling, maxTokens, stopTokens } = this.#open.generation!;
+		const { logprobs: wanted, sampling, maxTokens, stopTokens } = this.#open.generation!;
 		const { vocabularySize } = this.#model.manifest.config;
 		const sampled = this.#sampled;
 		const drafted = links.length;
 		const start = position + rows - drafted;
 		const tokens: number[] = [];
+		const logprobs: TokenLogprob[] = [];
 		let behind: Link = links[0] ?? chain;
 		let head = behind;
 		let outputs = logits!;
@@ -961,9 +964,11 @@ export class StageSession {
 			behind = head;
 			outputs = logits!.subarray(i * vocabularySize, (i + 1) * vocabularySize);
 			const allowed = this.#held?.allowed(maxTokens - sampled.count, stopTokens);
-			const token = sample(outputs, sampling, at, sampled.history, allowed);
+			const token = sample(outputs, sampling, at, { ...sampled, allowed });
+			if (wanted !== undefined) logprobs.push(logprobsOf(outputs, token, wanted));
 			tokens.push(token);
 			sampled.history.push(token);
+			sampled.written.push(token);
 			sampled.count++;
 			head = nextLink(head, at, token);
 			if (stopTokens.includes(token)) finish = "stop";
@@ -988,7 +993,8 @@ export class StageSession {
 			else this.#waitingToken = frame;
 		}
 		const told = { position: start, tokens, chain: head, drafted };
-		this.#tell({ type: "tokens", ...told, ...(finish ? { finish } : {}) });
+		const more = { ...(finish ? { finish } : {}), ...(wanted === undefined ? {} : { logprobs }) };
+		this.#tell({ type: "tokens", ...told, ...more });
 		return sent;
 	}
 
@@ -1151,6 +1157,8 @@ interface Sampled {
 	/** Tokens sampled by this route. */
 	count: number;
 	readonly history: number[];
+	/** The answer, where a penalty counts it: else that of this route. */
+	readonly written: number[];
 	/** The newest token's position, and the chain after it. */
 	next: { readonly position: number; readonly chain: Link } | undefined;
 	/** Of the logits that the newest token came from. */
@@ -1158,7 +1166,8 @@ interface Sampled {
 }
 
 function sampledBefore(generation: OpenRequest["generation"]): Sampled {
-	return { count: 0, history: [...(generation?.history ?? [])], next: undefined, outputs: undefined };
+	const [history, written] = [[...(generation?.history ?? [])], [...(generation?.written ?? [])]];
+	return { count: 0, history, written, next: undefined, outputs: undefined };
 }
 
 /** Rejects as before, but leaves the first word to the neighbour. */

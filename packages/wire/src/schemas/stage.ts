@@ -29,6 +29,19 @@ export const samplingSchema = v.strictObject({
 	repetitionPenalty: v.pipe(v.number(), v.finite(), v.gtValue(0), v.maxValue(10)),
 	/** Seed of the PRF, 32 bits. */
 	seed: v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffffffff)),
+	/** Taken from the logits of tokens that the answer has, once for each of them; absent where it is 0, as the two below. */
+	presencePenalty: v.exactOptional(v.pipe(v.number(), v.finite(), v.minValue(-2), v.maxValue(2))),
+	/** The same, as often as the answer has the token. */
+	frequencyPenalty: v.exactOptional(v.pipe(v.number(), v.finite(), v.minValue(-2), v.maxValue(2))),
+	/** Added to the logits of single tokens. */
+	logitBias: v.exactOptional(
+		v.pipe(
+			v.array(
+				v.strictTuple([tokenSchema, v.pipe(v.number(), v.finite(), v.minValue(-100), v.maxValue(100))]),
+			),
+			v.maxLength(limits.biasedTokens),
+		),
+	),
 });
 export type Sampling = v.InferOutput<typeof samplingSchema>;
 
@@ -45,6 +58,16 @@ export const constraintSchema = v.strictObject({
 	several: v.optional(v.boolean()),
 });
 export type Constraint = v.InferOutput<typeof constraintSchema>;
+
+const logprobSchema = v.pipe(v.number(), v.finite(), v.maxValue(0));
+
+/** How likely the model held a token, and those that it held likeliest in its place, with their natural logarithms. */
+export const tokenLogprobSchema = v.strictObject({
+	logprob: logprobSchema,
+	/** The likeliest first. */
+	top: v.pipe(v.array(v.strictTuple([tokenSchema, logprobSchema])), v.maxLength(limits.topLogprobs)),
+});
+export type TokenLogprob = v.InferOutput<typeof tokenLogprobSchema>;
 
 /** What was sampled in one lap: accepted drafts, and one token more. */
 export const ringTokensSchema = v.pipe(v.array(tokenSchema), v.minLength(1), v.maxLength(limits.drafts + 1));
@@ -73,8 +96,10 @@ const generationSchema = v.strictObject({
 	/** The tokens so far, each once, where the repetition penalty needs them; only then does the last stage get to see them. */
 	history: v.optional(tokensSchema),
 	constraint: v.optional(constraintSchema),
-	/** The answer so far, in order, where a constraint needs it. */
+	/** The answer so far, in order, where a constraint or a penalty needs it. */
 	written: v.optional(tokensSchema),
+	/** Of how many of the likeliest tokens the probabilities are told with each token and its own; without it of none. */
+	logprobs: v.optional(v.pipe(countSchema, v.maxValue(limits.topLogprobs))),
 });
 
 /** What the asker sends to a stage on its control stream `/tabmesh/stage/1`. The first message is `open`. */
@@ -170,6 +195,8 @@ export const stageResponseSchema = v.variant("type", [
 		/** How many tokens of this lap had been drafted, whether accepted or not. */
 		drafted: v.pipe(countSchema, v.maxValue(limits.drafts)),
 		finish: v.optional(finishReasonSchema),
+		/** One for each token, where they were asked for. */
+		logprobs: v.optional(v.pipe(v.array(tokenLogprobSchema), v.maxLength(limits.drafts + 1))),
 	}),
 	/** From every stage, now and then and at the end: how far it is, drafts left out, by its own chain, and its median time per decode step. */
 	v.strictObject({
