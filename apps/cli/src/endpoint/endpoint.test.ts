@@ -16,6 +16,8 @@ beforeAll(async () => {
 	await network.lend("chat");
 	await network.lend("story");
 	asker = await network.join();
+	while (!asker.models.every(({ coverage }) => coverage.complete))
+		await new Promise((resolve) => setTimeout(resolve, 5));
 	({ url } = await network.serve(asker));
 	openai = clientOf(url);
 });
