@@ -339,6 +339,87 @@ export const conformanceCases: readonly ConformanceCase[] = [
 		},
 	},
 	{
+		title:
+			"a longer span is made of what is in memory of it: the rest alone is fetched, and both go on with the bits that they have alone",
+		run: async (bench) => {
+			const { engine, model } = bench;
+			const { layers } = model.manifest.config;
+			const before = await engine.usedBytes();
+			const tokens = someTokens(bench, 9, 15);
+			const next = someTokens(bench, 1, 16);
+			const step = async (
+				handle: EngineHandle,
+				stream: string,
+				position: number,
+				input: ForwardRow["input"],
+			) => {
+				const [result] = await forward(bench, handle, [{ stream, position, input }], "last");
+				return result!.logits ?? result!.hidden!.data;
+			};
+			/** A prompt and a step behind it, the prompt's own output between them if there is one. */
+			const run = async (handle: EngineHandle, stream: string, between?: () => Promise<void>) => {
+				await engine.reserve(handle, stream, 12);
+				const first = await step(handle, stream, 0, tokens);
+				await between?.();
+				return [first, await step(handle, stream, 9, next)] as const;
+			};
+			const alone = await loadWhole(bench);
+			const [expected, expectedNext] = await run(alone, "alone");
+			const wholeBytes = alone.weightBytes;
+			await engine.unload(alone);
+			const part = await load(bench, 0, 1, true, false);
+			const [expectedPart, expectedPartNext] = await run(part, "once");
+			const read = new Set<string>();
+			const counting: ShardSource = {
+				read: (ref, tensor, options) => {
+					read.add(tensor.name);
+					return bench.source.read(ref, tensor, options);
+				},
+			};
+			let whole: EngineHandle | undefined;
+			const [gotPart, gotPartNext] = await run(part, "part", async () => {
+				whole = await engine.load(spec(bench), counting);
+			});
+			same(gotPart, expectedPart, "the shorter span");
+			same(gotPartNext, expectedPartNext, "the shorter span after the longer one came");
+			equal(
+				[...read].some((name) => name.includes("layers.0.")),
+				false,
+				"a tensor of it fetched again",
+			);
+			equal(
+				[...read].some((name) => name.includes(`layers.${layers - 1}.`)),
+				true,
+				"the rest fetched",
+			);
+			await engine.release("once");
+			await engine.release("part");
+			const grown = (await engine.usedBytes()) - before;
+			equal(grown, whole!.weightBytes, "bytes of both");
+			equal(grown < wholeBytes + part.weightBytes, true, "less than of each by itself");
+			const [got, gotNext] = await run(whole!, "whole", () => engine.unload(part));
+			near(bench, got, expected, "the longer span");
+			near(bench, gotNext, expectedNext, "the longer span after the shorter one went");
+			equal(await engine.usedBytes(), before + grown + 12 * whole!.keyValueBytesPerToken, "bytes that stay");
+			await engine.unload(whole!);
+			equal(await engine.usedBytes(), before, "bytes after both went");
+			// The other way: the longer one goes first.
+			const tail = await load(bench, 1, layers, false, true);
+			const again = await engine.load(spec(bench), bench.source);
+			await engine.reserve(tail, "tail", 12);
+			await engine.unload(again);
+			const { hiddenSize } = model.manifest.config;
+			const input = { rows: 1, columns: hiddenSize, data: new Float32Array(hiddenSize).fill(0.25) };
+			equal(
+				(await step(tail, "tail", 0, input)).length,
+				model.manifest.config.vocabularySize,
+				"logits of the tail",
+			);
+			await engine.unload(tail);
+			equal(await engine.usedBytes(), before, "bytes after all of it");
+		},
+	},
+	{
 		title: "what does not fit the budget is refused before anything is fetched",
 		run: async (bench) => {
 			const { engine } = bench;
@@ -367,7 +448,11 @@ export const conformanceCases: readonly ConformanceCase[] = [
 					return bench.source.read(...args);
 				},
 			};
-			await fails("OutOfMemoryBudget", "a span too many", () => engine.load(spec(bench), counting));
+			// Of another model: nothing of it is in memory.
+			const model = { ...bench.model, id: `${bench.model.id}2` };
+			await fails("OutOfMemoryBudget", "a span too many", () =>
+				engine.load({ ...spec(bench), model }, counting),
+			);
 			equal(reads, 0, "tensors fetched for a span that does not fit");
 			await engine.unload(whole);
 			await engine.unload(await loadWhole(bench));

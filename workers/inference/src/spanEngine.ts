@@ -16,7 +16,6 @@ import {
 	type LogitsWanted,
 	type ShardSource,
 	type StreamKey,
-	tensorsOfSpan,
 } from "@tabmesh/model";
 import {
 	DeviceLostError,
@@ -36,8 +35,9 @@ import { FixedKeyValues, fixedKeyValueNames } from "./fixedKeyValues.ts";
 import { GrowingKeyValues } from "./growingKeyValues.ts";
 import type { KeyValues } from "./keyValues.ts";
 import { makeWeights } from "./makeWeights.ts";
+import { byPlace, gapsBetween, partsWithin } from "./partsOfSpan.ts";
 import type { ExternalWeight, Runtime } from "./runtime.ts";
-import { loadedBytes, type SpanPiece, spanPieces } from "./spanPieces.ts";
+import { loadedBytes, pieceBytes, type SpanPiece, spanPieces } from "./spanPieces.ts";
 import { TensorFetcher } from "./tensorFetcher.ts";
 
 /**
@@ -47,16 +47,31 @@ import { TensorFetcher } from "./tensorFetcher.ts";
 const copiesBytes = 32 * 1024 * 1024;
 
 /** A loaded span and all that runs it. */
-interface Loaded {
+interface Loaded extends LoadedParts {
 	readonly handle: EngineHandle;
+	readonly model: string;
 	readonly config: ModelConfig;
+}
+
+interface LoadedParts {
 	/** Where the span embeds. */
-	readonly embedding: EmbeddingTable | undefined;
+	readonly embedding: LoadedEmbedding | undefined;
 	/** One behind the other; none where a span only embeds. */
 	readonly pieces: readonly LoadedPiece[];
 }
 
-interface LoadedPiece {
+/** Something in memory that several spans may be made of. */
+interface Shared {
+	readonly bytes: number;
+	/** Spans that it is a part of, those on their way included. */
+	users: number;
+}
+
+interface LoadedEmbedding extends Shared {
+	readonly table: EmbeddingTable;
+}
+
+interface LoadedPiece extends Shared {
 	readonly span: Span;
 	readonly session: InferenceSession;
 	readonly keyValues: KeyValues;
@@ -120,27 +135,67 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		source: ShardSource,
 		options: { signal?: AbortSignal; onProgress?: (progress: LoadProgress) => void } = {},
 	): Promise<EngineHandle> {
-		const { config } = spec.model.manifest;
+		const { manifest, id } = spec.model;
+		const { config } = manifest;
 		checkSpan(spec.span, config);
-		const { manifest } = spec.model;
-		const pieces = spanPieces(manifest, spec.span, this.#format, this.#pieceBytes);
-		const bytes = loadedBytes(manifest, spec.span, pieces);
+		const here = this.#partsOf(spec);
+		const pieces = gapsBetween(
+			spec.span,
+			here.pieces.map(({ span }) => span),
+		).flatMap((gap) => spanPieces(manifest, gap, this.#format, this.#pieceBytes));
+		const missing = { ...spec.span, embed: spec.span.embed && !here.embedding };
+		const bytes = loadedBytes(manifest, missing, pieces);
 		this.#checkSizes(pieces);
 		this.#take(bytes, "the span");
+		const shared = sharedOf(here);
+		for (const part of shared) part.users++;
 		const signal = AbortSignal.any([this.#closing.signal, ...(options.signal ? [options.signal] : [])]);
 		try {
-			const loaded = await this.#loadPieces(spec, pieces, source, signal, options.onProgress);
+			const made = await this.#loadPieces(
+				{ ...spec, span: missing },
+				pieces,
+				source,
+				signal,
+				options.onProgress,
+			);
+			const loaded: LoadedParts = {
+				embedding: here.embedding ?? made.embedding,
+				pieces: [...here.pieces, ...made.pieces].sort(byPlace),
+			};
 			const handle: EngineHandle = {
 				id: this.#nextHandle++,
 				span: spec.span,
-				weightBytes: bytes,
+				weightBytes: sharedOf(loaded).reduce((sum, part) => sum + part.bytes, 0),
 				keyValueBytesPerToken: keyValueBytesPerToken(config, spec.span),
 			};
-			this.#loaded.set(handle.id, { handle, config, ...loaded });
+			this.#loaded.set(handle.id, { handle, model: id, config, ...loaded });
 			return handle;
 		} catch (error) {
 			this.#usedBytes -= bytes;
+			await this.#inTurn(() => this.#letGoOf(here));
 			throw error;
+		}
+	}
+
+	/** What is in memory already of a span that is to be loaded: it becomes a part of that, too. */
+	#partsOf({ model, span }: LoadSpec): LoadedParts {
+		const loaded = [...this.#loaded.values()].filter(({ model: id }) => id === model.id);
+		return {
+			embedding: span.embed ? loaded.find(({ embedding }) => embedding)?.embedding : undefined,
+			pieces: partsWithin(
+				span,
+				loaded.flatMap(({ pieces }) => pieces),
+			),
+		};
+	}
+
+	/** Frees what no other span is made of. In turn only. */
+	async #letGoOf(parts: LoadedParts): Promise<void> {
+		for (const part of sharedOf(parts)) {
+			part.users--;
+			if (part.users > 0) continue;
+			this.#usedBytes -= part.bytes;
+			if ("session" in part) await part.session.release();
 		}
 	}
 
@@ -164,16 +219,24 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		source: ShardSource,
 		signal: AbortSignal,
 		onProgress: ((progress: LoadProgress) => void) | undefined,
-	): Promise<Pick<Loaded, "embedding" | "pieces">> {
+	): Promise<LoadedParts> {
 		const { manifest } = model;
+		const table = span.embed ? embeddingTensor(manifest).name : undefined;
+		const wanted = new Set([
+			...(table === undefined ? [] : [table]),
+			...pieces.flatMap(({ graph }) => graph.weights.flatMap(({ sources }) => sources)),
+		]);
+		const wantedBytes = manifest.tensors
+			.filter(({ name }) => wanted.has(name))
+			.reduce((sum, tensor) => sum + tensor.bytes, 0);
+		onProgress?.({ phase: "fetch", loadedBytes: 0, totalBytes: wantedBytes });
 		const fetcher = new TensorFetcher(model, source, {
 			signal,
-			onBytes: fetchProgress(tensorsOfSpan(manifest, span), onProgress),
+			onBytes: fetchProgress(() => wantedBytes, onProgress),
 		});
 		// The largest first: what is free again after it is room enough for each of the others.
 		const order = pieces.toSorted((a, b) => b.graph.weightBytes - a.graph.weightBytes);
 		const needs = order.map(({ graph }) => new Set(graph.weights.flatMap(({ sources }) => sources)));
-		const table = span.embed ? embeddingTensor(manifest).name : undefined;
 		const totalBytes = order.reduce((sum, { graph }) => sum + graph.weightBytes, 0);
 		const maker = this.#runtime.openWeightMaker?.();
 
@@ -205,7 +268,14 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		const made = new Map<SpanPiece, LoadedPiece>();
 		try {
 			await fetch(0);
-			const embedding = table === undefined ? undefined : new EmbeddingTable(fetcher.get(table));
+			const embedding =
+				table === undefined
+					? undefined
+					: {
+							table: new EmbeddingTable(fetcher.get(table)),
+							bytes: embeddingTensor(manifest).bytes,
+							users: 1,
+						};
 			let making = order.length > 0 ? make(0) : undefined;
 			let fetching = fetch(1);
 			for (const [i, piece] of order.entries()) {
@@ -216,6 +286,8 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 				const session = await this.#compile(piece, piece === pieces.at(-1), weights, signal);
 				if (maker) letGo(weights);
 				made.set(piece, {
+					bytes: pieceBytes(piece),
+					users: 1,
 					span: piece.span,
 					session,
 					keyValues: this.#keyValues(manifest.config, piece.span),
@@ -267,8 +339,7 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 			const loaded = this.#find(handle);
 			this.#loaded.delete(handle.id);
 			for (const [key, stream] of this.#streams) if (stream.loaded === loaded) this.#free(key, stream);
-			this.#usedBytes -= loaded.handle.weightBytes;
-			for (const { session } of loaded.pieces) await session.release();
+			await this.#letGoOf(loaded);
 		});
 	}
 
@@ -546,10 +617,14 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 	}
 }
 
+function sharedOf({ embedding, pieces }: LoadedParts): (LoadedEmbedding | LoadedPiece)[] {
+	return [...(embedding ? [embedding] : []), ...pieces];
+}
+
 /** What goes into the first layer: hidden states as they came, or what the embedding has for the tokens. */
 function inputOf({ embedding }: Loaded, rows: readonly CheckedRow[]): Float32Array {
 	if (embedding)
-		return embedding.lookUp(
+		return embedding.table.lookUp(
 			join(
 				rows.map((row) => row.input as Int32Array),
 				Int32Array,

@@ -10,22 +10,27 @@ export interface SpanPiece {
 /** Bytes that a span takes while it is loaded, by its pieces: an embedding is in none of them. */
 export function loadedBytes(manifest: Manifest, span: Span, pieces: readonly SpanPiece[]): number {
 	return pieces.reduce(
-		(sum, { graph }) => sum + graph.weightBytes + graph.model.byteLength,
+		(sum, piece) => sum + pieceBytes(piece),
 		span.embed ? embeddingTensor(manifest).bytes : 0,
 	);
+}
+
+/** Bytes that one piece takes while it is loaded. */
+export function pieceBytes({ graph }: SpanPiece): number {
+	return graph.weightBytes + graph.model.byteLength;
 }
 
 /**
  * Cuts a span into pieces that are loaded one after the other, so that what exists twice while a session is made (the weights as
  * they come, and as the run time lays them out) is one piece and not the model. Of a span that embeds, the embedding is in none.
  *
- * @param pieceBytes - weights of one piece; one layer, or the head, may be more
+ * @param mostBytes - weights of one piece; one layer, or the head, may be more
  */
 export function spanPieces(
 	manifest: Manifest,
 	span: Span,
 	format: GraphFormat,
-	pieceBytes: number,
+	mostBytes: number,
 ): SpanPiece[] {
 	const compose = (from: number, to: number, head: boolean): SpanPiece => {
 		const part = { from, to, embed: false, head };
@@ -35,7 +40,7 @@ export function spanPieces(
 	let piece: SpanPiece | undefined;
 	const grow = (from: number, to: number, head: boolean): void => {
 		const grown = compose(piece?.span.from ?? from, to, head);
-		if (piece && grown.graph.weightBytes > pieceBytes) {
+		if (piece && grown.graph.weightBytes > mostBytes) {
 			pieces.push(piece);
 			piece = compose(from, to, head);
 		} else {

@@ -18,6 +18,7 @@ import { checkMaxTokens, checkSpan } from "./engineCalls.ts";
 import { EngineEventTarget } from "./engineEventTarget.ts";
 import { defaultPieceBytes, type EngineOptions, weightsOn } from "./engineOptions.ts";
 import { fetchProgress } from "./fetchProgress.ts";
+import { byPlace, gapsBetween, partsWithin } from "./partsOfSpan.ts";
 import { type SpanShare, splitSpan } from "./splitSpan.ts";
 
 /** 56 GB in all: more than any model that this network can run in float32 takes. */
@@ -100,7 +101,7 @@ export class SplitEngine extends EngineEventTarget implements Engine {
 	): Promise<EngineHandle> {
 		checkSpan(spec.span, spec.model.manifest.config);
 		options.signal?.throwIfAborted();
-		const split = (await this.#takeRemains(spec)) ?? { spec, shares: this.#share(spec), loaded: new Map() };
+		const split = (await this.#takeRemains(spec)) ?? this.#share(spec);
 		this.#loading.add(split);
 		try {
 			await this.#loadShares(split, source, options);
@@ -210,7 +211,11 @@ export class SplitEngine extends EngineEventTarget implements Engine {
 		options: ForwardOptions,
 	): Promise<ForwardResult[]> {
 		return this.#inTurn(async () => {
-			const { shares, loaded } = this.#find(handle);
+			const split = this.#find(handle);
+			const { shares, loaded } = split;
+			// Workers cannot tell: what they hold may be a part of several spans.
+			if (rows.some(({ stream }) => this.#streams.get(stream)?.split !== split))
+				throw new EngineInputError("There is no such stream in this span.");
 			let inputs = rows;
 			for (const [i, share] of shares.entries()) {
 				const isLast = i === shares.length - 1;
@@ -291,12 +296,9 @@ export class SplitEngine extends EngineEventTarget implements Engine {
 	#usedBytes(place?: number): number {
 		const isHere = (share: SpanShare): boolean => place === undefined || share.place === place;
 		let bytes = 0;
-		for (const { shares } of [...this.#loading, ...this.#splits.values()]) {
-			for (const share of shares) if (isHere(share)) bytes += share.bytes;
-		}
-		for (const { loaded } of this.#remains) {
-			for (const share of loaded.keys()) if (isHere(share)) bytes += share.bytes;
-		}
+		const shares = new Set([...this.#loading, ...this.#splits.values()].flatMap((split) => split.shares));
+		for (const { loaded } of this.#remains) for (const share of loaded.keys()) shares.add(share);
+		for (const share of shares) if (isHere(share)) bytes += share.bytes;
 		for (const { split, maxTokens } of this.#streams.values()) {
 			const { config } = split.spec.model.manifest;
 			for (const share of split.shares)
@@ -305,15 +307,34 @@ export class SplitEngine extends EngineEventTarget implements Engine {
 		return bytes;
 	}
 
-	/** @throws OutOfMemoryBudgetError when the span finds no room */
-	#share({ model, span }: LoadSpec): readonly SpanShare[] {
+	/**
+	 * Where a span is to lie: what other spans have in memory of it stays there and becomes a part of this one.
+	 *
+	 * @throws OutOfMemoryBudgetError when it finds no room
+	 */
+	#share(spec: LoadSpec): Split {
+		const { model, span } = spec;
+		const handles = new Map(
+			[...this.#splits.values()]
+				.filter((split) => split.spec.model.id === model.id)
+				.flatMap(({ loaded }) => [...loaded]),
+		);
+		const here = partsWithin(span, handles.keys());
 		const freeBytes = this.info.memoryBytes - this.#usedBytes();
 		const rooms = this.#places.map((_, place) => this.#heapBytes - this.#usedBytes(place));
-		const shares = splitSpan(model.manifest, span, this.#format, this.#pieceBytes, rooms);
-		if (!shares) {
-			throw new OutOfMemoryBudgetError("The span does not fit in this device's workers.", {
-				details: { freeBytes, heapBytes: this.#heapBytes },
-			});
+		const shares: SpanShare[] = [];
+		for (const gap of gapsBetween(
+			span,
+			here.map((share) => share.span),
+		)) {
+			const parts = splitSpan(model.manifest, gap, this.#format, this.#pieceBytes, rooms);
+			if (!parts) {
+				throw new OutOfMemoryBudgetError("The span does not fit in this device's workers.", {
+					details: { freeBytes, heapBytes: this.#heapBytes },
+				});
+			}
+			for (const { place, bytes } of parts) rooms[place]! -= bytes;
+			shares.push(...parts);
 		}
 		const bytes = shares.reduce((sum, share) => sum + share.bytes, 0);
 		if (bytes > freeBytes) {
@@ -324,7 +345,11 @@ export class SplitEngine extends EngineEventTarget implements Engine {
 				},
 			);
 		}
-		return shares;
+		return {
+			spec,
+			shares: [...here, ...shares].sort(byPlace),
+			loaded: new Map(here.map((share) => [share, handles.get(share)!])),
+		};
 	}
 
 	/** Loads what is not loaded yet of a split, one share after the other, while the workers of all of them start. */
@@ -341,13 +366,10 @@ export class SplitEngine extends EngineEventTarget implements Engine {
 		};
 		const engines = await Promise.all(shares.map((share) => this.#engine(share)));
 		const missing = shares.filter((share) => !loaded.has(share));
-		const fetched = fetchProgress(
-			missing.map(({ span }, i) => ({
-				name: String(i),
-				bytes: tensorsOfSpan(model.manifest, span).reduce((sum, tensor) => sum + tensor.bytes, 0),
-			})),
-			onProgress,
-		);
+		const sourceBytes = missing
+			.flatMap(({ span }) => tensorsOfSpan(model.manifest, span))
+			.reduce((sum, tensor) => sum + tensor.bytes, 0);
+		const fetched = fetchProgress(() => sourceBytes, onProgress);
 		const totalBytes = missing.reduce((sum, { bytes }) => sum + bytes, 0);
 		for (const [i, share] of missing.entries()) {
 			const isLast = i === missing.length - 1;
@@ -373,15 +395,19 @@ export class SplitEngine extends EngineEventTarget implements Engine {
 		// Their streams are forgotten first: the next ones may have the same names.
 		if (remains.length > 0) await this.#inTurn(async () => {});
 		const same = remains.find(({ spec }) => spec.model.id === model.id && sameSpan(spec.span, span));
+		if (same) this.#loading.add(same);
 		await Promise.all(remains.map((split) => (split === same ? undefined : this.#unloadShares(split))));
 		return same;
 	}
 
+	/** What other spans are made of, too, stays. */
 	async #unloadShares({ loaded }: Split): Promise<void> {
 		const all = [...loaded];
 		loaded.clear();
+		const others = [...this.#loading, ...this.#splits.values(), ...this.#remains];
 		await Promise.all(
 			all.map(async ([share, handle]) => {
+				if (others.some((split) => split.loaded.has(share))) return;
 				// A worker that was lost meanwhile does not know the handle any more.
 				await (await this.#engine(share)).unload(handle).catch(() => {});
 			}),

@@ -121,7 +121,8 @@ export class WorkerEngine extends EngineEventTarget implements Engine {
 		const tensors = new Map(spec.model.manifest.tensors.map((tensor) => [tensor.name, tensor]));
 		const cancelled = new AbortController();
 		// Bytes are counted here, where they arrive; the worker knows of whole tensors only.
-		const fetched = fetchProgress(tensorsOfSpan(spec.model.manifest, spec.span), onProgress);
+		let totalBytes = tensorsOfSpan(spec.model.manifest, spec.span).reduce((sum, { bytes }) => sum + bytes, 0);
+		const fetched = fetchProgress(() => totalBytes, onProgress);
 		const read = async (name: string): Promise<Outcome<Uint8Array<ArrayBuffer>>> => {
 			const outcome = await outcomeOf(() =>
 				source.read(spec.model, tensors.get(name)!, {
@@ -139,6 +140,8 @@ export class WorkerEngine extends EngineEventTarget implements Engine {
 		try {
 			const report = (progress: LoadProgress): void => {
 				if (progress.phase === "compile") onProgress?.(progress);
+				// Parts of the span may be in its memory already.
+				else totalBytes = progress.totalBytes;
 			};
 			return await life.ask(life.api.load(load, spec, proxy(read), proxy(report)));
 		} catch (error) {
