@@ -241,16 +241,16 @@ const ratios = smallSwarms();
 note(`${ratios.length} small swarms: at worst ${Math.max(...ratios).toFixed(3)} of the shortest lap`);
 const peers = Number(process.env.BENCH_PEERS ?? 10_000);
 const diskBytes = 2 * 1024 ** 3;
-// As lenders do: they use their disks, and do not grow.
+// As lenders do: they use their disks and grow.
 const churn = churningSwarm(peers, { diskBytes });
 note(`${peers} peers: every layer held twice for ${churn.coveredTwice.toFixed(5)} of the time`);
 // What the parts of it are worth, in a swarm that is simulated quickly.
 const fewer = Math.min(peers, 500);
 const variants = {
-	neither: churningSwarm(fewer, {}).coveredTwice,
-	growing: churningSwarm(fewer, { growing: true }).coveredTwice,
-	withDisk: churningSwarm(fewer, { diskBytes }).coveredTwice,
-	both: churningSwarm(fewer, { diskBytes, growing: true }).coveredTwice,
+	neither: churningSwarm(fewer, { growing: false }).coveredTwice,
+	growing: churningSwarm(fewer, {}).coveredTwice,
+	withDisk: churningSwarm(fewer, { diskBytes, growing: false }).coveredTwice,
+	both: churningSwarm(fewer, { diskBytes }).coveredTwice,
 };
 print(
 	{

@@ -14,7 +14,6 @@ const swarm = (change: Partial<SwarmInit> = {}): SwarmSimulation =>
 		lifetimeMs: (random) => (-Math.log(1 - random()) / 0.2) * hourMs,
 		memoryBytes: (random) => 500e6 * (0.4 + 1.2 * random()),
 		diskBytes: 2 * 1024 ** 3,
-		growing: true,
 		...change,
 	});
 

@@ -13,7 +13,7 @@ const { values } = parseArgs({
 		hours: { type: "string", default: "6" },
 		copies: { type: "string", default: "3" },
 		liars: { type: "string", default: "0.02" },
-		/** Gigabytes of blocks on each disk; 0 for what lenders keep today. */
+		/** Gigabytes of blocks on each disk; 0 where nothing but the span is kept. */
 		disk: { type: "string", default: "2" },
 		seed: { type: "string", default: "1" },
 	},
@@ -57,7 +57,7 @@ const simulation = new SwarmSimulation({
 	lifetimeMs: weibull,
 	residualMs: residual,
 	memoryBytes: (random) => Math.min(16e9, logNormal(random, meanBytes, 0.8)),
-	...(Number(values.disk) > 0 ? { diskBytes: Number(values.disk) * 1e9, growing: true } : {}),
+	...(Number(values.disk) > 0 ? { diskBytes: Number(values.disk) * 1e9 } : {}),
 	liars: Number(values.liars),
 });
 const layers = models.reduce((sum, { manifest }) => sum + manifest.config.layers, 0);

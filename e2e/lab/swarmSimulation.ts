@@ -3,12 +3,14 @@ import type { ModelRef } from "@tabmesh/model";
 import {
 	deal,
 	growth,
+	isSoonWhole,
 	lapTime,
 	modelNeed,
 	modelSizes,
 	neediestOf,
 	planRoute,
 	rebalance,
+	spanContains,
 	spanOf,
 } from "@tabmesh/pipeline";
 import { type HeldSpan, type MeasuredLink, NoRouteError, type Span } from "@tabmesh/wire";
@@ -34,7 +36,7 @@ export interface SwarmInit {
 	 * layers while it is idle, and fetches before it gives up what it serves, as lenders with a disk do. @default only that span
 	 */
 	diskBytes?: number;
-	/** Whether a peer serves the neediest part of its span while it fetches the rest. @default false, as lenders do */
+	/** Whether a peer serves the neediest part of its span while it fetches the rest, as lenders do. @default true */
 	growing?: boolean;
 	/** Share of peers that announce four times the memory and ten times the speed that they have. @default 0 */
 	liars?: number;
@@ -469,17 +471,34 @@ export class SwarmSimulation {
 		}
 		if (peer.storing) peer.storing.run = undefined;
 		peer.storing = undefined;
-		const grows = this.#init.growing && !this.#isStored(peer, span);
-		const parts = grows ? growth(span, [...this.#holders[peer.model]!]) : [span];
-		this.#loadParts(peer, span, parts);
+		const { manifest } = this.#init.models[peer.model]!;
+		const bytes = modelSizes(manifest).weightBytes(span, numericsClass);
+		const { growing = true } = this.#init;
+		this.#loadParts(peer, span, growing ? growth(span, this.#holdersSeen(peer), bytes) : [span]);
 		this.#announce(peer);
 	}
 
-	/** Fetches, opens and serves one part after the other. */
+	/** For each layer of its model, how many a peer sees serve it. */
+	#holdersSeen({ view, model }: SimulatedPeer): number[] {
+		const holders = new Array<number>(this.#init.models[model]!.manifest.config.layers).fill(0);
+		for (const { lends } of view.members[model]!.values()) {
+			for (const { from, to, ready } of lends!.spans)
+				for (let layer = from; ready && layer < to; layer++) holders[layer]!++;
+		}
+		return holders;
+	}
+
+	/**
+	 * Fetches, opens and serves one part after the other. What is in memory of a part is opened no second time, and is served
+	 * meanwhile; what would be whole soon is waited for.
+	 */
 	#loadParts(peer: SimulatedPeer, span: Span, [part, ...rest]: readonly Range[]): void {
 		const sizes = modelSizes(this.#init.models[peer.model]!.manifest);
 		const piece = spanOf(part!.from, part!.to, sizes.layers);
-		const bytes = sizes.weightBytes(piece, numericsClass);
+		const bytesOf = (range: Span): number => sizes.weightBytes(range, numericsClass);
+		const grows = peer.held !== undefined && spanContains(piece, peer.held);
+		const bytes = bytesOf(piece) - (grows ? bytesOf(peer.held!) : 0);
+		const began = this.#now;
 		let missing = 0;
 		for (let layer = piece.from; layer < piece.to; layer++) {
 			if (!this.#isStored(peer, { from: layer, to: layer + 1 }))
@@ -488,7 +507,8 @@ export class SwarmSimulation {
 		this.#counts.bytesFetched += missing;
 		const giveUp = (): void => {
 			const { held, memoryBytes } = peer;
-			if (held && sizes.servingBytes(held, numericsClass) + bytes > memoryBytes) this.#unserve(peer);
+			if (held && !grows && sizes.servingBytes(held, numericsClass) + bytes > memoryBytes)
+				this.#unserve(peer);
 		};
 		if (!this.#init.diskBytes) giveUp();
 		const timer = this.#at(this.#fetchMs(missing), () => {
@@ -498,10 +518,11 @@ export class SwarmSimulation {
 				// Who lied about its memory finds out now, and leaves as a lender that failed.
 				if (sizes.servingBytes(piece, numericsClass) > peer.memoryBytes) return this.#leave(peer, true);
 				this.#unserve(peer);
+				this.#serve(peer, piece);
+				const isSoon = isSoonWhole({ bytes, ms: this.#now - began }, bytesOf(span) - bytesOf(piece));
 				if (rest.length > 0) this.#loadParts(peer, span, rest);
 				else peer.loading = undefined;
-				this.#serve(peer, piece);
-				this.#announce(peer);
+				if (!peer.loading || !isSoon) this.#announce(peer);
 				if (!peer.loading) this.#storeLater(peer);
 			});
 			peer.loading = { span, timer: opening };

@@ -7,6 +7,7 @@ const view: LenderView = {
 	phase: "joining",
 	model: undefined,
 	span: undefined,
+	growingTo: undefined,
 	backend: undefined,
 	threads: 2,
 	bitsPerWeight: undefined,
@@ -40,6 +41,17 @@ test("each state is one line that a person understands, with layers counted as o
 	expect(stateLine({ ...sparing, sparing: true })).toBe(
 		"serving layer 6 of the model in 8 bits, since memory is short, with 2 threads (cpu)",
 	);
+	const growing = {
+		...view,
+		phase: "serving",
+		span,
+		growingTo: { ...span, to: 12 },
+		backend: "cpu",
+	} as const;
+	expect(stateLine(growing)).toBe(
+		"serving layers 3–5 of the model with 2 threads (cpu), on the way to layers 3–12",
+	);
+	expect(stateKey(growing)).not.toBe(stateKey({ ...growing, growingTo: undefined }));
 	expect(stateLine({ ...view, phase: "failed", error })).toBe("failed: No span fits into 64 MB.");
 });
 

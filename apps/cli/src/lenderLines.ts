@@ -12,6 +12,10 @@ function bitsOf({ bitsPerWeight, sparing }: LenderView): string {
 	return ` in ${bitsPerWeight} bits${sparing ? ", since memory is short," : ""}`;
 }
 
+function growthOf({ growingTo }: LenderView): string {
+	return growingTo ? `, on the way to ${layersOf(growingTo)}` : "";
+}
+
 function streamsOf({ streams, tokensServed, msPerToken }: LenderView): string {
 	if (streams > 0) return `, ${streams} stream${streams === 1 ? "" : "s"}`;
 	return tokensServed > 0 ? `, ${tokensServed} tokens so far, ${msPerToken.toFixed(1)} ms each` : "";
@@ -30,7 +34,7 @@ export function stateLine(view: LenderView): string {
 		case "loading":
 			return `fetching and compiling ${what}${loading ? ` (${formatSize(loading.totalBytes)})` : ""}`;
 		case "serving":
-			return `serving ${what}${bitsOf(view)} with ${view.threads} thread${view.threads === 1 ? "" : "s"} (${view.backend ?? "?"})${streamsOf(view)}`;
+			return `serving ${what}${bitsOf(view)} with ${view.threads} thread${view.threads === 1 ? "" : "s"} (${view.backend ?? "?"})${growthOf(view)}${streamsOf(view)}`;
 		case "paused":
 			return `paused${streamsOf(view)}`;
 		case "left":
@@ -42,12 +46,13 @@ export function stateLine(view: LenderView): string {
 
 /** The same for programs: one JSON object, in the words and units of `LenderView`. */
 export function stateRecord(view: LenderView): Record<string, unknown> {
-	const { phase, model, span, backend, threads, bitsPerWeight, memoryBytes, usedBytes } = view;
+	const { phase, model, span, growingTo, backend, threads, bitsPerWeight, memoryBytes, usedBytes } = view;
 	const { streams, tokensServed, msPerToken, error } = view;
 	return {
 		phase,
 		...(model ? { model: model.id, name: model.name } : {}),
 		...(span ? { span: [span.from, span.to] } : {}),
+		...(growingTo ? { growingTo: [growingTo.from, growingTo.to] } : {}),
 		...(backend ? { backend, threads } : {}),
 		...(bitsPerWeight === undefined ? {} : { bitsPerWeight }),
 		memoryBytes,
@@ -60,6 +65,6 @@ export function stateRecord(view: LenderView): Record<string, unknown> {
 }
 
 /** What has to change before another line is worth printing: sizes and figures move all the time. */
-export function stateKey({ phase, span, streams, error }: LenderView): string {
-	return JSON.stringify([phase, span, streams, error?.message]);
+export function stateKey({ phase, span, growingTo, streams, error }: LenderView): string {
+	return JSON.stringify([phase, span, growingTo, streams, error?.message]);
 }

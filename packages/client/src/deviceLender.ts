@@ -10,12 +10,17 @@ import {
 } from "@tabmesh/model";
 import {
 	deal,
+	growth,
+	isSoonWhole,
 	ModelDrafter,
+	modelSizes,
 	rebalance,
 	type SignedReceipt,
 	type StageServer,
 	StalledLenders,
 	serveStages,
+	spanContains,
+	spanOf,
 } from "@tabmesh/pipeline";
 import type { Peer } from "@tabmesh/transport";
 import {
@@ -133,6 +138,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			phase: "joining",
 			model: undefined,
 			span: undefined,
+			growingTo: undefined,
 			backend: undefined,
 			threads: options.threads ?? 1,
 			bitsPerWeight: undefined,
@@ -179,9 +185,16 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 
 	#phase(): LenderView["phase"] {
 		if (this.#paused) return "paused";
-		if (this.#loadingSpan) return "loading";
+		if (this.#loadingSpan && !this.#growingTo) return "loading";
 		if (this.#held) return "serving";
 		return this.#engine ? "waiting" : "joining";
+	}
+
+	/** What is being loaded, where what is served is a part of it. */
+	get #growingTo(): Span | undefined {
+		return this.#held && this.#loadingSpan && spanContains(this.#loadingSpan, this.#held)
+			? this.#loadingSpan
+			: undefined;
 	}
 
 	#over(): boolean {
@@ -302,6 +315,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			this.#show({
 				phase: this.#phase(),
 				span: undefined,
+				growingTo: undefined,
 				loading: undefined,
 				backend: here,
 				threads: used,
@@ -428,9 +442,13 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	}
 
 	readonly #onDeviceLost = (): void => {
-		// The engine's worker starts again by itself; what was held has to be loaded anew.
+		// The engine's worker starts again by itself; what was held has to be loaded anew, and grow anew.
+		if (this.#growingTo) {
+			this.#loading?.abort();
+			this.#loadingSpan = undefined;
+		}
 		this.#held = undefined;
-		this.#show({ phase: this.#phase(), span: undefined });
+		this.#show({ phase: this.#phase(), span: undefined, growingTo: undefined });
 		void this.#announce().then(() => this.#reconsiderSoon());
 	};
 
@@ -485,33 +503,42 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		return wait <= 0;
 	}
 
+	/** Loads a span: a large one in parts, each of which is served while the rest is on its way (decision 0026). */
 	async #move(model: NetworkModel, target: Span): Promise<void> {
 		this.#loading?.abort();
 		this.#next?.stop();
 		const loading = new AbortController();
 		this.#loading = loading;
 		this.#loadingSpan = target;
-		this.#show({ phase: "loading", span: target, loading: undefined });
+		this.#showSpans();
 		await this.#announce();
 		if (loading.signal.aborted) return;
 		const ahead = new AbortController();
-		this.#source!.begin(model, target, AbortSignal.any([loading.signal, ahead.signal]));
 		try {
-			const handle = await this.#hold(model, target, loading.signal);
-			if (loading.signal.aborted) return;
-			if (this.#held) this.#server!.spans.drop(model.id, this.#held);
-			this.#held = target;
-			this.#heldBytes = handle.weightBytes;
-			this.#loadingSpan = undefined;
-			this.#usedBytes = await this.#engine!.usedBytes();
-			this.#show({
-				phase: this.#phase(),
-				span: target,
-				loading: undefined,
-				usedBytes: this.#usedBytes,
-				error: undefined,
-			});
-			await this.#announce();
+			const parts = this.#partsOf(model, target);
+			this.#source!.begin(model, parts[0]!, AbortSignal.any([loading.signal, ahead.signal]));
+			const bytesOf = (span: Span): number =>
+				modelSizes(model.manifest).servingBytes(span, this.#engine!.info.numericsClass);
+			for (const part of parts) {
+				const began = performance.now();
+				const restBytes = bytesOf(target) - bytesOf(part);
+				// Streams on the part that is served leave room for the rest.
+				this.#server!.promisedBytes = this.#growingTo ? restBytes : 0;
+				const handle = await this.#hold(model, part, loading.signal);
+				if (loading.signal.aborted) return;
+				const had = this.#held && spanContains(part, this.#held) ? bytesOf(this.#held) : 0;
+				if (this.#held) this.#server!.spans.drop(model.id, this.#held);
+				this.#held = part;
+				this.#heldBytes = handle.weightBytes;
+				const isWhole = part === parts.at(-1);
+				if (isWhole) this.#loadingSpan = undefined;
+				else if (isSoonWhole({ bytes: bytesOf(part) - had, ms: performance.now() - began }, restBytes))
+					continue;
+				this.#usedBytes = await this.#engine!.usedBytes();
+				this.#showSpans({ usedBytes: this.#usedBytes, error: undefined });
+				await this.#announce();
+				if (!isWhole && loading.signal.aborted) return;
+			}
 			this.#next?.from(target);
 			// A courtesy: we serve with or without it.
 			this.#network.keepForAskers(model).catch(() => {});
@@ -530,7 +557,30 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			}
 		} finally {
 			ahead.abort();
+			if (this.#loading === loading && this.#server) this.#server.promisedBytes = 0;
 		}
+	}
+
+	/** The parts of a span in the order in which they are to be served, the last one the span itself. */
+	#partsOf(model: NetworkModel, target: Span): [Span, ...Span[]] {
+		const { directory, minStages } = this.#network;
+		const sizes = modelSizes(model.manifest);
+		const { holders } = modelView(model, directory.members, minStages).coverage;
+		const bytes = sizes.weightBytes(target, this.#engine!.info.numericsClass);
+		const parts = growth(target, holders, bytes).map(({ from, to }) => spanOf(from, to, sizes.layers));
+		return parts as [Span, ...Span[]];
+	}
+
+	/** Shows what is held and what is on its way. */
+	#showSpans(change: Partial<LenderView> = {}): void {
+		const growingTo = this.#growingTo;
+		this.#show({
+			phase: this.#phase(),
+			span: growingTo ? this.#held : (this.#loadingSpan ?? this.#held),
+			growingTo,
+			loading: undefined,
+			...change,
+		});
 	}
 
 	/** With room for both, the old span serves until the new one does; without, it goes first, when its streams have ended. */
@@ -549,6 +599,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 					await this.#fetchFirst(model, this.#held, target, signal);
 					spans.drop(model.id, this.#held);
 					this.#held = undefined;
+					this.#showSpans();
 					// Whoever plans a route now must not count on it any more.
 					await this.#announce();
 				}
@@ -682,7 +733,15 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			reason === undefined || reason instanceof TabmeshError
 				? reason
 				: new TabmeshError("Lending ended because of an error inside Tabmesh.", { cause: reason });
-		this.#show({ phase, error, span: undefined, loading: undefined, streams: 0, usedBytes: 0 });
+		this.#show({
+			phase,
+			error,
+			span: undefined,
+			growingTo: undefined,
+			loading: undefined,
+			streams: 0,
+			usedBytes: 0,
+		});
 	}
 }
 

@@ -245,6 +245,8 @@ export interface LenderView {
 	readonly phase: "joining" | "waiting" | "loading" | "serving" | "paused" | "left" | "failed";
 	readonly model: ModelView | undefined;
 	readonly span: Span | undefined;
+	/** The longer span that it is to hold, while it serves `span` and the rest is on its way (`loading`). */
+	readonly growingTo: Span | undefined;
 	readonly backend: Backend | undefined;
 	readonly threads: number;
 	/** Of the format in which the layers are kept: 32, 8 or 4. */

@@ -336,6 +336,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 			phase: "joining",
 			model: this.models[0],
 			span: undefined,
+			growingTo: undefined,
 			backend: undefined,
 			threads: 2,
 			bitsPerWeight: undefined,

@@ -30,7 +30,7 @@ export interface LoadSpec {
 export interface EngineHandle {
 	readonly id: number;
 	readonly span: Span;
-	/** Bytes its weights take while it is loaded. */
+	/** Bytes its weights take while it is loaded; what several spans are made of counts in each of them. */
 	readonly weightBytes: number;
 	/** KV bytes of one position of one stream. */
 	readonly keyValueBytesPerToken: number;
@@ -82,7 +82,8 @@ export interface Engine {
 	/** Bytes of the budget in use now. */
 	usedBytes(): Promise<number>;
 	/**
-	 * Fetches and compiles a span, shard by shard.
+	 * Fetches and compiles a span, shard by shard. What is in memory of it already, as a part of another span, becomes a part of this
+	 * one, too: it is neither fetched nor held twice, and stays as long as either is loaded.
 	 *
 	 * @throws OutOfMemoryBudgetError before anything is fetched when it cannot fit, ShardIntegrityError, ModelSourceError, EngineUnavailableError
 	 */

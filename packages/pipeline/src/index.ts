@@ -20,7 +20,7 @@ export type { Replay, ResumableStream } from "./ask/streamRun.ts";
 export { type Deal, type DealOptions, type DealReason, deal } from "./plan/deal.ts";
 export { Experience } from "./plan/experience.ts";
 export { type Explanation, explain, explainRoute } from "./plan/explain.ts";
-export { growth } from "./plan/growth.ts";
+export { growth, isSoonWhole } from "./plan/growth.ts";
 export { type LapTime, lapTime, type Objective, type PlanView } from "./plan/holders.ts";
 export type { OwnConnection } from "./plan/links.ts";
 export { type ModelSizes, modelSizes, spanContains, spanOf } from "./plan/modelSizes.ts";

@@ -8,6 +8,7 @@ import {
 	decodeCbor,
 	encodeCbor,
 	limits,
+	OutOfMemoryBudgetError,
 	ProtocolViolationError,
 	RouteRefusedError,
 	RouteViolationError,
@@ -105,6 +106,8 @@ export interface StageServer extends EventTarget {
 	readonly historyBytes: number;
 	/** Bytes of the engine's memory with finished streams, kept for those that go on and given up when somebody needs them. */
 	readonly keptBytes: number;
+	/** Bytes of the engine's memory that layers on their way will take: no stream gets them. */
+	promisedBytes: number;
 	/** Whether new streams are refused; running ones go on. */
 	paused: boolean;
 	/**
@@ -154,6 +157,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 	readonly signer: EnvelopeSigner;
 	readonly chainId: number;
 	readonly countersignMs: number;
+	promisedBytes = 0;
 	#sweep: ReturnType<typeof setInterval> | undefined;
 	#awake: ReturnType<typeof setInterval> | undefined;
 	#changeTimer: ReturnType<typeof setTimeout> | undefined;
@@ -279,6 +283,15 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 				each.asker === asker && each !== session ? each.memoryBytes : 0,
 			);
 		}
+	}
+
+	async keepPromised(bytes: number): Promise<void> {
+		if (this.promisedBytes === 0) return;
+		const freeBytes = this.engine.info.memoryBytes - (await this.engine.usedBytes()) - this.promisedBytes;
+		if (bytes <= freeBytes) return;
+		throw new OutOfMemoryBudgetError("The rest of the memory is for layers that are on their way.", {
+			details: { bytes, freeBytes },
+		});
 	}
 
 	async evict(asker?: string): Promise<boolean> {

@@ -130,6 +130,8 @@ export interface StageContext {
 	 * @throws StageBusyError
 	 */
 	holdToShare(session: StageSession, bytes: number): Promise<void>;
+	/** @throws OutOfMemoryBudgetError where `bytes` more would take what layers on their way need */
+	keepPromised(bytes: number): Promise<void>;
 	/** Ends a stream whose asker is gone, if there is one, to make room. */
 	evict(): Promise<boolean>;
 	onEnd(session: StageSession): void;
@@ -459,6 +461,7 @@ export class StageSession {
 		let beginning: Beginning;
 		for (;;) {
 			try {
+				await this.#context.keepPromised(this.askedBytes);
 				beginning = await prefixes.reserve({
 					origin: this.#origin,
 					handle,
