@@ -172,7 +172,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		if (!this.#paused || this.#over()) return;
 		this.#paused = false;
 		if (this.#server) this.#server.paused = false;
-		if (this.#held) this.#next?.from(this.#held);
+		if (this.#held && !this.#loadingSpan) this.#next?.from(this.#held);
 		this.#show({ phase: this.#phase() });
 		await this.#announce();
 		this.#reconsiderSoon();

@@ -341,6 +341,18 @@ export const states: Record<string, GalleryState> = {
 		},
 		{ models: [tinyLlama], members: lenders(4) },
 	),
+	"lend-growing": lend(
+		{
+			...serving,
+			span: { from: 8, to: 10, embed: false, head: false },
+			growingTo: { from: 8, to: 15, embed: false, head: false },
+			loading: { phase: "fetch", loadedBytes: 41e6, totalBytes: 98e6 },
+			usedBytes: 0.18e9,
+			memoryBytes: 1e9,
+			msPerToken: 9.1,
+		},
+		{ models: [tinyLlama], members: lenders(4) },
+	),
 	"lend-sparing": lend({ ...serving, bitsPerWeight: 8, sparing: true, msPerToken: 12 }),
 	"lend-notice": lend(serving, { ...open, notice: noRoom }),
 	"lend-leave-warning": { ...lend(serving), press: "Leave" },

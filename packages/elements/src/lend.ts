@@ -614,6 +614,19 @@ export class TabmeshLend extends LitElement {
 		`;
 	}
 
+	#renderGrowing(view: LenderView, span: string) {
+		const { loadedBytes, totalBytes } = view.loading ?? { loadedBytes: 0, totalBytes: 0 };
+		const text = messages.lend;
+		const fetching = view.loading?.phase === "fetch" && totalBytes > 0;
+		const sentence = fetching
+			? text.growingBy(span, formatBytes(loadedBytes), formatBytes(totalBytes))
+			: text.growing(span);
+		return html`
+			<p class="muted">${sentence}</p>
+			<tabmesh-progress label=${sentence} .value=${this.#loaded(view)}></tabmesh-progress>
+		`;
+	}
+
 	/** Planned when it is looked at: a plan of a large swarm is not computed for a list that nobody opened. */
 	#renderWhy(model: string, tabmesh: Tabmesh | undefined) {
 		const text = messages.lend;
@@ -696,6 +709,7 @@ export class TabmeshLend extends LitElement {
 									.holders=${model.coverage.holders}
 									.span=${view.span}
 								></tabmesh-layers>
+								${view.growingTo ? this.#renderGrowing(view, describeSpan(view.growingTo)) : nothing}
 								${this.#renderFigures(view)}
 								${this.#renderWhy(model.id, tabmesh)}
 							</section>
