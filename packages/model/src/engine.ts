@@ -11,6 +11,11 @@ export interface EngineInfo {
 	readonly threads: number;
 	/** Peers of one class compute identical floats: `ort<version>/<backend>/<vendor>/<weights>/<kv>`. */
 	readonly numericsClass: string;
+	/**
+	 * Whether products give a row the same bits, whichever rows go through them with it. Where they do, a position has the same bits in
+	 * whatever call of several it comes, and those of a call of its own with `oneByOne`, which takes as long as single calls elsewhere.
+	 */
+	readonly exactProducts: boolean;
 	/** Bytes it may hold in all: weights in the format it runs, KV, scratch. A number that was given, never probed. */
 	readonly memoryBytes: number;
 }

@@ -197,7 +197,7 @@ export function random(seed: number): () => number {
 }
 
 /** The same object, with `name` in another way. */
-function instead<T extends object, K extends keyof T>(object: T, name: K, other: T[K]): T {
+export function instead<T extends object, K extends keyof T>(object: T, name: K, other: T[K]): T {
 	return new Proxy(object, {
 		get(target, asked) {
 			if (asked === name) return other;

@@ -314,6 +314,27 @@ export const conformanceCases: readonly ConformanceCase[] = [
 		},
 	},
 	{
+		title:
+			"a prompt leaves the same bits in whatever chunks of two or more it comes, where products are exact",
+		run: async (bench) => {
+			const { engine, model } = bench;
+			if (!engine.info.exactProducts) return;
+			const whole = await loadWhole(bench);
+			const { contextLength } = model.manifest.config;
+			// A block of attention takes 32 positions of small models, 64 of others: one more is where a single one would be left.
+			const lengths = [17, 33, 49, 65, 97].filter((length) => length <= contextLength);
+			for (const length of lengths) {
+				const tokens = someTokens(bench, length, 4);
+				const pairs = Array.from({ length: (length - 3) / 2 }, () => 2);
+				const expected = await chunked(bench, whole, tokens, [...pairs, 3]);
+				for (const chunks of [[length], [8, length - 8], [length - 2, 2]]) {
+					same(await chunked(bench, whole, tokens, chunks), expected, `chunks of ${chunks.join(" + ")}`);
+				}
+			}
+			await engine.unload(whole);
+		},
+	},
+	{
 		title: "release, unload and a failed load give their bytes back",
 		run: async (bench) => {
 			const { engine } = bench;

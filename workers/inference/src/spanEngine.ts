@@ -46,6 +46,14 @@ import { TensorFetcher } from "./tensorFetcher.ts";
  */
 const copiesBytes = 32 * 1024 * 1024;
 
+/**
+ * Attention takes several positions of a stream in blocks: of twice the head's size, or of what the processor's cache holds, a multiple of
+ * sixteen either way. A last block of one position goes through the kernel for one, which adds up in another order.
+ */
+const blockStep = 16;
+/** So many positions at the end go in a run of their own where such a block would be left. */
+const ownRun = 9;
+
 /** A loaded span and all that runs it. */
 interface Loaded extends LoadedParts {
 	readonly handle: EngineHandle;
@@ -116,14 +124,14 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		this.#pieceBytes = pieceBytes;
 		this.#runtime = runtime;
 		this.#nextHandle = firstHandle;
-		const { backend, halfActivations, threads, numericsClass, weights, device } = runtime;
+		const { backend, halfActivations, threads, numericsClass, exactProducts, weights, device } = runtime;
 		this.#format = { weights, keyValues: device ? "present" : "rows" };
 		void runtime.device?.lost.then(({ reason, message }) => this.#lose(message || reason));
 		// The run time compiles itself while the first span is being fetched. Should that fail, the first load says so.
 		void this.#inTurn(async () => (await runtime.createSession(composeNothing(), [], [])).release()).catch(
 			() => {},
 		);
-		this.info = { backend, halfActivations, threads, numericsClass, memoryBytes };
+		this.info = { backend, halfActivations, threads, numericsClass, exactProducts, memoryBytes };
 	}
 
 	async usedBytes(): Promise<number> {
@@ -397,9 +405,10 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 				loaded.pieces.every(({ keyValues }) => keyValues.batches),
 			)) {
 				const [first] = group;
+				const parts = this.#parts(loaded, first!, oneByOne);
 				const outputs =
-					oneByOne && first!.count > 1
-						? [await this.#runOneByOne(loaded, first!, logits)]
+					parts.length > 1 || (oneByOne && first!.count > 1)
+						? [await this.#runInParts(loaded, first!, logits, parts, oneByOne)]
 						: await this.#run(loaded, group, logits);
 				for (const [i, row] of group.entries()) results[checked.indexOf(row)] = outputs[i]!;
 			}
@@ -519,22 +528,40 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 		});
 	}
 
-	/** What it gives is what each position gives alone: in one run, or in as few as may be. */
-	async #runOneByOne(loaded: Loaded, row: CheckedRow, wanted: LogitsWanted): Promise<ForwardResult> {
+	/**
+	 * In which runs the positions of a row are computed, so that each has the bits that it always has: as one of several, whichever they
+	 * are, or with `oneByOne` as one alone.
+	 */
+	#parts({ config }: Loaded, { count, state }: CheckedRow, oneByOne: boolean): number[] {
+		if (oneByOne) {
+			const copyBytes = 4 * config.keyValueHeads * config.headSize * (state.length + count);
+			const most = this.info.exactProducts ? Math.max(1, Math.floor(copiesBytes / copyBytes)) : 1;
+			const parts: number[] = [];
+			for (let left = count; left > 0; left -= most) parts.push(Math.min(most, left));
+			return parts;
+		}
+		const leavesOne = this.info.exactProducts && count > 1 && count % blockStep === 1;
+		return leavesOne ? [count - ownRun, ownRun] : [count];
+	}
+
+	/** @param oneByOne - in each run positions attend as if each were alone */
+	async #runInParts(
+		loaded: Loaded,
+		row: CheckedRow,
+		wanted: LogitsWanted,
+		parts: readonly number[],
+		oneByOne: boolean,
+	): Promise<ForwardResult> {
 		const { length } = row.state;
-		const most = this.#mostOneByOne(loaded, length + row.count);
 		const results: ForwardResult[] = [];
 		try {
-			for (let from = 0; from < row.count; from += most) {
-				const to = Math.min(from + most, row.count);
+			let from = 0;
+			for (const count of parts) {
+				const to = from + count;
 				const asked = wanted === "last" && loaded.handle.span.head && to < row.count ? "none" : wanted;
-				const part = {
-					...row,
-					position: length + from,
-					input: partOf(row.input, from, to),
-					count: to - from,
-				};
-				results.push(...(await this.#run(loaded, [part], asked, true)));
+				const part = { ...row, position: length + from, input: partOf(row.input, from, to), count };
+				results.push(...(await this.#run(loaded, [part], asked, oneByOne)));
+				from = to;
 			}
 		} catch (error) {
 			row.state.length = length;
@@ -547,13 +574,6 @@ export class SpanEngine extends EngineEventTarget implements Engine {
 			Float32Array,
 		);
 		return { hidden: { rows: row.count, columns: loaded.config.hiddenSize, data } };
-	}
-
-	/** How many positions of a stream can be in one run where each is to have the bits that it has alone. */
-	#mostOneByOne({ config }: Loaded, positions: number): number {
-		if (!this.#runtime.exactProducts) return 1;
-		const copyBytes = 4 * config.keyValueHeads * config.headSize * positions;
-		return Math.max(1, Math.floor(copiesBytes / copyBytes));
 	}
 
 	/**

@@ -31,15 +31,13 @@ import { sample } from "../sampling/sampling.ts";
 import { Speculation } from "../speculation/speculation.ts";
 import type { Lane } from "../stage/batchQueue.ts";
 import { historyRowBytes, SentHistory } from "../stage/sentHistory.ts";
-import { DRAFT_SHARE } from "../stage/stageSession.ts";
+import { chunkOf, DRAFT_SHARE } from "../stage/stageSession.ts";
 import { type Link, TokenChain } from "../tokenChain.ts";
 import type { CheckedRequest } from "./checkedRequest.ts";
 import type { OwnEnds } from "./ownEnds.ts";
 
 /** Tokens of a prompt computed in one run, as at other stages: signs of life go between. */
 const CHUNK = 32;
-/** Positions of history in one frame, as at other stages. */
-const REPLAY_ROWS = 32;
 /** How long a stage may take to be reached, and to load what it serves; what it says of itself comes over its control stream. */
 const CONNECT_MS = 20_000;
 /** How long a stage whose link broke has to say why. */
@@ -351,14 +349,17 @@ export class EndsOfStream {
 		throw new StreamResetError("The next stage ended the link.");
 	}
 
-	/** Computes what of the tokens was not computed yet, chunk by chunk. */
+	/** Computes what of the tokens was not computed yet: the prompt chunk by chunk, and what was decoded one by one. */
 	#compute(): void {
-		const position = this.#history.end;
-		const left = this.#tokens.length - position;
-		if (left <= 0) return;
-		const rows = Math.min(CHUNK, left);
-		const chain = this.#tokens.at(position + rows);
-		this.#push({ position, rows, chain, links: [], last: rows === left, rollback: 0 });
+		const { length } = this.#tokens;
+		const prompt = this.#init.request.promptTokens.length;
+		for (let position = this.#history.end; position < length; position++) {
+			const rows = position < prompt ? chunkOf(prompt - position, CHUNK) : 1;
+			const chain = this.#tokens.at(position + rows);
+			this.#push({ position, rows, chain, links: [], last: position + rows === length, rollback: 0 });
+			// The rest is known already, so that it can run together.
+			if (rows > 1) return;
+		}
 	}
 
 	#push(step: Step): void {
@@ -384,7 +385,7 @@ export class EndsOfStream {
 		const { bytes } = encodeTensor(hidden!, this.#init.ends.model.manifest.boundary);
 		this.#history.push({ position, rows, chain, links, last, bytes });
 		if (rows === 1 && last) this.#firstMs.add(ms);
-		if (!last) this.#compute();
+		if (!last && this.#lane!.backlog === 0) this.#compute();
 		return this.#flush();
 	}
 
@@ -411,7 +412,7 @@ export class EndsOfStream {
 	}
 
 	#nextFrame(): HiddenFrame | undefined {
-		const step = this.#history.from(this.#sent, REPLAY_ROWS);
+		const step = this.#history.from(this.#sent);
 		if (!step) return undefined;
 		const { stream, ends } = this.#init;
 		const { boundary, config } = ends.model.manifest;

@@ -329,8 +329,8 @@ class Generation implements TokenGeneration {
 			signal: this.#cancelled.signal,
 		});
 		const finish = await this.#run.run();
-		const { links, hops } = this.#run.kept;
-		this.#init.experience?.routes.note(this.#init.model.id, links, hops, performance.now());
+		const { experience, model } = this.#init;
+		experience?.routes.note({ ...this.#run.kept, model: model.id, at: performance.now() });
 		return this.#summary(finish);
 	}
 
@@ -343,7 +343,7 @@ class Generation implements TokenGeneration {
 		const chain = new TokenChain(this.#init.ends?.key);
 		for (const token of promptTokens) chain.push(token);
 		const links = linksUpTo(chain, promptTokens.length - 1);
-		const before = experience?.routes.find(model.id, links, performance.now());
+		const before = experience?.routes.find(model.id, links, performance.now())?.hops;
 		if (!before || before.length < (view.minStages ?? 1)) return planned;
 		const { members } = directory;
 		const others = this.#init.ends ? before.slice(1, -1) : before;

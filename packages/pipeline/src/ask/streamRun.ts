@@ -23,6 +23,7 @@ import {
 	type TokenLogprob,
 } from "@tabmesh/wire";
 import { planRoute } from "../plan/planRoute.ts";
+import type { RecentRoute, Stretch } from "../plan/recentRoutes.ts";
 import { replaceLost } from "../plan/spares.ts";
 import { AskerReceipts } from "../receipts/askerReceipts.ts";
 import type { SignedReceipt } from "../receipts/signedReceipt.ts";
@@ -31,7 +32,7 @@ import { sealRoute } from "../route.ts";
 import { checkLogprobs } from "../sampling/logprobs.ts";
 import { linksUpTo } from "../stage/keptPrefixes.ts";
 import { StageLink, type StageListener, type StageStatus } from "../stage/stageLink.ts";
-import { offenceOf } from "../stage/stageSession.ts";
+import { chunkOf, offenceOf } from "../stage/stageSession.ts";
 import { TokenChain } from "../tokenChain.ts";
 import { type CheckedRequest, countsWritten } from "./checkedRequest.ts";
 import { EndsOfStream } from "./endsOfStream.ts";
@@ -156,6 +157,8 @@ export class StreamRun implements StageListener {
 	readonly #ends: EndsOfStream | undefined;
 	readonly #key: Uint8Array | undefined;
 	readonly #answer: number[] = [];
+	/** Where its first stage began with an earlier stream: positions that had been decoded in that one. */
+	#decodedBefore: readonly Stretch[] = [];
 	/** Links of the chain that stages told us before we heard of the tokens. */
 	readonly #unchecked = new Map<StageLink, { position: number; chain: Uint8Array }[]>();
 	readonly #stop = new AbortController();
@@ -314,7 +317,7 @@ export class StreamRun implements StageListener {
 	}
 
 	async #generate(): Promise<FinishReason> {
-		const links = this.#resumed ? new Uint8Array(0) : this.#keptLinks();
+		const links = this.#resumed ? new Uint8Array(0) : this.#wantedLinks();
 		await this.#ends?.begin([...this.#request.promptTokens, ...this.#answer], links);
 		if (this.#resumed) {
 			this.#beginStall(new StageLostError("The stages did not keep the answer."));
@@ -326,7 +329,9 @@ export class StreamRun implements StageListener {
 		}
 		await this.#route(undefined);
 		await this.#ready.promise;
-		await this.#feed(this.#links[0]!.received);
+		const begun = this.#links[0]!.received;
+		this.#decodedBefore = this.#decodedOf(links, begun);
+		await this.#feed(begun);
 		return this.#finished.promise;
 	}
 
@@ -358,7 +363,7 @@ export class StreamRun implements StageListener {
 			if (known.has(link)) {
 				link.reroute({ type: "reroute", route: sealed, keep: keep!, ...forLast });
 			} else {
-				const begins = keep === undefined ? { links: this.#keptLinks() } : { keep };
+				const begins = keep === undefined ? { links: this.#wantedLinks() } : { keep };
 				void link.open(
 					peer,
 					{ type: "open", route: sealed, maxPositions, ...begins, ...forFirst, ...forLast },
@@ -393,22 +398,46 @@ export class StreamRun implements StageListener {
 		}
 		const first = this.#links[0]!;
 		const tokens = [...this.#request.promptTokens, ...this.#answer];
-		for (let at = position; at < tokens.length; at += PROMPT_PIECE) {
-			const piece = tokens.slice(at, at + PROMPT_PIECE);
-			const last = at + piece.length === tokens.length;
+		const decoded = this.#decodedUpTo(tokens.length);
+		for (let at = position; at < tokens.length; ) {
+			const next = decoded.find(([, to]) => to > at);
+			// What was decoded goes one by one, and is computed so again.
+			const rows = next && next[0] <= at ? 1 : chunkOf((next?.[0] ?? tokens.length) - at, PROMPT_PIECE);
+			const piece = tokens.slice(at, at + rows);
+			const last = at + rows === tokens.length;
 			// A stream that is gone is noticed by its reader.
 			await first.send({ type: "prompt", position: at, tokens: piece, last }).catch(() => {});
+			at += rows;
 		}
 	}
 
 	/** Who may have kept what of the stream. */
-	get kept(): { readonly links: Uint8Array; readonly hops: readonly Hop[] } {
-		return { links: this.#keptLinks(), hops: this.#hops };
+	get kept(): Pick<RecentRoute, "links" | "hops" | "decoded"> {
+		const decoded = this.#decodedUpTo(this.#chain.length - 1);
+		return { links: this.#keptLinks(), hops: this.#hops, decoded };
+	}
+
+	/** Positions before `end` that were computed one by one. */
+	#decodedUpTo(end: number): readonly Stretch[] {
+		const from = this.#request.promptTokens.length;
+		return end > from ? [...this.#decodedBefore, [from, end]] : this.#decodedBefore;
+	}
+
+	/** The same of what the first stage had kept of an earlier stream, up to `end`. */
+	#decodedOf(links: Uint8Array, end: number): readonly Stretch[] {
+		const { experience, model } = this.#init;
+		const before = experience?.routes.find(model.id, links, performance.now())?.decoded ?? [];
+		return before.filter(([from]) => from < end).map(([from, to]) => [from, Math.min(to, end)]);
 	}
 
 	/** Of what stages may go on from, and keep: the last token never went around with an answer behind it. */
 	#keptLinks(): Uint8Array<ArrayBuffer> {
 		return linksUpTo(this.#chain, this.#chain.length - 1);
+	}
+
+	/** Of what stages may begin with: of the prompt its last two tokens are computed anew, since one alone would seem decoded. */
+	#wantedLinks(): Uint8Array<ArrayBuffer> {
+		return linksUpTo(this.#chain, Math.max(0, this.#chain.length - 2));
 	}
 
 	/** Ends the stream in order and compares what every stage says of the whole chain. */

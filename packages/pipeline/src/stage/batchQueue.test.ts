@@ -121,6 +121,45 @@ describe("BatchQueue", () => {
 		expect(firstShort).toBeLessThan(lastLong);
 	});
 
+	it("runs single positions that are known together, sixteen at most, to the bits that each has alone", async () => {
+		start();
+		const tokens = Array.from({ length: 40 }, (_, i) => 260 + i);
+		const outputs = async (name: string, together: boolean) => {
+			await engine.reserve(handle, name, 50);
+			const { promise, resolve, reject } = Promise.withResolvers<Float32Array>();
+			const lane = queue.lane(name, handle, "one", reject);
+			const seen: number[] = [];
+			for (const [position, token] of tokens.entries()) {
+				const last = position === tokens.length - 1;
+				lane.push({
+					position,
+					input: Int32Array.of(token),
+					rows: 1,
+					logits: last ? "last" : "none",
+					oneByOne: false,
+					onResult: ({ logits, hidden }) => {
+						seen.push(position);
+						if (!last) expect(hidden).toMatchObject({ rows: 1 });
+						else resolve(logits!);
+						return undefined;
+					},
+				});
+				if (!together) await lane.fewerThan(1);
+			}
+			if (together) expect(lane.backlog).toBe(4);
+			const logits = await promise;
+			expect(seen).toEqual([...tokens.keys()]);
+			lane.close();
+			await engine.release(name);
+			return logits;
+		};
+		const alone = await outputs("alone", false);
+		expect(calls).toHaveLength(40);
+		expect(await outputs("together", true)).toEqual(alone);
+		// The first began before there was a second, and behind the last one a token is waited for.
+		expect(calls).toHaveLength(40 + 1 + 3 + 1);
+	});
+
 	it("gives an asker with one stream as many rows as one with eight, whose others have what is left", async () => {
 		start();
 		const eight = Array.from({ length: 8 }, (_, i) => stream(`many${i}`, [1, 270 + i], 60));

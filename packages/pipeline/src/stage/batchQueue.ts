@@ -6,12 +6,21 @@ import type {
 	LogitsWanted,
 	StreamKey,
 } from "@tabmesh/model";
+import type { HiddenState } from "@tabmesh/wire";
 
 /**
  * Decode steps of several streams that run as one batch. FACTS: on WASM eight rows cost 2 to 5 times what one costs, and
  * more rows make each stream wait for a longer run.
  */
 const MOST_ROWS = 8;
+
+/**
+ * Single positions of one stream that wait one behind the other, as after a failover, and run together: sixteen take a quarter of what they
+ * take apart (decision 0022), more of them hardly less.
+ */
+const MOST_TOGETHER = 16;
+/** The same where they run like a prompt: as its first chunk. */
+const MOST_LIKE_PROMPT = 32;
 
 /** What one asker has waiting. */
 interface Share {
@@ -47,10 +56,10 @@ export interface Lane {
 	readonly stream: StreamKey;
 	readonly handle: EngineHandle;
 	readonly onError: (error: unknown) => void;
-	/** Steps that wait, the running one included. */
+	/** Runs that wait, the running one included: single positions that can run together are one. */
 	readonly backlog: number;
 	push(work: Work): void;
-	/** Resolves when fewer than `count` steps wait, or the lane was closed. */
+	/** Resolves when fewer than `count` runs wait, or the lane was closed. */
 	fewerThan(count: number): Promise<void>;
 	/** Drops what waits; the result of a running step is dropped, too. */
 	close(): void;
@@ -62,6 +71,9 @@ class QueueLane implements Lane {
 	readonly onError: (error: unknown) => void;
 	readonly work: Work[] = [];
 	readonly share: Share;
+	readonly #mostTogether: number;
+	/** Steps in the run under way. */
+	together = 1;
 	/** Whether it stands in line, runs, or waits for its result to be taken. */
 	busy = false;
 	closed = false;
@@ -73,6 +85,7 @@ class QueueLane implements Lane {
 		stream: StreamKey,
 		handle: EngineHandle,
 		share: Share,
+		mostTogether: number,
 		onError: (error: unknown) => void,
 		enqueue: (lane: QueueLane) => void,
 		onClose: () => void,
@@ -80,13 +93,23 @@ class QueueLane implements Lane {
 		this.stream = stream;
 		this.handle = handle;
 		this.share = share;
+		this.#mostTogether = mostTogether;
 		this.onError = onError;
 		this.#enqueue = enqueue;
 		this.#onClose = onClose;
 	}
 
 	get backlog(): number {
-		return this.work.length;
+		let runs = 0;
+		for (let at = 0; at < this.work.length; runs++) at += this.run(at);
+		return runs;
+	}
+
+	/** How many steps from that one on can run together. */
+	run(from = 0): number {
+		let to = from;
+		while (to - from < this.#mostTogether && isKnownAndSingle(this.work[to])) to++;
+		return Math.max(1, to - from);
 	}
 
 	push(work: Work): void {
@@ -96,7 +119,7 @@ class QueueLane implements Lane {
 	}
 
 	fewerThan(count: number): Promise<void> {
-		if (this.closed || this.work.length < count) return Promise.resolve();
+		if (this.closed || this.backlog < count) return Promise.resolve();
 		return new Promise((resolve) => this.#waiters.push({ count, resolve }));
 	}
 
@@ -111,8 +134,9 @@ class QueueLane implements Lane {
 		if (this.#waiters.length === 0) return;
 		const waiters = this.#waiters;
 		this.#waiters = [];
+		const { backlog } = this;
 		for (const waiter of waiters) {
-			if (this.closed || this.work.length < waiter.count) waiter.resolve();
+			if (this.closed || backlog < waiter.count) waiter.resolve();
 			else this.#waiters.push(waiter);
 		}
 	}
@@ -146,7 +170,8 @@ export class BatchQueue {
 		const onClose = (): void => {
 			if (--share.lanes === 0) this.#shares.delete(asker);
 		};
-		return new QueueLane(stream, handle, share, onError, (lane) => this.#enqueue(lane), onClose);
+		const most = this.#engine.info.exactProducts ? MOST_TOGETHER : MOST_LIKE_PROMPT;
+		return new QueueLane(stream, handle, share, most, onError, (lane) => this.#enqueue(lane), onClose);
 	}
 
 	#enqueue(lane: QueueLane): void {
@@ -195,27 +220,37 @@ export class BatchQueue {
 		this.#spent = next.spent;
 		const first = next.line[0]!;
 		const { rows, logits } = first.work[0]!;
-		if (rows > 1) return [next.line.shift()!];
-		const fits = ({ work: [work], handle, closed }: QueueLane): boolean =>
-			work?.rows === 1 && work.logits === logits && handle.id === first.handle.id && !closed;
+		first.together = first.run();
+		if (rows > 1 || first.together > 1) return [next.line.shift()!];
+		const fits = (lane: QueueLane): boolean => {
+			const [work] = lane.work;
+			if (lane.closed || work?.rows !== 1 || lane.run() > 1) return false;
+			return work.logits === logits && lane.handle.id === first.handle.id;
+		};
 		const taking = shares.filter(({ line }) => line.some(fits));
 		const most = Math.ceil(MOST_ROWS / taking.length);
 		const batch: QueueLane[] = [];
 		for (const { line } of taking) {
 			const taken = line.filter(fits).slice(0, Math.min(most, MOST_ROWS - batch.length));
-			for (const lane of taken) line.splice(line.indexOf(lane), 1);
+			for (const lane of taken) {
+				line.splice(line.indexOf(lane), 1);
+				lane.together = 1;
+			}
 			batch.push(...taken);
 		}
 		return batch;
 	}
 
 	#forward(batch: readonly QueueLane[]): Promise<ForwardResult[]> {
-		const rows = batch.map((lane) => {
-			const { position, input } = lane.work[0]!;
-			return { stream: lane.stream, position, input };
+		const rows = batch.map(({ stream, work, together }) => {
+			const { position, input } = work[0]!;
+			const inputs = work.slice(0, together).map((each) => each.input);
+			return { stream, position, input: together > 1 ? joined(inputs) : input };
 		});
-		const { handle, work } = batch[0]!;
-		const { logits, oneByOne } = work[0]!;
+		const { handle, work, together } = batch[0]!;
+		const { logits } = work[0]!;
+		// Where that would take as long as one after the other, what is known goes like a prompt.
+		const oneByOne = work[0]!.oneByOne || (together > 1 && this.#engine.info.exactProducts);
 		const truncations = batch.filter((lane) => lane.work[0]!.truncateTo !== undefined);
 		if (truncations.length === 0) return this.#engine.forward(handle, rows, { logits, oneByOne });
 		return Promise.all(
@@ -240,24 +275,25 @@ export class BatchQueue {
 	}
 
 	#deliver(lane: QueueLane, result: ForwardResult, ms: number): void {
+		const { together } = lane;
+		this.#hand(lane, together > 1 ? rowsOf(result) : [result], ms / together);
+	}
+
+	/** Gives each step of a run its result. */
+	#hand(lane: QueueLane, [result, ...others]: readonly ForwardResult[], ms: number): void {
 		const work = lane.work.shift();
 		if (lane.closed || !work) return;
 		lane.wake();
 		let taken: Promise<void> | undefined;
 		try {
-			taken = work.onResult(result, ms);
+			taken = work.onResult(result!, ms);
 		} catch (error) {
 			this.#fail(lane, error);
 			return;
 		}
-		if (taken) {
-			taken.then(
-				() => this.#again(lane),
-				(error) => this.#fail(lane, error),
-			);
-		} else {
-			this.#again(lane);
-		}
+		const next = (): void => (others.length > 0 ? this.#hand(lane, others, ms) : this.#again(lane));
+		if (taken) taken.then(next, (error) => this.#fail(lane, error));
+		else next();
 	}
 
 	#again(lane: QueueLane): void {
@@ -271,4 +307,27 @@ export class BatchQueue {
 		lane.close();
 		lane.onError(error);
 	}
+}
+
+/** Whether a step is one position behind which nobody waits for a token: what follows is there, or about to come. */
+function isKnownAndSingle(work: Work | undefined): boolean {
+	return work?.rows === 1 && work.logits === "none" && work.truncateTo === undefined;
+}
+
+function joined(inputs: readonly ForwardRow["input"][]): ForwardRow["input"] {
+	const [first] = inputs as readonly [ForwardRow["input"]];
+	if (first instanceof Int32Array)
+		return Int32Array.from((inputs as Int32Array[]).flatMap((each) => [...each]));
+	const { columns } = first;
+	const data = new Float32Array(inputs.length * columns);
+	for (const [i, input] of inputs.entries()) data.set((input as HiddenState).data, i * columns);
+	return { rows: inputs.length, columns, data };
+}
+
+/** What came out behind each position. */
+function rowsOf({ hidden }: ForwardResult): ForwardResult[] {
+	const { rows, columns, data } = hidden!;
+	return Array.from({ length: rows }, (_, i) => ({
+		hidden: { rows: 1, columns, data: data.subarray(i * columns, (i + 1) * columns) },
+	}));
 }

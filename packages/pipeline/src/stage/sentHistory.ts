@@ -92,43 +92,48 @@ export class SentHistory {
 			if (rows <= 0) break;
 			const bytes = step.bytes.subarray(0, rows * this.rowBytes);
 			const isLast = step.position + rows === position;
-			begun.#keep({ ...step, rows, bytes, chain: isLast ? chain : step.chain });
+			const links = step.links.slice(0, rows - 1);
+			begun.#keep({ ...step, rows, links, bytes, chain: isLast ? chain : step.chain });
 		}
 		begun.#known = begun.#end;
 		return begun;
 	}
 
 	/**
-	 * The steps from `position` on as one of at most `rows` rows, but whole where it is a single step. Undefined at the end.
-	 * It ends with the first `last`.
+	 * What goes next to whoever has the positions before `position`: one run, as it was computed here, so that it is computed in the same
+	 * way again. A chunk of a prompt goes as that chunk, and a position that was decoded by itself, though it may have been a draft beside
+	 * others: kernels for one position and for several add up in another order. Undefined at the end.
 	 */
-	from(position: number, rows: number): SentStep | undefined {
+	from(position: number): SentStep | undefined {
 		if (position >= this.#end) return undefined;
 		let at = this.#steps.length - 1;
 		while (this.#steps[at]!.position > position) at--;
 		const first = this.#steps[at]!;
+		// The everyday case: the newest step, as it is.
+		if (first.position === position && first.chain && this.#asks(first) === first.last) {
+			if (first.last || first.links.length === 0) return first as SentStep;
+		}
+		const skipped = position - first.position;
+		const rest = first.bytes.subarray(skipped * this.rowBytes);
+		if (first.links.length > 0 && !this.#asks(first)) {
+			const chain = first.links[skipped] ?? first.chain!;
+			return { position, rows: 1, chain, last: false, links: [], bytes: rest.subarray(0, this.rowBytes) };
+		}
+		const parts = [rest];
 		let newest = first;
-		const parts = [first.bytes.subarray((position - first.position) * this.rowBytes)];
-		for (let next = this.#steps[++at]; next && !this.#asks(newest); next = this.#steps[++at]) {
-			// Drafts go alone: behind each of them a token is asked for.
-			const alone = next.links.length > 0 && this.#asks(next);
-			if (newest.chain && (alone || next.position + next.rows - position > rows)) break;
+		while (!newest.chain) {
+			const next = this.#steps[++at];
+			if (!next) return undefined;
 			parts.push(next.bytes);
 			newest = next;
-		}
-		const { chain } = newest;
-		if (!chain) return undefined;
-		// The everyday case: the newest step, as it is.
-		if (newest === first && first.position === position && this.#asks(first) === first.last) {
-			return first as SentStep;
 		}
 		return {
 			position,
 			rows: newest.position + newest.rows - position,
-			chain,
+			chain: newest.chain,
 			last: this.#asks(newest),
-			links: newest === first && this.#asks(first) ? first.links.slice(position - first.position) : [],
-			bytes: parts.length === 1 ? parts[0]! : joined(parts),
+			links: newest === first && this.#asks(first) ? first.links.slice(skipped) : [],
+			bytes: parts.length === 1 ? rest : joined(parts),
 		};
 	}
 

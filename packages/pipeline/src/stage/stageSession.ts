@@ -56,7 +56,7 @@ import { type Beginning, type KeptPrefixes, originOf, type Prefix } from "./kept
 import type { LoadedSpans, SpanLease } from "./loadedSpans.ts";
 import { historyRowBytes, SentHistory, type SentStep } from "./sentHistory.ts";
 
-/** Steps of one stream that may wait here; behind them the sender waits for credit. */
+/** Runs of one stream that may wait here; behind them the sender waits for credit. */
 const MOST_BACKLOG = 4;
 /** Tokens between two `progress` messages: the asker learns of a forked chain within so many. */
 const PROGRESS_EVERY = 8;
@@ -74,8 +74,6 @@ const CHUNK_MS = 150;
 const FIRST_CHUNK = 32;
 const SMALLEST_CHUNK = 8;
 const LARGEST_CHUNK = 128;
-/** Positions of history in one frame: as a prompt's first chunk, because how quick the receiver is, is not known. */
-const REPLAY_ROWS = 32;
 /** What accepts a link: one number. */
 const ACCEPT_BYTES = 64;
 
@@ -655,26 +653,33 @@ export class StageSession {
 		if (this.#lane!.backlog === 0) this.#pushPromptChunk();
 	}
 
+	/** Computes the next chunk of what the asker sent, or all the positions that he sent one by one: they were decoded. */
 	#pushPromptChunk(): void {
-		const tokens = this.#prompt.shift();
-		if (!tokens) return;
-		const input = tokens.subarray(0, this.#chunk);
-		if (input.length < tokens.length) this.#prompt.unshift(tokens.subarray(input.length));
+		do {
+			const tokens = this.#prompt.shift();
+			if (!tokens) return;
+			const input = tokens.subarray(0, chunkOf(tokens.length, this.#chunk));
+			if (input.length < tokens.length) this.#prompt.unshift(tokens.subarray(input.length));
+			this.#pushPrompt(input);
+		} while (this.#lane!.backlog === 1 && this.#prompt[0]?.length === 1);
+	}
+
+	#pushPrompt(input: Int32Array): void {
+		const rows = input.length;
 		const position = this.#promptPosition;
-		this.#promptPosition += input.length;
+		this.#promptPosition += rows;
 		const last = this.#promptDone && this.#prompt.length === 0;
 		const chain = this.#tokens.at(this.#promptPosition);
 		this.#lane!.push({
 			position,
 			input,
-			rows: input.length,
+			rows,
 			logits: this.#isLast && last ? "last" : "none",
 			oneByOne: false,
 			onResult: (result, ms) => {
-				this.#chunk = fittingChunk(ms / input.length);
-				const step: Step = { position, rows: input.length, chain, links: [], last, rollback: 0 };
-				const sent = this.#onComputed(result, step, ms);
-				this.#pushPromptChunk();
+				if (rows > 1) this.#chunk = fittingChunk(ms / rows);
+				const sent = this.#onComputed(result, { position, rows, chain, links: [], last, rollback: 0 }, ms);
+				if (this.#lane?.backlog === 0) this.#pushPromptChunk();
 				return sent;
 			},
 		});
@@ -897,7 +902,7 @@ export class StageSession {
 	}
 
 	#askForReceipt(positions: number): void {
-		const step = positions > 0 ? this.#history.from(positions - 1, 1) : undefined;
+		const step = positions > 0 ? this.#history.from(positions - 1) : undefined;
 		if (step?.rows !== 1) return;
 		const outputs = this.#outputsOf(step);
 		if (outputs) this.#receipts.ask({ positions, chain: step.chain, outputs } satisfies Work);
@@ -931,7 +936,7 @@ export class StageSession {
 	}
 
 	#sendNext(): Promise<void> | undefined {
-		const step = this.#history.from(this.#sent, REPLAY_ROWS);
+		const step = this.#history.from(this.#sent);
 		if (!step) return undefined;
 		const { stream, generation } = this.#route;
 		const { boundary, config } = this.#model.manifest;
@@ -1209,6 +1214,14 @@ function outsideVocabulary(token: number, vocabularySize: number): InvalidParame
 	return new InvalidParameterError(`Token ${token} lies outside the vocabulary of ${vocabularySize}.`, {
 		details: { token, vocabularySize },
 	});
+}
+
+/**
+ * How many of so many positions make the next chunk. A single one is not left over: it would be computed as if it were decoded, to slightly
+ * other floats, and whether it is must not depend on how large chunks happen to be.
+ */
+export function chunkOf(left: number, most: number): number {
+	return left <= most + 1 ? left : most;
 }
 
 /** The power of two of positions that takes about CHUNK_MS. */
