@@ -3,14 +3,12 @@ import { type WebRTCTransportInit, webRTC } from "@libp2p/webrtc";
 
 type WebRTCComponents = Parameters<ReturnType<typeof webRTC>>[0];
 
-/** How long the calling side may take to close the `init` channel itself; it does so as soon as it sees it open. */
-const initChannelMs = 30_000;
-
 /**
  * `@libp2p/webrtc` without a race in its handshake. Both sides close the data channel `init`: the caller once it has
  * seen it open, the called side as soon as it learns of it. On a busy machine the called side is first, and then the
  * caller waits for the opening of a closed channel until its dial times out (seen in 6.0.33 with two tabs on two
- * cores). Here the called side leaves the closing to the caller.
+ * cores). Here the called side leaves the closing to the caller, and never closes it: where Firefox has lost the caller's
+ * closing (see `orderHandshakes` for pages), a second channel of the same id would say nothing for ever.
  *
  * This reaches for a private method; a version that does without it is left as it is.
  */
@@ -51,8 +49,8 @@ function leaveInitOpen<Muxer>(muxer: Muxer): Muxer {
 	if (take) {
 		taker.onDataChannel = (channel, early) => {
 			if (channel.label !== "init") return take(channel, early);
-			const timer = setTimeout(() => channel.close(), initChannelMs);
-			channel.addEventListener("close", () => clearTimeout(timer), { once: true });
+			// A channel that nobody listens to may be collected as garbage, and is closed then.
+			channel.addEventListener("close", () => {});
 		};
 	}
 	return muxer;

@@ -40,6 +40,8 @@ const firstPingMs = 1_000;
 const pingTimeoutMs = 10_000;
 /** Silence after which a connection that the other side should ping is closed: throttled tabs run timers once a minute. */
 const silenceMs = 180_000;
+/** What `@libp2p/webrtc` sends offers, answers and candidates over. */
+const signallingProtocol = "/webrtc-signaling/0.0.1";
 /** How long a peer whose versions do not meet ours is not dialled again. */
 const refusedForMs = 60_000;
 
@@ -98,7 +100,7 @@ export class PeerNode
 	readonly #topics: Topics;
 	readonly #links = new Map<string, Link>();
 	readonly #linksOf = new Map<string, Link[]>();
-	readonly #dials = new Map<string, Promise<Connection>>();
+	readonly #dials = new Map<string, PromiseWithResolvers<Connection>>();
 	readonly #refused = new Map<string, { error: UnsupportedVersionError; until: number }>();
 	/** Open streams by protocol and peer, both directions. */
 	readonly #streams = new Map<string, number>();
@@ -347,18 +349,34 @@ export class PeerNode
 		}
 		const refused = this.#refused.get(peer);
 		if (refused && refused.until > Date.now()) throw refused.error;
-		const links = this.#linksOf.get(peer)?.filter(({ connection }) => connection.status === "open") ?? [];
-		const link = links.find(({ path }) => path !== "relayed") ?? (overRelay ? links[0] : undefined);
-		if (link) return link.connection;
+		const connection = this.#openTo(peer, overRelay);
+		if (connection) return connection;
 		let dial = this.#dials.get(peer);
 		if (!dial) {
+			dial = Promise.withResolvers();
+			dial.promise.catch(() => {});
+			this.#dials.set(peer, dial);
 			// Not the caller's signal: others may wait for the same dial.
 			const limit = AbortSignal.any([AbortSignal.timeout(openTimeoutMs), this.#stopping.signal]);
-			dial = this.#dial(peer, limit).finally(() => this.#dials.delete(peer));
-			dial.catch(() => {});
-			this.#dials.set(peer, dial);
+			const { resolve, reject } = dial;
+			this.#dial(peer, limit)
+				.then(resolve, reject)
+				.finally(() => {
+					if (this.#dials.get(peer) === dial) this.#dials.delete(peer);
+				});
 		}
-		return abortable(dial, signal);
+		return abortable(dial.promise, signal);
+	}
+
+	/** The peer is here, by whichever side's dial: nobody waits for ours any longer. */
+	#reached({ peer, connection }: Link): void {
+		this.#dials.get(peer)?.resolve(connection);
+		this.#dials.delete(peer);
+	}
+
+	#openTo(peer: string, overRelay: boolean): Connection | undefined {
+		const links = this.#linksOf.get(peer)?.filter(({ connection }) => connection.status === "open") ?? [];
+		return (links.find(({ path }) => path !== "relayed") ?? (overRelay ? links[0] : undefined))?.connection;
 	}
 
 	async #dial(peer: string, signal: AbortSignal): Promise<Connection> {
@@ -371,13 +389,24 @@ export class PeerNode
 		// A handshake that broke rather than timed out deserves a second chance: both sides may have dialled at once.
 		const connection = await this.#init.dial(id, signal).catch((error) => {
 			if (signal.aborted || error instanceof TabmeshError) throw error;
-			return this.#init.dial(id, signal);
+			return this.#openTo(peer, false) ?? this.#init.dial(id, signal);
 		});
-		// Signalling is done; what ran through the relay would only count against everybody's reservation.
-		for (const link of [...(this.#linksOf.get(peer) ?? [])]) {
-			if (link.path === "relayed") link.connection.close().catch((error) => link.connection.abort(error));
-		}
+		this.#hangUp(peer);
 		return connection;
+	}
+
+	/**
+	 * Closes what runs to a peer through relays, where signalling is done: it would only count against everybody's
+	 * reservation. The other side may dial at the same time, over the same connection, and would wait for an answer until
+	 * its deadline.
+	 */
+	#hangUp(peer: string): void {
+		for (const { path, connection } of [...(this.#linksOf.get(peer) ?? [])]) {
+			if (path !== "relayed") continue;
+			const signalling = connection.streams.find(({ protocol }) => protocol === signallingProtocol);
+			if (signalling) signalling.addEventListener("close", () => this.#hangUp(peer), { once: true });
+			else connection.close().catch((error) => connection.abort(error));
+		}
 	}
 
 	#opened(connection: Connection): void {
@@ -438,6 +467,7 @@ export class PeerNode
 		);
 		try {
 			link.agreement = await acquaintance.agreement;
+			this.#reached(link);
 		} catch (error) {
 			if (error instanceof UnsupportedVersionError) {
 				this.#refused.set(link.peer, { error, until: Date.now() + refusedForMs });
