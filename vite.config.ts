@@ -13,6 +13,7 @@ const pages = {
 	lend: at("apps/lend/index.html"),
 	chat: at("apps/chat/index.html"),
 	storage: at("apps/storage/index.html"),
+	console: at("apps/console/index.html"),
 	notFound: at("apps/404.html"),
 };
 
@@ -36,7 +37,7 @@ function homeAtRoot(): Plugin {
 			server.middlewares.use((request, _response, next) => {
 				const { pathname } = new URL(request.url ?? "/", "http://localhost");
 				if (pathname === "/") request.url = "/home/";
-				else if (["/lend", "/chat", "/storage"].includes(pathname)) request.url = `${pathname}/`;
+				else if (["/lend", "/chat", "/storage", "/console"].includes(pathname)) request.url = `${pathname}/`;
 				next();
 			});
 		},
@@ -173,7 +174,7 @@ function precompress(): Plugin {
 
 /**
  * Builds every page and the workers behind them into `dist/`: `index.html`, `lend/index.html`, `chat/index.html`,
- * `storage/index.html`, `404.html`, `service-worker.js` and hashed, immutable `assets/`.
+ * `storage/index.html`, `console/index.html`, `404.html`, `service-worker.js` and hashed, immutable `assets/`.
  */
 export default defineConfig({
 	root: at("apps"),

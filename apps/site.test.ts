@@ -55,14 +55,17 @@ describe("the built site, as a relay without models serves it", () => {
 	}
 
 	it("speaks German to whoever reads German, every word of its pages, and English on a click", async () => {
-		const context = await browser.newContext({ locale: "de-AT", reducedMotion: "reduce" });
+		// On the narrowest phone: German words are the longer ones.
+		const viewport = { width: 360, height: 740 };
+		const context = await browser.newContext({ locale: "de-AT", reducedMotion: "reduce", viewport });
 		const page = await context.newPage();
-		for (const path of ["/", "/lend", "/chat", "/storage", "/nowhere"]) {
+		for (const path of ["/", "/lend", "/chat", "/storage", "/console", "/nowhere"]) {
 			await page.goto(`${relay.url}${path}`);
 			await page.getByRole("link", { name: "Leihen", exact: true }).waitFor();
 			await page.getByText(/^(The|One|Ask|Lend|What|Your?|Nothing|Looking) /).waitFor({ state: "detached" });
 			expect(await page.title()).toMatch(/Tabmesh$/);
 			expect(await page.evaluate(untranslated), path).toEqual([]);
+			expect(await page.evaluate(() => document.documentElement.scrollWidth), path).toBe(viewport.width);
 			await page.evaluate(axe);
 			const violations = await page.evaluate(async () => {
 				const { axe } = window as unknown as { axe: { run(): Promise<AxeResults> } };
@@ -80,7 +83,7 @@ describe("the built site, as a relay without models serves it", () => {
 		await context.close();
 	});
 
-	it.each(["/", "/lend", "/chat", "/storage"])(
+	it.each(["/", "/lend", "/chat", "/storage", "/console"])(
 		"%s works under the site's own policy, isolated, named, and readable to everybody",
 		async (path) => {
 			const { page, complaints } = await visit(path);
@@ -190,7 +193,7 @@ describe("the built site, as a relay without models serves it", () => {
 		await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
 
 		await origin.stop();
-		for (const path of ["/lend", "/chat", "/storage"]) {
+		for (const path of ["/lend", "/chat", "/storage", "/console"]) {
 			await page.goto(url + path);
 			await page.getByRole("heading", { level: 1 }).first().waitFor();
 			expect(await page.evaluate(() => crossOriginIsolated), path).toBe(true);

@@ -1,6 +1,13 @@
 import "@tabmesh/elements";
 import type { Tabmesh } from "@tabmesh/client";
-import type { Connect, TabmeshChat, TabmeshLend, TabmeshStorage, TabmeshWallet } from "@tabmesh/elements";
+import type {
+	Connect,
+	TabmeshChat,
+	TabmeshConsole,
+	TabmeshLend,
+	TabmeshStorage,
+	TabmeshWallet,
+} from "@tabmesh/elements";
 import { ScriptedTabmesh } from "./scripted.ts";
 import { type GalleryState, states, unreachable } from "./states.ts";
 
@@ -21,7 +28,9 @@ declare global {
 
 const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
-async function settle(element: TabmeshChat | TabmeshLend | TabmeshStorage | TabmeshWallet): Promise<void> {
+type Panel = TabmeshChat | TabmeshConsole | TabmeshLend | TabmeshStorage | TabmeshWallet;
+
+async function settle(element: Panel): Promise<void> {
 	await window.gallery.tabmesh.rested;
 	// An answer's end wakes the element, the element schedules a frame, its children draw after it.
 	for (let turn = 0; turn < 4; turn++) {
@@ -48,16 +57,20 @@ async function show(state: GalleryState): Promise<void> {
 			await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 		return tabmesh;
 	};
-	const element = document.createElement(state.element) as
-		| TabmeshChat
-		| TabmeshLend
-		| TabmeshStorage
-		| TabmeshWallet;
+	const element = document.createElement(state.element) as Panel;
 	if ("openStorage" in element) element.storage = tabmesh.storage;
 	else element.connect = connect;
 	if ("left" in element) element.left = state.left;
+	if ("readRelay" in element) {
+		const { relay } = state;
+		element.readRelay = async () => {
+			if (relay instanceof Error) throw relay;
+			return relay ?? new Promise(() => {});
+		};
+		element.peer = state.script.members[state.chosen ?? -1]?.peer ?? "";
+	}
 	if ("tabmesh" in element && state.script.wallet) element.tabmesh = tabmesh;
-	document.body.classList.toggle("wide", state.element === "tabmesh-chat");
+	document.body.classList.toggle("wide", ["tabmesh-chat", "tabmesh-console"].includes(state.element));
 	stage.replaceChildren(element);
 	if (state.element === "tabmesh-wallet") {
 		// It is a part of a page, below that page's own heading.

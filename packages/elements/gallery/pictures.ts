@@ -15,6 +15,8 @@ const shown = [
 	"chat-private-answered",
 	"wallet-embedded",
 	"storage-kept",
+	"console-peer",
+	"console-many",
 ];
 
 /**

@@ -1,5 +1,6 @@
 import type { KeptThing, LenderView, ModelView, StageView, StorageView, WalletView } from "@tabmesh/client";
 import type { Member } from "@tabmesh/directory";
+import type { RelayReading } from "@tabmesh/elements/console";
 import {
 	EngineUnavailableError,
 	OutOfMemoryBudgetError,
@@ -12,11 +13,21 @@ import {
 	WrongPassphraseError,
 } from "@tabmesh/wire";
 import { type Script, type Step, walletAddress } from "./scripted.ts";
+import { syntheticSwarm } from "./syntheticSwarm.ts";
 
 /** One picture of the gallery: which element, on which network, and what a person did to get there. */
 export interface GalleryState {
-	readonly element: "tabmesh-lend" | "tabmesh-chat" | "tabmesh-storage" | "tabmesh-wallet";
+	readonly element:
+		| "tabmesh-lend"
+		| "tabmesh-chat"
+		| "tabmesh-storage"
+		| "tabmesh-wallet"
+		| "tabmesh-console";
 	readonly script: Script;
+	/** What the relay of a console answers. @default it never answers */
+	readonly relay?: RelayReading | Error;
+	/** The peer that a console looks at: its place among the members. */
+	readonly chosen?: number;
 	/** `hang` and `fail` never give a network. @default "open" */
 	readonly connect?: "open" | "hang" | "fail";
 	/** Presses the button with this text before all. */
@@ -120,6 +131,23 @@ const prompt = "Once upon a time, a little fox found a door in a tree.";
 const tides =
 	"Imagine the Moon holding a very long, invisible rope that is tied to the sea. As the Earth turns, the rope pulls the water up a little on one side, and the beach fills. When our side turns away, the water slides back.\n\nThat happens about twice a day, so there is always another tide coming.";
 
+const works: RelayReading = {
+	host: "relay.example.org",
+	peer: `${peers[0]!.slice(0, -5)}Relay`,
+	status: "ok",
+	answeredMs: 12,
+	figures: {
+		sockets: 61,
+		reservations: 43,
+		refusedSockets: 2,
+		messages: 18_204,
+		refusedMessages: 0,
+		memoryBytes: 148_000_000,
+		started: Date.now() - 26 * 3_600_000,
+		lagMs: 21,
+	},
+};
+const watch = (script: Script): GalleryState => ({ element: "tabmesh-console", script });
 const serving: Partial<LenderView> = {
 	phase: "serving",
 	span: { from: 0, to: 2, embed: true, head: false },
@@ -545,6 +573,22 @@ export const states: Record<string, GalleryState> = {
 			{ ...report, name: undefined as never, pinned: false, wholeBytes: undefined as never },
 		],
 	}),
+	"console-connecting": { ...watch({ models: [], members: [] }), connect: "hang" },
+	"console-unreachable": { ...watch({ models: [], members: [] }), connect: "fail", relay: unreachable },
+	"console-no-models": watch({ models: [], members: [] }),
+	"console-no-peers": watch({ models: [full, tinyLlama], members: [] }),
+	"console-one": { ...watch(syntheticSwarm({ peers: 1, models: 1 })), chosen: 0 },
+	"console-missing": watch(syntheticSwarm({ peers: 4, models: 1, share: 0.12 })),
+	"console-twenty": {
+		...watch(syntheticSwarm({ peers: 20, models: 2 })),
+		relay: works,
+		press: "Why these layers?",
+	},
+	"console-peer": { ...watch(syntheticSwarm({ peers: 20, models: 2 })), relay: works, chosen: 3 },
+	"console-many": {
+		...watch(syntheticSwarm({ peers: 500, models: 10 })),
+		relay: { ...works, figures: undefined },
+	},
 	"chat-hostile": chat([
 		{ stages: three },
 		{ text: ' <img src=x onerror="window.pwned=1"><script>window.pwned=2</script>' },

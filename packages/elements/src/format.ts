@@ -15,8 +15,9 @@ function number(value: number, digits: 0 | 1 = 0, least: 0 | 1 = 0): string {
 	return format.format(value);
 }
 
-/** `92 MB`, `1.5 GB`: decimal units, as downloads are counted. */
+/** `92 MB`, `1.5 GB`, `2.7 TB`: decimal units, as downloads are counted. */
 export function formatBytes(bytes: number): string {
+	if (bytes >= 999.5e9) return `${number(bytes / 1e12, 1)} TB`;
 	if (bytes >= 999.5e6) return `${number(bytes / 1e9, 1)} GB`;
 	if (bytes >= 999.5e3) return `${number(bytes / 1e6)} MB`;
 	return `${number(bytes / 1e3)} kB`;

@@ -24,7 +24,7 @@ export class TabmeshLayers extends LitElement {
 				display: flex;
 				align-items: end;
 				gap: clamp(1px, 0.6cqi, 4px);
-				height: 2.1rem;
+				height: var(--tabmesh-layers-height, 2.1rem);
 			}
 			:host {
 				container-type: inline-size;
@@ -37,8 +37,11 @@ export class TabmeshLayers extends LitElement {
 				background: transparent;
 				box-shadow: inset 0 0 0 1.5px var(--_control);
 			}
+			.many {
+				gap: 0;
+			}
 			.many .cell {
-				border-radius: 1px;
+				border-radius: 0;
 				box-shadow: inset 0 -2px 0 0 var(--_control);
 			}
 			.cell.held {

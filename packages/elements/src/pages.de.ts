@@ -5,15 +5,18 @@ export const pages: Readonly<Record<string, string>> = {
 	Ask: "Fragen",
 	Lend: "Leihen",
 	Storage: "Speicher",
+	Console: "Konsole",
 	Tabmesh: "Tabmesh",
 	"Ask · Tabmesh": "Fragen · Tabmesh",
 	"Lend · Tabmesh": "Leihen · Tabmesh",
 	"Storage · Tabmesh": "Speicher · Tabmesh",
+	"Console · Tabmesh": "Konsole · Tabmesh",
 	"One model, many tabs.": "Ein Modell, viele Tabs.",
 	"One model, many tabs. Nothing runs here before you join.":
 		"Ein Modell, viele Tabs. Hier läuft nichts, bevor du mitmachst.",
 	"One model, many tabs. This page looks at your device only and joins nothing.":
 		"Ein Modell, viele Tabs. Diese Seite sieht nur dein Gerät an und tritt nirgends bei.",
+	"One model, many tabs. This page only looks on.": "Ein Modell, viele Tabs. Diese Seite sieht nur zu.",
 	"A language model that lives in browser tabs": "Ein Sprachmodell, das in Browser-Tabs lebt",
 	"Each tab holds a few of the model’s layers. A prompt goes round the ring they form, and a word comes out with every lap: no server computes it, and nobody needs the whole model.":
 		"Jeder Tab hält einige Schichten des Modells. Eine Frage geht durch den Ring, den sie bilden, und mit jeder Runde kommt ein Wort heraus: Kein Server rechnet, und niemand braucht das ganze Modell.",
