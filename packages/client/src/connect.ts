@@ -35,6 +35,8 @@ import { RoomState } from "./roomState.ts";
 import { RoomProviders } from "./sharedFiles.ts";
 import type {
 	ConnectOptions,
+	Embedding,
+	EmbedOptions,
 	GenerateOptions,
 	Generation,
 	Lender,
@@ -44,6 +46,7 @@ import type {
 	Tabmesh,
 	TabmeshEvents,
 } from "./tabmesh.ts";
+import { embedText } from "./textEmbedding.ts";
 import { type GenerationNetwork, TextGeneration } from "./textGeneration.ts";
 import { weightSource } from "./weightSource.ts";
 
@@ -253,6 +256,10 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 
 	generate(options: GenerateOptions): Generation {
 		return new TextGeneration(this.#forAnswers, options);
+	}
+
+	embed(options: EmbedOptions): Promise<Embedding> {
+		return embedText(this.#forAnswers, options);
 	}
 
 	resume(left: string, options?: Parameters<Tabmesh["resume"]>[1]): Generation {

@@ -132,7 +132,10 @@ export interface GenerationSummary {
 	readonly model: string;
 	readonly promptTokens: readonly number[];
 	readonly tokens: readonly number[];
+	/** Empty where it called functions. */
 	readonly text: string;
+	/** The functions that it called. */
+	readonly calls?: readonly CalledTool[];
 	/** Of the tokens that `text` is made of, where it was asked for. */
 	readonly logprobs?: readonly AnswerProbability[];
 	readonly finishReason: FinishReason | "cancelled";
@@ -151,7 +154,9 @@ export interface GenerateOptions extends Partial<Sampling> {
 	/** Model id or name; the network's default if absent. */
 	model?: string;
 	/** Exactly one of `messages`, `prompt` and `promptTokens`. */
-	messages?: readonly ChatMessage[];
+	messages?: readonly ChatTurn[];
+	/** Functions that the answer to `messages` may call; not beside a `constraint`. */
+	tools?: ToolOffer;
 	/** Continued as it is, after the model's beginning-of-text token. */
 	prompt?: string;
 	promptTokens?: readonly number[];
@@ -175,6 +180,8 @@ export interface GenerateOptions extends Partial<Sampling> {
 	 * first (see `Tabmesh.private`), and computes with every token: to be turned on by a person's click only. @default false
 	 */
 	private?: boolean;
+	/** For whom this device asks, where that are several people: what peers keep of one's answers begins nobody else's. */
+	apart?: string;
 	/** Called whenever a stage's state or timing changes. */
 	onStages?: (stages: readonly StageView[]) => void;
 	/** Called when the place of a lost peer was taken and the answer goes on. */
@@ -184,16 +191,73 @@ export interface GenerateOptions extends Partial<Sampling> {
 	signal?: AbortSignal;
 }
 
+/** Whose vector is wanted. */
+export interface EmbedOptions {
+	/** Model id or name; the network's default if absent. */
+	model?: string;
+	/** Exactly one of `text` and `tokens`. */
+	text?: string;
+	tokens?: readonly number[];
+	/** How many numbers are expected; others than the model has are refused. */
+	dimensions?: number;
+	/** As in `GenerateOptions`, all of them. */
+	minStages?: number;
+	private?: boolean;
+	apart?: string;
+	signal?: AbortSignal;
+}
+
+/** What a text is to a model: texts of which it makes much the same point in much the same direction. */
+export interface Embedding {
+	readonly model: string;
+	readonly tokens: readonly number[];
+	/** Of length 1, with as many numbers as the model's hidden size. */
+	readonly vector: Float32Array;
+}
+
 export interface ChatMessage {
 	role: "system" | "user" | "assistant";
 	content: string;
 }
+
+/** A function that a model may call. */
+export interface OfferedTool {
+	readonly name: string;
+	readonly description?: string | undefined;
+	/** A JSON Schema of its arguments, to which they are held. */
+	readonly parameters: object;
+}
+
+/** Which functions may be called, and how. */
+export interface ToolOffer {
+	readonly tools: readonly OfferedTool[];
+	/** Whether the answer may be a text instead. */
+	readonly orText: boolean;
+	/** Whether it may call several, where the model can. */
+	readonly several: boolean;
+}
+
+/** A function that an answer called. */
+export interface CalledTool {
+	readonly id: string;
+	readonly name: string;
+	/** JSON. */
+	readonly arguments: string;
+}
+
+/** One turn of a chat: a message, or calls of functions, or what one of them gave. */
+export type ChatTurn =
+	| ChatMessage
+	| { role: "assistant"; content: string; calls: readonly CalledTool[] }
+	| { role: "tool"; content: string; callId?: string };
 
 /** What one token added to an answer. */
 export interface AnswerPiece {
 	/** Empty while a character, or what may become a stop string, is not complete. */
 	readonly text: string;
 	readonly token: number;
+	/** Functions that it calls: each as soon as its arguments are whole. */
+	readonly calls?: readonly CalledTool[];
 	/** Of the tokens whose text begins in what there is now, where it was asked for. */
 	readonly logprobs?: readonly AnswerProbability[];
 }
@@ -207,8 +271,8 @@ export interface Generation extends AsyncIterable<AnswerPiece> {
 	 * Ends the answer here and leaves it to be gone on with by `resume`: the page is being reloaded. Its stages keep it for a
 	 * minute; later than that it is computed again up to where it was.
 	 *
-	 * @returns text to be kept in the page's own storage; undefined where nothing is running yet, or any more, and where `logprobs` were
-	 * asked for, which nobody tells twice
+	 * @returns text to be kept in the page's own storage; undefined where nothing is running yet, or any more, and where `logprobs` or
+	 * `tools` were asked for, of which a part was told already
 	 */
 	detach(): string | undefined;
 }
@@ -359,6 +423,13 @@ export interface Tabmesh {
 	readonly storage: DeviceStorage;
 	/** This device's own part of private answers. Nothing is loaded before it is asked for. */
 	readonly private: PrivateMode;
+	/**
+	 * What a text is to a model, as a vector: the mean of its final hidden states behind the last norm, without the token that begins every
+	 * text. The models here are made to chat and not to compare texts: for search a model that was trained for it does better.
+	 *
+	 * @throws NoRouteError, PromptTooLongError, EmptyPromptError, InvalidParameterError, and what private mode throws
+	 */
+	embed(options: EmbedOptions): Promise<Embedding>;
 	/**
 	 * Starts an answer.
 	 *

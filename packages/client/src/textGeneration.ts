@@ -1,6 +1,6 @@
 import type { EnvelopeSigner } from "@tabmesh/dauth";
 import type { Directory } from "@tabmesh/directory";
-import { createTokenizer, type LoadProgress, type ShardSource, type Tokenizer } from "@tabmesh/model";
+import type { LoadProgress, ShardSource, Tokenizer } from "@tabmesh/model";
 import type { ConstraintVocabulary } from "@tabmesh/model/constraint";
 import {
 	type Experience,
@@ -15,18 +15,20 @@ import {
 	type Constraint,
 	EmptyPromptError,
 	InvalidParameterError,
-	ModelFileError,
 	ProtocolViolationError,
 	type Sampling,
 	type TokenLogprob,
 } from "@tabmesh/wire";
+import { apartOf } from "./apartOf.ts";
 import type { LeftAnswer } from "./leftAnswer.ts";
+import { tokenizerBytes, tokenizerOf } from "./modelTokenizer.ts";
 import type { NetworkModel } from "./networkModel.ts";
 import type { OwnPart } from "./ownPart.ts";
 import { StopStrings } from "./stopStrings.ts";
 import type {
 	AnswerPiece,
 	AnswerProbability,
+	CalledTool,
 	GenerateOptions,
 	Generation,
 	GenerationSummary,
@@ -34,6 +36,7 @@ import type {
 	StageView,
 	TokenProbability,
 } from "./tabmesh.ts";
+import type { Calling } from "./toolCalls.ts";
 
 /** What of the network an answer needs. */
 export interface GenerationNetwork {
@@ -90,7 +93,8 @@ export class TextGeneration implements Generation {
 	}
 
 	detach(): string | undefined {
-		const stream = this.#options.logprobs === undefined ? this.#answer?.detach() : undefined;
+		const { logprobs, tools } = this.#options;
+		const stream = logprobs === undefined && !tools ? this.#answer?.detach() : undefined;
 		this.cancel();
 		return stream && JSON.stringify({ ...this.#asked, stream } satisfies Partial<LeftAnswer>);
 	}
@@ -124,8 +128,11 @@ export class TextGeneration implements Generation {
 		const model = await this.#network.model(options.model);
 		const source = this.#network.source(model);
 		const tokenizer = await tokenizerOf(model, source);
-		const promptTokens = promptOf(options, tokenizer);
-		const { constraint } = options;
+		const calling = await callingFor(options, tokenizer);
+		const promptTokens = promptOf(options, tokenizer, calling);
+		const constraint = calling?.constraint ?? options.constraint;
+		const reader = calling?.constraint && new calling.CallReader(calling.form);
+		const calls: CalledTool[] = [];
 		const held = constraint && (await heldTo(constraint, model, source));
 		const stop = stopsOf(options);
 		const stops = new StopStrings(stop);
@@ -146,12 +153,21 @@ export class TextGeneration implements Generation {
 		const later: AnswerProbability[] = [];
 		let decoded = 0;
 
-		const show = (piece: string, token: number, isEnd = false): void => {
+		const show = (written: string, token: number, isEnd = false): void => {
+			const { text: piece, calls: made } = reader?.push(written) ?? { text: written, calls: [] };
 			text += piece;
+			calls.push(...made);
+			// Of a call nobody asks how likely its letters were.
+			if (calls.length > 0) later.length = 0;
 			const shown = later.findLastIndex(({ at }) => at < text.length || isEnd);
 			const told = later.splice(0, shown + 1);
 			logprobs.push(...told);
-			this.#pieces.push({ text: piece, token, ...(asksLogprobs ? { logprobs: told } : {}) });
+			this.#pieces.push({
+				text: piece,
+				token,
+				...(made.length > 0 ? { calls: made } : {}),
+				...(asksLogprobs ? { logprobs: told } : {}),
+			});
 			this.#wake?.();
 		};
 		const signal = options.signal
@@ -194,6 +210,7 @@ export class TextGeneration implements Generation {
 				stopTokens: eos,
 				...(constraint ? { constraint } : {}),
 				...(asksLogprobs ? { logprobs: options.logprobs } : {}),
+				...(options.apart === undefined ? {} : { apart: await apartOf(options.apart) }),
 				...(this.#resume ? { resume: this.#resume } : {}),
 				minStages: options.minStages ?? this.#network.minStages,
 				speculation: options.speculation ?? true,
@@ -241,6 +258,7 @@ export class TextGeneration implements Generation {
 			promptTokens,
 			tokens,
 			text,
+			...(calls.length > 0 ? { calls } : {}),
 			...(asksLogprobs ? { logprobs } : {}),
 			finishReason,
 			stages,
@@ -311,7 +329,18 @@ function stopsOf({ stop = [] }: GenerateOptions): readonly string[] {
 	return stop;
 }
 
-function promptOf(options: GenerateOptions, tokenizer: Tokenizer): number[] {
+/** What of a chat is about functions; undefined where nothing is. */
+async function callingFor({ constraint, messages, tools }: GenerateOptions, tokenizer: Tokenizer) {
+	if (tools && (!messages || constraint)) {
+		throw new InvalidParameterError("Functions are called in answers to messages, and beside no other form.");
+	}
+	if (!messages || !(tools || messages.some((turn) => turn.role === "tool" || "calls" in turn)))
+		return undefined;
+	const { CallReader, callingOf } = await import("./toolCalls.ts");
+	return { CallReader, ...callingOf(messages, tools, tokenizer.toolForm) };
+}
+
+function promptOf(options: GenerateOptions, tokenizer: Tokenizer, calling: Calling | undefined): number[] {
 	const { messages, prompt, promptTokens } = options;
 	if ([messages, prompt, promptTokens].filter((given) => given !== undefined).length !== 1) {
 		throw new InvalidParameterError("Exactly one of messages, prompt and promptTokens is needed.");
@@ -321,6 +350,7 @@ function promptOf(options: GenerateOptions, tokenizer: Tokenizer): number[] {
 		throw new EmptyPromptError("There is nothing to continue: the prompt is empty.");
 	}
 	if (promptTokens) return [...promptTokens];
+	if (calling) return tokenizer.encodeChat(calling.turns, calling.tools);
 	if (messages) return tokenizer.encodeChat(messages);
 	return tokenizer.encodePrompt(prompt!);
 }
@@ -353,28 +383,4 @@ async function heldTo(
 		if (!next) throw new ProtocolViolationError("The last stage did not keep to the form of the answer.");
 		match = next;
 	};
-}
-
-const tokenizers = new WeakMap<NetworkModel, Promise<Tokenizer>>();
-
-/** The model's tokenizer, fetched and built once. */
-function tokenizerOf(model: NetworkModel, source: ShardSource): Promise<Tokenizer> {
-	let tokenizer = tokenizers.get(model);
-	if (!tokenizer) {
-		tokenizer = loadTokenizer(model, source);
-		tokenizers.set(model, tokenizer);
-		// A failed fetch may succeed the next time.
-		tokenizer.catch(() => tokenizers.delete(model));
-	}
-	return tokenizer;
-}
-
-async function loadTokenizer(model: NetworkModel, source: ShardSource): Promise<Tokenizer> {
-	return createTokenizer(await tokenizerBytes(model, source), model.manifest);
-}
-
-async function tokenizerBytes(model: NetworkModel, source: ShardSource): Promise<Uint8Array> {
-	const entry = model.manifest.tensors.find((tensor) => tensor.name === "tokenizer.json");
-	if (!entry) throw new ModelFileError("The model comes without a tokenizer.");
-	return source.read(model, entry);
 }

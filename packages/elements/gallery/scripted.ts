@@ -364,6 +364,11 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		});
 	}
 
+	/** No element asks for vectors. */
+	async embed(): Promise<never> {
+		throw new Error("A scripted network reads no texts.");
+	}
+
 	resume(left: string, options: Pick<GenerateOptions, "onStages" | "onReplay"> = {}): Generation {
 		this.calls.push({ method: "resume", options: left });
 		return this.#begin(options);

@@ -13,6 +13,7 @@ export * from "./format/llama2cSource.ts";
 export * from "./format/modelSource.ts";
 export * from "./format/sourceFile.ts";
 export { EmbeddingTable } from "./graph/embeddingTable.ts";
+export { FinalNorm, finalNormTensor } from "./graph/finalNorm.ts";
 export {
 	composeIntegerProduct,
 	composeNothing,
@@ -46,5 +47,7 @@ export { readShard, type ShardLayout, shardLayout, writeShard } from "./shards/s
 export { type HttpSourceOptions, httpSource } from "./sources/httpSource.ts";
 export { originParts } from "./sources/originParts.ts";
 export * from "./sources/sourceOfModel.ts";
+export type { ToolDefinition, TurnOfChat } from "./tokenizer/chatTemplate.ts";
 export type { StreamingDecoder } from "./tokenizer/streamingDecoder.ts";
-export { createTokenizer, type TemplateMessage, type Tokenizer } from "./tokenizer/tokenizer.ts";
+export { createTokenizer, type Tokenizer } from "./tokenizer/tokenizer.ts";
+export type { ToolForm } from "./tokenizer/toolForm.ts";

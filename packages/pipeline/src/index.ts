@@ -1,13 +1,14 @@
 /**
  * Many peers, one answer: who should hold which layers (`deal`), the route of a stream (`planRoute`, `sealRoute`), stages that serve it
- * (`serveStages`), and the asker's side (`generate`). Tokens in, tokens out.
+ * (`serveStages`), and the asker's side (`generate`, `embed`). Tokens in, tokens out, or the mean of their states.
  *
  * `plan/` decides who holds what and which way a stream goes; `stage/` is the lender's side of a stream, `ask/` the asker's; `sampling/` picks tokens;
- * `speculation/` drafts them; `receipts/` says what was done.
+ * `embedding/` takes means of states instead; `speculation/` drafts tokens; `receipts/` says what was done.
  *
  * This room never turns text into tokens, never draws or announces anything, and trusts nothing that a peer sends.
  */
 
+export { type Embedded, type EmbedInit, embed } from "./ask/embed.ts";
 export {
 	type GeneratedToken,
 	type GenerateInit,

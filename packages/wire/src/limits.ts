@@ -32,6 +32,8 @@ export const limits = {
 	biasedTokens: 300,
 	/** Likeliest tokens told with each token: as many as OpenAI tells. */
 	topLogprobs: 20,
+	/** A mean of hidden states: 16,384 values in float32, the widest hidden size in use today. */
+	embeddingBytes: 64 * KiB,
 	/** A JSON schema that an answer is held to: what people and their programs write has a few KiB. */
 	schemaBytes: 16 * KiB,
 	/** What stands around the JSON of an answer: a model's tags. */

@@ -1,5 +1,5 @@
 import type { Tabmesh } from "@tabmesh/client";
-import type { ChatCompletionParams, CompletionParams, OpenAi, Usage } from "@tabmesh/client/openai";
+import type { ChatCompletionParams, CompletionParams, EmbeddingParams, OpenAi } from "@tabmesh/client/openai";
 import { isLoopback, parseHostHeader } from "@tabmesh/relay/command-line";
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
@@ -89,15 +89,8 @@ export function endpointApp(parts: EndpointParts): Hono {
 			openai.completions.create(params as CompletionParams, options),
 		),
 	);
-	app.post("/v1/embeddings", (context) =>
-		refuse(
-			context,
-			apiError(
-				404,
-				"not_offered",
-				"Embeddings are not offered here: the network answers and continues texts.",
-			),
-		),
+	app.post("/v1/embeddings", limited, (context) =>
+		answer(context, parts, (params, options) => openai.embeddings.create(params as EmbeddingParams, options)),
 	);
 
 	app.notFound((context) => {
@@ -155,6 +148,9 @@ function noStrangePages({ corsOrigins, keys }: EndpointParts): MiddlewareHandler
 	};
 }
 
+/** Under which the place of a request's key is kept, where there are keys. */
+const keyOfRequest = "key";
+
 /** Keys and rates. */
 function admission({ answers, keys, rate }: EndpointParts): MiddlewareHandler {
 	return async (context, next) => {
@@ -167,6 +163,8 @@ function admission({ answers, keys, rate }: EndpointParts): MiddlewareHandler {
 			context.header("WWW-Authenticate", "Bearer");
 			return refuse(context, apiError(401, "invalid_api_key", "This is no key of this endpoint."));
 		}
+		// Nobody behind one key learns by the time of an answer what was asked behind another.
+		if (keys.needed) context.set(keyOfRequest, place);
 		const allowance = rate?.take(place);
 		if (allowance) {
 			const { limit, remaining, waitMs } = allowance;
@@ -184,13 +182,19 @@ function admission({ answers, keys, rate }: EndpointParts): MiddlewareHandler {
 }
 
 /** An answer, or a piece of one. */
-type Told = { usage?: Usage | null; choices: readonly unknown[] };
+type Told = {
+	usage?: { prompt_tokens: number; completion_tokens?: number } | null;
+	choices?: readonly unknown[];
+};
 
 /** Reads the request, waits for lenders, and tells the answer whole or as server-sent events. */
 async function answer(
 	context: Context,
 	{ answers, log, mesh, metrics, waitMs }: EndpointParts,
-	create: (params: unknown, options: { signal: AbortSignal }) => Promise<Told | AsyncIterable<Told>>,
+	create: (
+		params: unknown,
+		options: { signal: AbortSignal; apart?: string },
+	) => Promise<Told | AsyncIterable<Told>>,
 ): Promise<Response> {
 	const type = context.req.header("content-type") ?? "";
 	// A page's form can send other types without being allowed to.
@@ -208,13 +212,17 @@ async function answer(
 	context.req.raw.signal.addEventListener("abort", () => gone.abort(), { once: true });
 	const running = answers.begin(gone.signal);
 	const { signal } = running;
-	const cost = (usage: Usage | null | undefined): void => {
-		if (usage) metrics.tokens(usage.prompt_tokens, usage.completion_tokens);
+	const cost = (usage: Told["usage"]): void => {
+		if (usage) metrics.tokens(usage.prompt_tokens, usage.completion_tokens ?? 0);
 	};
 	let result: Told | AsyncIterable<Told>;
 	try {
 		await untilHeld(mesh, (params as { model?: unknown } | null)?.model, waitMs, signal);
-		result = await create(withUsage(params), { signal });
+		const place = context.get(keyOfRequest);
+		result = await create(withUsage(params), {
+			signal,
+			...(place === undefined ? {} : { apart: `key ${place}` }),
+		});
 	} catch (error) {
 		running.end();
 		throw error;
@@ -235,7 +243,8 @@ async function answer(
 				const { usage: _, ...told } = piece;
 				// The last piece is only about what it cost.
 				if (wantsUsage(params)) await stream.writeSSE({ data: JSON.stringify(piece) });
-				else if (piece.choices.length > 0) await stream.writeSSE({ data: JSON.stringify(told) });
+				else if (piece.choices && piece.choices.length > 0)
+					await stream.writeSSE({ data: JSON.stringify(told) });
 			}
 			signal.throwIfAborted();
 			await stream.writeSSE({ data: "[DONE]" });

@@ -7,9 +7,11 @@ import { pino } from "pino";
 import { modelRoutes } from "../modelRoutes.ts";
 import { type Endpoint, type EndpointOptions, startEndpoint } from "./startEndpoint.ts";
 
-/** Every message between its role and an end, and what the tools are. */
-const chatTemplate =
-	"{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}assistant:";
+/** Every message between its role and an end, what the tools are, and how they are called: otherwise than models are told by default. */
+const chatTemplate = `{% if tools %}tools:{{ tools | tojson }}
+{% endif %}{% for message in messages %}{{ message.role }}:{{ message.content }}{% for call in message.tool_calls or [] %}{{ "" if loop.first else "\n" }}CALL {"name": "{{ call.function.name }}", "parameters": {{ call.function.arguments | tojson }}}!{% endfor %}
+
+{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}`;
 
 /** A model of a hub's kind that chats, in nonsense. */
 async function openChatModel(): Promise<ModelSource> {

@@ -1,12 +1,19 @@
 import { ModelNotFoundError } from "@tabmesh/wire";
 import type {
 	AnswerProbability,
+	CalledTool,
 	GenerationSummary,
 	ModelView,
 	Tabmesh,
 	TokenProbability,
 } from "../tabmesh.ts";
-import { type GenerationRequest, readChatRequest, readCompletionRequest } from "./requests.ts";
+import { embedInputs } from "./embedInputs.ts";
+import {
+	type GenerationRequest,
+	readChatRequest,
+	readCompletionRequest,
+	readEmbeddingRequest,
+} from "./requests.ts";
 import { RunningAnswers } from "./runningAnswers.ts";
 import type {
 	ChatCompletion,
@@ -18,16 +25,19 @@ import type {
 	CompletionChunk,
 	CompletionLogprobs,
 	CompletionParams,
+	EmbeddingList,
+	EmbeddingParams,
 	Model,
 	ModelList,
 	ToolCall,
 	Usage,
 } from "./shapes.ts";
-import { CallReader } from "./toolCalls.ts";
 
 interface RequestOptions {
 	/** Frees every stage; what was not told yet is not told. */
 	signal?: AbortSignal;
+	/** For whom is asked, where that are several people: what peers keep of one's answers begins nobody else's. */
+	apart?: string;
 }
 
 /** A network, asked as OpenAI is: the same names, the same shapes. */
@@ -68,6 +78,23 @@ export interface OpenAi {
 			params: CompletionParams,
 			options?: RequestOptions,
 		): Promise<Completion | AsyncIterable<CompletionChunk>>;
+	};
+	readonly embeddings: {
+		/**
+		 * The vectors of texts: means of a chat model's final hidden states. They tell texts about one thing from others, and are no match for
+		 * a model that was trained to do so.
+		 *
+		 * @throws InvalidParameterError with the field in `details.param`, ModelNotFoundError, and what `Tabmesh.embed` throws
+		 */
+		create(
+			params: EmbeddingParams & { encoding_format: "base64" },
+			options?: RequestOptions,
+		): Promise<EmbeddingList<string>>;
+		create(
+			params: EmbeddingParams & { encoding_format?: "float" },
+			options?: RequestOptions,
+		): Promise<EmbeddingList>;
+		create(params: EmbeddingParams, options?: RequestOptions): Promise<EmbeddingList<number[] | string>>;
 	};
 	readonly models: {
 		/** Every model of the network, whether lenders hold it now or not. */
@@ -111,6 +138,14 @@ export function createOpenAi(mesh: Tabmesh): OpenAi {
 					completionForm,
 					options,
 				)) as OpenAi["completions"]["create"],
+		},
+		embeddings: {
+			create: (async (params: EmbeddingParams, options: RequestOptions = {}) => {
+				const request = readEmbeddingRequest(params);
+				options.signal?.throwIfAborted();
+				const { name } = findModel(mesh, request.model);
+				return { ...(await embedInputs(mesh, request, options)), model: name };
+			}) as OpenAi["embeddings"]["create"],
 		},
 		models: {
 			list: async () => ({ object: "list", data: mesh.models.map(modelOf) }),
@@ -197,10 +232,10 @@ function chatPiece(
 
 function chatLogprobs(told: readonly AnswerProbability[] | undefined): ChatLogprobs | null {
 	if (!told) return null;
-	const worded = ({ text, bytes, logprob }: TokenProbability) => {
+	const token = ({ text, bytes, logprob }: TokenProbability) => {
 		return { token: text, bytes: bytes ? [...bytes] : null, logprob };
 	};
-	const content = told.map((each) => ({ ...worded(each), top_logprobs: each.top.map(worded) }));
+	const content = told.map((each) => ({ ...token(each), top_logprobs: each.top.map(token) }));
 	return { content, refusal: null };
 }
 
@@ -255,7 +290,7 @@ async function answer<Whole, Piece extends { usage?: Usage | null }>(
 	mesh: Tabmesh,
 	request: GenerationRequest,
 	form: Form<Whole, Piece>,
-	{ signal }: RequestOptions = {},
+	{ apart, signal }: RequestOptions = {},
 ): Promise<Whole | AsyncIterable<Piece>> {
 	signal?.throwIfAborted();
 	const { id, name } = findModel(mesh, request.model);
@@ -265,7 +300,7 @@ async function answer<Whole, Piece extends { usage?: Usage | null }>(
 		model: name,
 		system_fingerprint: id,
 	};
-	const running = new RunningAnswers(mesh, request, signal);
+	const running = new RunningAnswers(mesh, request, { apart, signal });
 	if (request.stream) {
 		const pieces = streamed(running, head, form, request);
 		// What fails before the first piece is the request's error, not the stream's.
@@ -279,7 +314,7 @@ async function answer<Whole, Piece extends { usage?: Usage | null }>(
 		if (finish === undefined)
 			throw signal?.reason ?? new DOMException("The answer was cancelled.", "AbortError");
 		const { text } = summary;
-		const calls = request.mayCall ? new CallReader().push(text).calls : [];
+		const calls = (summary.calls ?? []).map(worded);
 		const logprobs = calls.length > 0 ? undefined : summary.logprobs;
 		answers.push({ index, text, calls, finish: withCalls(finish, calls.length), logprobs });
 	}
@@ -291,7 +326,6 @@ async function answer<Whole, Piece extends { usage?: Usage | null }>(
 interface Telling {
 	begun: boolean;
 	called: number;
-	readonly reader: CallReader | undefined;
 	/** Of text that is held back. */
 	logprobs: AnswerProbability[];
 }
@@ -300,14 +334,13 @@ async function* streamed<Piece extends { usage?: Usage | null }>(
 	running: RunningAnswers,
 	head: Head,
 	form: Form<unknown, Piece>,
-	{ includeUsage, mayCall }: GenerationRequest,
+	{ includeUsage }: GenerationRequest,
 ): AsyncGenerator<Piece, void> {
 	const tellings = new Map<number, Telling>();
 	const told = (piece: Piece): Piece => (includeUsage ? { ...piece, usage: null } : piece);
 	for await (const { index, piece, summary } of running) {
 		const known = tellings.get(index);
-		const reader = mayCall ? new CallReader() : undefined;
-		const telling: Telling = known ?? { begun: false, called: 0, reader, logprobs: [] };
+		const telling: Telling = known ?? { begun: false, called: 0, logprobs: [] };
 		tellings.set(index, telling);
 		const finish = summary && finishOf(summary);
 		// Whoever cancelled does not wait for an end.
@@ -315,7 +348,8 @@ async function* streamed<Piece extends { usage?: Usage | null }>(
 		if (!telling.begun) for (const each of form.begin(head, index)) yield told(each);
 		telling.begun = true;
 		if (piece) {
-			const { text, calls } = telling.reader?.push(piece.text) ?? { text: piece.text, calls: [] };
+			const { text } = piece;
+			const calls = (piece.calls ?? []).map(worded);
 			telling.logprobs.push(...(piece.logprobs ?? []));
 			// Half a character, or what may become a stop string or a call.
 			if (text !== "") {
@@ -343,6 +377,10 @@ async function* continued<T>(
 	} finally {
 		await rest.return();
 	}
+}
+
+function worded({ id, name, arguments: given }: CalledTool): ToolCall {
+	return { id, type: "function", function: { name, arguments: given } };
 }
 
 function withCalls(finish: FinishReason, calls: number): FinishReason {

@@ -1,14 +1,7 @@
 import { type Constraint, InvalidParameterError, limits } from "@tabmesh/wire";
 import * as v from "valibot";
-import type { ChatMessage, GenerateOptions } from "../tabmesh.ts";
-import type { ChatCompletionParams, CompletionParams } from "./shapes.ts";
-import {
-	callConstraint,
-	describeTools,
-	type OfferedTool,
-	writtenCalls,
-	writtenResults,
-} from "./toolCalls.ts";
+import type { ChatTurn, EmbedOptions, GenerateOptions, ToolOffer } from "../tabmesh.ts";
+import type { ChatCompletionParams, CompletionParams, EmbeddingParams } from "./shapes.ts";
 
 /** Where a request does not say: as long as most answers, and no more of the lenders' memory. */
 const DEFAULT_CHAT_TOKENS = 1024;
@@ -17,6 +10,16 @@ const DEFAULT_COMPLETION_TOKENS = 16;
 
 /** Answers to one request: a lender serves one asker few streams at once, and they wait for each other. */
 const MOST_ANSWERS = 16;
+
+/** Texts of one request for vectors: as many as OpenAI takes. */
+const MOST_INPUTS = 2048;
+
+/** Whose vectors are asked for, and how they are to be told. */
+export interface EmbeddingRequest {
+	readonly inputs: readonly EmbedOptions[];
+	readonly model: string;
+	readonly asBase64: boolean;
+}
 
 /** What is asked for, and how it is to be told. */
 export interface GenerationRequest {
@@ -28,8 +31,6 @@ export interface GenerationRequest {
 	readonly stream: boolean;
 	/** Whether a stream ends with what the answer cost. */
 	readonly includeUsage: boolean;
-	/** Whether the answer may be calls of functions. */
-	readonly mayCall: boolean;
 }
 
 /** A field that may be left out or null, which is the same. */
@@ -79,13 +80,14 @@ const messageSchema = v.variant(
 			tool_calls: v.nullish(
 				v.array(
 					v.object({
+						id: v.nullish(v.string()),
 						type: v.literal("function"),
 						function: v.object({ name: v.string(), arguments: v.string() }),
 					}),
 				),
 			),
 		}),
-		v.object({ role: v.literal("tool"), content: contentSchema }),
+		v.object({ role: v.literal("tool"), content: contentSchema, tool_call_id: v.nullish(v.string()) }),
 	],
 	"the roles are system, developer, user, assistant and tool",
 );
@@ -197,6 +199,41 @@ const completionSchema = v.object({
 	suffix: notOffered("a text behind the answer", (value) => value === ""),
 });
 
+const inputSchema = v.union([v.pipe(v.string(), v.minLength(1)), tokensSchema]);
+
+const embeddingSchema = v.object({
+	model: generationEntries.model,
+	input: v.union(
+		[
+			v.pipe(
+				inputSchema,
+				v.transform((input) => [input]),
+			),
+			v.pipe(v.array(inputSchema), v.minLength(1), v.maxLength(MOST_INPUTS)),
+		],
+		`a text, the tokens of one, or at most ${MOST_INPUTS} of either are needed, and none of them empty`,
+	),
+	encoding_format: optional(v.picklist(["float", "base64"], "the formats are float and base64")),
+	dimensions: optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+});
+
+/**
+ * Reads what a stranger sent as texts whose vectors he wants.
+ *
+ * @throws InvalidParameterError with the field in `details.param`
+ */
+export function readEmbeddingRequest(params: EmbeddingParams): EmbeddingRequest {
+	const { model, input, encoding_format, dimensions } = parse(embeddingSchema, params);
+	const more = { model, ...(dimensions == null ? {} : { dimensions }) };
+	return {
+		model,
+		asBase64: encoding_format === "base64",
+		inputs: input.map((each) =>
+			typeof each === "string" ? { ...more, text: each } : { ...more, tokens: each },
+		),
+	};
+}
+
 /**
  * Reads what a stranger sent as a chat.
  *
@@ -205,28 +242,22 @@ const completionSchema = v.object({
 export function readChatRequest(params: ChatCompletionParams): GenerationRequest {
 	const request = parse(chatSchema, params);
 	const messages = turnsOf(request.messages);
-	const called = calledTools(request);
-	if (called) {
-		const [first] = messages;
-		const told = describeTools(called.tools);
-		if (first?.role === "system") messages[0] = { role: "system", content: `${first.content}\n\n${told}` };
-		else messages.unshift({ role: "system", content: told });
-	}
+	const tools = offeredTools(request);
 	const maxTokens = request.max_completion_tokens ?? request.max_tokens ?? DEFAULT_CHAT_TOKENS;
 	const format = constraintOf(request.response_format);
-	if (called && format)
+	if (tools && format)
 		throw wrongField("tools", "tools beside a response_format of JSON are not offered here");
-	const constraint = called ? callConstraint(called.tools, called) : format;
 	const { logprobs, top_logprobs: top } = request;
 	if (!logprobs && top) throw wrongField("top_logprobs", "logprobs has to be true for that");
 	const options = {
 		...sampling(request),
 		messages,
 		maxTokens,
-		...(constraint ? { constraint } : {}),
+		...(tools ? { tools } : {}),
+		...(format ? { constraint: format } : {}),
 		...(logprobs ? { logprobs: top ?? 0 } : {}),
 	};
-	return { ...common(request), mayCall: called !== undefined, prompts: [options] };
+	return { ...common(request), prompts: [options] };
 }
 
 /**
@@ -248,38 +279,34 @@ export function readCompletionRequest(params: CompletionParams): GenerationReque
 		...options,
 		...(typeof prompt === "string" ? { prompt } : { promptTokens: prompt }),
 	}));
-	return { ...common(request), mayCall: false, prompts };
+	return { ...common(request), prompts };
 }
 
-/** The turns as templates know them. */
-function turnsOf(messages: readonly v.InferOutput<typeof messageSchema>[]): ChatMessage[] {
-	const turns: ChatMessage[] = [];
-	const results: string[] = [];
-	for (const [i, message] of messages.entries()) {
+function turnsOf(messages: readonly v.InferOutput<typeof messageSchema>[]): ChatTurn[] {
+	return messages.map((message) => {
 		const { role } = message;
 		if (role === "tool") {
-			results.push(message.content);
-			// What several functions gave is one turn.
-			if (messages[i + 1]?.role !== "tool") turns.push(writtenResults(results.splice(0)));
-		} else if (role === "assistant") {
-			const calls = writtenCalls(message.tool_calls ?? []);
-			turns.push({ role, content: [message.content ?? "", calls].filter((text) => text !== "").join("\n") });
-		} else {
-			// OpenAI's newer name for the same thing; the models' templates know the older one.
-			turns.push({ role: role === "developer" ? "system" : role, content: message.content });
+			const { content, tool_call_id: callId } = message;
+			return { role, content, ...(callId == null ? {} : { callId }) };
 		}
-	}
-	return turns;
+		if (role === "assistant") {
+			const content = message.content ?? "";
+			const calls = (message.tool_calls ?? []).map(({ id, function: called }) => ({
+				id: id ?? "",
+				...called,
+			}));
+			return calls.length > 0 ? { role, content, calls } : { role, content };
+		}
+		// OpenAI's newer name for the same thing; the models' templates know the older one.
+		return { role: role === "developer" ? "system" : role, content: message.content };
+	});
 }
 
-/** Which functions may be called, and how. */
-function calledTools({
+function offeredTools({
 	tools,
 	tool_choice: choice,
 	parallel_tool_calls: parallel,
-}: v.InferOutput<typeof chatSchema>):
-	| { readonly tools: readonly OfferedTool[]; readonly orText: boolean; readonly several: boolean }
-	| undefined {
+}: v.InferOutput<typeof chatSchema>): ToolOffer | undefined {
 	const offered = (tools ?? []).map((tool) => tool.function);
 	if (choice === "none") return undefined;
 	if (offered.length === 0) {
@@ -319,12 +346,7 @@ function parse<T>(schema: v.GenericSchema<unknown, T>, value: unknown): T {
 
 type Common = v.InferOutput<v.ObjectSchema<typeof generationEntries, undefined>>;
 
-function common({
-	model,
-	n,
-	stream,
-	stream_options,
-}: Common): Omit<GenerationRequest, "prompts" | "mayCall"> {
+function common({ model, n, stream, stream_options }: Common): Omit<GenerationRequest, "prompts"> {
 	return {
 		model,
 		answersEach: n ?? 1,

@@ -2,8 +2,8 @@ import type { AnswerPiece, GenerateOptions, GenerationSummary, Tabmesh } from ".
 import type { GenerationRequest } from "./requests.ts";
 import type { Usage } from "./shapes.ts";
 
-/** Answers of one request that are written at once: half of what a lender serves one asker. */
-const MOST_AT_ONCE = 4;
+/** What of one request is under way at once: half of the streams that a lender serves one asker. */
+export const MOST_AT_ONCE = 4;
 
 /** What became of one answer: a piece more, or its end. */
 interface AnswerEvent {
@@ -21,15 +21,19 @@ export class RunningAnswers implements AsyncIterable<AnswerEvent> {
 	readonly usage: Usage = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 };
 	readonly #mesh: Tabmesh;
 	readonly #request: GenerationRequest;
-	readonly #signal: AbortSignal | undefined;
+	readonly #options: { readonly apart: string | undefined; readonly signal: AbortSignal | undefined };
 	readonly #stop = new AbortController();
 	#free = MOST_AT_ONCE;
 	readonly #waiting: (() => void)[] = [];
 
-	constructor(mesh: Tabmesh, request: GenerationRequest, signal: AbortSignal | undefined) {
+	constructor(
+		mesh: Tabmesh,
+		request: GenerationRequest,
+		options: { readonly apart: string | undefined; readonly signal: AbortSignal | undefined },
+	) {
 		this.#mesh = mesh;
 		this.#request = request;
-		this.#signal = signal;
+		this.#options = options;
 	}
 
 	async *[Symbol.asyncIterator](): AsyncGenerator<AnswerEvent, void> {
@@ -73,10 +77,12 @@ export class RunningAnswers implements AsyncIterable<AnswerEvent> {
 		await this.#place();
 		try {
 			if (this.#stop.signal.aborted) return;
-			const signal = this.#signal ? AbortSignal.any([this.#signal, this.#stop.signal]) : this.#stop.signal;
+			const { apart, signal: gone } = this.#options;
+			const signal = gone ? AbortSignal.any([gone, this.#stop.signal]) : this.#stop.signal;
 			// Each answer draws for itself, and the same one with the same seed.
 			const own = seed === undefined ? {} : { seed: (seed + nth) >>> 0 };
-			const generation = this.#mesh.generate({ ...options, ...own, signal });
+			const people = apart === undefined ? {} : { apart };
+			const generation = this.#mesh.generate({ ...options, ...own, ...people, signal });
 			for await (const piece of generation) {
 				begun.resolve();
 				yield { index, piece };

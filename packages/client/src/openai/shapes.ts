@@ -193,6 +193,26 @@ export interface CompletionChunk extends Omit<Completion, "choices" | "usage"> {
 	usage?: Usage | null;
 }
 
+export interface EmbeddingParams {
+	/** A name from `models.list`, or the CID of the manifest. */
+	model: string;
+	/** Texts, or the tokens of such: up to 2,048. */
+	input: string | string[] | number[] | number[][];
+	/** `base64`: little-endian float32. @default float */
+	encoding_format?: "float" | "base64";
+	/** As many as the model's vectors have, and nothing else: none is made to be cut short. */
+	dimensions?: number | null;
+	user?: string;
+}
+
+export interface EmbeddingList<Vector = number[]> {
+	object: "list";
+	/** In the order of the inputs, each of length 1. */
+	data: { object: "embedding"; index: number; embedding: Vector }[];
+	model: string;
+	usage: { prompt_tokens: number; total_tokens: number };
+}
+
 export interface Model {
 	id: string;
 	object: "model";

@@ -51,6 +51,26 @@ export class ChatTemplate {
 	}
 }
 
+/** A function that a model may call, as templates know it. */
+export interface ToolDefinition {
+	readonly type: "function";
+	readonly function: { readonly name: string; readonly description?: string; readonly parameters: object };
+}
+
+/** One turn of a chat, as templates know it: with calls of functions, or with what one of them gave. */
+export interface TurnOfChat {
+	readonly role: string;
+	readonly content: string;
+	readonly tool_calls?: readonly {
+		readonly id?: string;
+		readonly type: "function";
+		/** `arguments` is an object, and no text of one. */
+		readonly function: { readonly name: string; readonly arguments: object };
+	}[];
+	readonly name?: string;
+	readonly tool_call_id?: string;
+}
+
 /** What transformers puts into every template's reach. */
 const globals = {
 	true: true,

@@ -1,16 +1,11 @@
 import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { InvalidParameterError, type Manifest, TokenizerError } from "@tabmesh/wire";
-import { ChatTemplate } from "./chatTemplate.ts";
+import { ChatTemplate, type ToolDefinition, type TurnOfChat } from "./chatTemplate.ts";
 import { literally, NameHider } from "./nameHider.ts";
 import { StreamingDecoder } from "./streamingDecoder.ts";
 import { TokenBytes } from "./tokenBytes.ts";
 import { type AddedToken, parseTokenizerFile, type TokenizerFile } from "./tokenizerFile.ts";
-
-/** One message of a chat. */
-export interface TemplateMessage {
-	readonly role: string;
-	readonly content: string;
-}
+import { type ToolForm, toolFormOf } from "./toolForm.ts";
 
 /** A model's text side: text to tokens and back. */
 export interface Tokenizer {
@@ -20,12 +15,16 @@ export interface Tokenizer {
 	encodePrompt(text: string): number[];
 	/**
 	 * A chat, put together by the model's own template up to where the assistant's answer begins. Special tokens come from the template
-	 * alone, never out of a message or its role.
+	 * alone, never out of a message, its role, or what is said of functions.
+	 *
+	 * @param tools - functions that may be called; only templates with a `toolForm` tell the model of them
 	 *
 	 * @throws InvalidParameterError when the model has no template, or its template refuses these messages; TokenizerError when the
 	 * template is broken or does not come to an end
 	 */
-	encodeChat(messages: readonly TemplateMessage[]): number[];
+	encodeChat(messages: readonly TurnOfChat[], tools?: readonly ToolDefinition[]): number[];
+	/** How the model's own template has functions called; undefined where it has none, or none that an answer can be held to. */
+	readonly toolForm: ToolForm | undefined;
 	/**
 	 * How one token is written by itself: what its bytes say, of half a character the replacement character; a special one by its name and
 	 * without bytes, because it stands for no text.
@@ -67,6 +66,8 @@ class ModelTokenizer implements Tokenizer {
 	readonly #special: readonly AddedToken[];
 	readonly #bytes: TokenBytes;
 	#template: ChatTemplate | undefined;
+	/** null: none. */
+	#toolForm: ToolForm | null | undefined;
 
 	constructor(file: TokenizerFile, manifest: Manifest) {
 		this.#manifest = manifest;
@@ -95,7 +96,19 @@ class ModelTokenizer implements Tokenizer {
 		return [...(bos === undefined ? [] : [bos]), ...this.encode(text)];
 	}
 
-	encodeChat(messages: readonly TemplateMessage[]): number[] {
+	get toolForm(): ToolForm | undefined {
+		const { chatTemplate } = this.#manifest.tokenizer;
+		if (this.#toolForm === undefined) {
+			const names = this.#special.map((token) => token.content);
+			const form =
+				chatTemplate !== undefined &&
+				toolFormOf((turns, tools, begins) => this.#render(chatTemplate, turns, tools, begins), names);
+			this.#toolForm = form || null;
+		}
+		return this.#toolForm ?? undefined;
+	}
+
+	encodeChat(messages: readonly TurnOfChat[], tools: readonly ToolDefinition[] = []): number[] {
 		const { bos, chatTemplate } = this.#manifest.tokenizer;
 		if (chatTemplate === undefined) {
 			throw new InvalidParameterError("This model does not chat: it only continues text.", {
@@ -104,12 +117,9 @@ class ModelTokenizer implements Tokenizer {
 		}
 		const hider = new NameHider(
 			this.#special.map((token) => token.content),
-			messages.flatMap(({ role, content }) => [role, content]),
+			[JSON.stringify([messages, tools])],
 		);
-		const rendered = this.#render(
-			chatTemplate,
-			messages.map(({ role, content }) => ({ role: hider.hide(role), content: hider.hide(content) })),
-		);
+		const rendered = this.#render(chatTemplate, hidden(messages, hider), hidden(tools, hider), true);
 		const tokens = this.#encodeTemplate(rendered, hider);
 		// Templates that leave the beginning out mean the runtime to add it, as llama.cpp does.
 		return bos === undefined || tokens[0] === bos ? tokens : [bos, ...tokens];
@@ -130,7 +140,12 @@ class ModelTokenizer implements Tokenizer {
 		return new StreamingDecoder(this.#bytes, !after.some((token) => !this.#bytes.isSpecial(token)));
 	}
 
-	#render(source: string, messages: readonly TemplateMessage[]): string {
+	#render(
+		source: string,
+		messages: readonly TurnOfChat[],
+		tools: readonly ToolDefinition[],
+		begins: boolean,
+	): string {
 		const { bos, eos } = this.#manifest.tokenizer;
 		try {
 			this.#template ??= new ChatTemplate(source);
@@ -140,7 +155,8 @@ class ModelTokenizer implements Tokenizer {
 		try {
 			return this.#template.render({
 				messages,
-				add_generation_prompt: true,
+				...(tools.length > 0 ? { tools } : {}),
+				add_generation_prompt: begins,
 				bos_token: this.#nameOf(bos),
 				eos_token: this.#nameOf(eos.find((token) => token !== bos)),
 			});
@@ -176,4 +192,14 @@ class ModelTokenizer implements Tokenizer {
 		}
 		return tokens;
 	}
+}
+
+/** The same with every text in it hidden, names of fields too: what functions take is written by strangers. */
+function hidden<T>(value: T, hider: NameHider): T {
+	if (typeof value === "string") return hider.hide(value) as T;
+	if (Array.isArray(value)) return value.map((each) => hidden(each, hider)) as T;
+	if (typeof value !== "object" || value === null) return value;
+	return Object.fromEntries(
+		Object.entries(value).map(([key, each]) => [hider.hide(key), hidden(each, hider)]),
+	) as T;
 }

@@ -10,7 +10,7 @@ import {
 } from "@tabmesh/wire";
 import * as v from "valibot";
 import { greedy } from "../sampling/sampling.ts";
-import type { GenerateInit } from "./generate.ts";
+import type { AskInit } from "./generate.ts";
 
 const DEFAULT_MAX_TOKENS = 256;
 
@@ -24,17 +24,19 @@ export interface CheckedRequest {
 	readonly constraint: Constraint | undefined;
 	/** Of how many of the likeliest tokens probabilities are told; undefined for none at all. */
 	readonly logprobs: number | undefined;
+	/** The first position whose state counts in a mean, where nothing is generated. */
+	readonly embedFrom: number | undefined;
 }
 
 /** @throws EmptyPromptError, PromptTooLongError, InvalidParameterError */
-export function checked(init: GenerateInit): CheckedRequest {
-	const { promptTokens, model, maxTokens = DEFAULT_MAX_TOKENS, logprobs } = init;
+export function checked(init: AskInit): CheckedRequest {
+	const { promptTokens, model, maxTokens = DEFAULT_MAX_TOKENS, logprobs, embedFrom } = init;
 	const { contextLength, vocabularySize } = model.manifest.config;
 	const { eos } = model.manifest.tokenizer;
 	if (promptTokens.length === 0)
 		throw new EmptyPromptError("There is nothing to continue: the prompt is empty.");
 	// One position is the answer's.
-	const longest = contextLength - 1;
+	const longest = embedFrom === undefined ? contextLength - 1 : contextLength;
 	if (promptTokens.length > longest) {
 		throw new PromptTooLongError(
 			`The prompt has ${promptTokens.length} tokens; the model takes at most ${longest}.`,
@@ -89,9 +91,10 @@ export function checked(init: GenerateInit): CheckedRequest {
 		sampling: withoutZeros(output),
 		maxTokens: fitting,
 		stopTokens,
-		maxPositions: promptTokens.length + fitting,
+		maxPositions: promptTokens.length + (embedFrom === undefined ? fitting : 0),
 		constraint,
 		logprobs,
+		embedFrom,
 	};
 }
 

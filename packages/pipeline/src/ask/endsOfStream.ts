@@ -1,3 +1,4 @@
+import { bytesToHex } from "@noble/hashes/utils.js";
 import type { ForwardResult, StreamKey } from "@tabmesh/model";
 import type { MessageStream, Peer } from "@tabmesh/transport";
 import {
@@ -23,6 +24,7 @@ import {
 	TokenChainError,
 	type TokenLogprob,
 } from "@tabmesh/wire";
+import { MeanOfStates } from "../embedding/meanOfStates.ts";
 import { ringProtocol } from "../protocols.ts";
 import { RollingMedian } from "../rollingMedian.ts";
 import { HeldAnswer } from "../sampling/heldAnswer.ts";
@@ -61,6 +63,8 @@ interface EndsListener {
 		finish: FinishReason | undefined,
 		logprobs: readonly TokenLogprob[] | undefined,
 	): void;
+	/** In place of tokens, where no answer was asked for. */
+	onMean(mean: Float32Array): void;
 	/** A stage broke its link, or sent what no honest stage sends. */
 	onBroken(peer: string, error: unknown): void;
 	/** Nothing goes on here. */
@@ -73,6 +77,8 @@ interface EndsInit {
 	readonly stream: Uint8Array<ArrayBuffer>;
 	readonly request: CheckedRequest;
 	readonly speculation: boolean;
+	/** For whom this device asks, where that are several. */
+	readonly apart: Uint8Array | undefined;
 	/** What the stream's links are made with. */
 	readonly key: Uint8Array;
 	readonly listener: EndsListener;
@@ -100,6 +106,8 @@ export class EndsOfStream {
 	readonly #headMs = new RollingMedian();
 	readonly #speculation: Speculation | undefined;
 	readonly #rowBytes: number;
+	/** Of what it may go on from. */
+	readonly #origin: string;
 	#memory: StreamKey | undefined;
 	#lane: Lane | undefined;
 	#headLane: Lane | undefined;
@@ -126,11 +134,14 @@ export class EndsOfStream {
 	#written: number[] = [];
 	/** Where the answer is held to a form. */
 	#held: HeldAnswer | undefined;
+	/** Where nothing is generated. */
+	#mean: MeanOfStates | undefined;
 	#state: "opening" | "running" | "finished" | "closed" = "opening";
 
 	constructor(init: EndsInit) {
 		this.#init = init;
-		const { ends, key, speculation } = init;
+		const { apart, ends, key, speculation } = init;
+		this.#origin = apart ? `${OWN} ${bytesToHex(apart)}` : OWN;
 		this.#rowBytes = historyRowBytes(ends.model, ends.first.span);
 		this.#tokens = new TokenChain(key);
 		this.#history = new SentHistory(this.#rowBytes);
@@ -171,8 +182,9 @@ export class EndsOfStream {
 		if (ends.lost) throw ends.lost;
 		const { engine, first, head, headQueue, prefixes, queue } = ends;
 		const { maxPositions } = request;
-		const wanted = { origin: OWN, handle: first, maxPositions, links, running: [] };
-		const { constraint } = request;
+		const wanted = { origin: this.#origin, handle: first, maxPositions, links, running: [] };
+		const { constraint, embedFrom } = request;
+		if (embedFrom !== undefined) this.#mean = new MeanOfStates(await ends.norms.of(ends.model), embedFrom);
 		if (constraint) this.#held = new HeldAnswer(await ends.constraints.of(ends.model, constraint));
 		for (;;) {
 			try {
@@ -227,7 +239,7 @@ export class EndsOfStream {
 		if (this.#state === "finished") this.#state = "running";
 		if (generation > 0 && this.#lane) this.#goBack(tokens);
 		// All before it concerns nobody here: a token is chosen behind the newest position only.
-		this.#received = tokens.length - 1;
+		this.#received = this.#mean ? 0 : tokens.length - 1;
 		this.#drafted = 0;
 		const { signal } = this.#links;
 		const [first, last] = [hops[1]!.peer, hops.at(-2)!.peer];
@@ -262,7 +274,7 @@ export class EndsOfStream {
 		const [history, tokens] = [this.#history, this.#tokens];
 		await Promise.allSettled([
 			kept
-				? prefixes.keep({ asker: OWN, origin: OWN, handle, memory, links, history, tokens })
+				? prefixes.keep({ asker: OWN, origin: this.#origin, handle, memory, links, history, tokens })
 				: memory !== undefined && engine.release(memory),
 			engine.release(this.#headMemory),
 		]);
@@ -488,7 +500,12 @@ export class EndsOfStream {
 		const hidden = decodeTensor(header, bytes, config.hiddenSize);
 		this.#received = position + rows;
 		this.#drafted = links.length;
+		this.#mean?.push(position, hidden);
 		if (!last) return;
+		if (this.#mean) {
+			if (this.#state === "running") this.#init.listener.onMean(this.#mean.mean);
+			return;
+		}
 		const wanted = links.length > 0 ? rows : 1;
 		const data = hidden.data.subarray((rows - wanted) * config.hiddenSize);
 		this.#headLane!.push({

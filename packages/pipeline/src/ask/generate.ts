@@ -26,7 +26,7 @@ import type { StageStatus } from "../stage/stageLink.ts";
 import { TokenChain } from "../tokenChain.ts";
 import { type CheckedRequest, checked } from "./checkedRequest.ts";
 import type { OwnEnds } from "./ownEnds.ts";
-import { type Replay, type ResumableStream, StageFailure, StreamRun } from "./streamRun.ts";
+import { type Replay, type ResumableStream, routesOf, StageFailure, StreamRun } from "./streamRun.ts";
 import { swarmChange } from "./swarmChange.ts";
 
 /** Laps of an answer from which they say something about its stages: the first ones are about caches and loading. */
@@ -80,6 +80,8 @@ export interface GenerateInit {
 	ends?: OwnEnds;
 	/** What answers before this one taught of peers; what this one teaches is added to it. */
 	experience?: Experience;
+	/** For whom this device asks, where that are several, as 16 bytes: what stages keep of one's streams begins no other's. */
+	apart?: Uint8Array<ArrayBuffer>;
 	/**
 	 * How long the swarm is waited for in all, in milliseconds: before the first token where peers refuse or are busy, and in the
 	 * middle of an answer where nobody holds what a lost stage held. @default 10,000 and 30,000
@@ -95,6 +97,12 @@ export interface GenerateInit {
 	onReplay?: (replay: Replay) => void;
 	/** Called whenever the swarm is waited for before the answer begins, since who holds its layers cannot serve now. */
 	onWait?: (wait: Wait) => void;
+}
+
+/** What is asked of a swarm: an answer, or a mean of hidden states. */
+export interface AskInit extends GenerateInit {
+	/** The first position that counts in the mean. Nothing is generated then. */
+	embedFrom?: number;
 }
 
 /** Why an answer does not begin yet. */
@@ -160,9 +168,12 @@ export function generate(init: GenerateInit): TokenGeneration {
 	return new Generation(init);
 }
 
-class Generation implements TokenGeneration {
+/** One thing asked, from the first plan to the last word. */
+export class Generation implements TokenGeneration {
 	readonly summary: Promise<TokenSummary>;
-	readonly #init: GenerateInit;
+	/** The mean of the final hidden states, as soon as `summary` has resolved, where that was asked for. */
+	mean: Float32Array | undefined;
+	readonly #init: AskInit;
 	readonly #started = performance.now();
 	readonly #cancelled = new AbortController();
 	readonly #tokens: number[] = [];
@@ -177,7 +188,7 @@ class Generation implements TokenGeneration {
 	#done: { error?: unknown } | undefined;
 	#waiters: (() => void)[] = [];
 
-	constructor(init: GenerateInit) {
+	constructor(init: AskInit) {
 		this.#init = init;
 		const { signal } = init;
 		const onAbort = (): void => this.cancel();
@@ -321,6 +332,9 @@ class Generation implements TokenGeneration {
 				this.#laps.accepted += tokens.length - 1;
 				this.#onTokens(tokens, logprobs);
 			},
+			onMean: (mean) => {
+				this.mean = mean;
+			},
 			onStages: (stages) => this.#onStages(stages),
 			onReplay: (replay) => {
 				this.#replays.push(replay);
@@ -329,8 +343,8 @@ class Generation implements TokenGeneration {
 			signal: this.#cancelled.signal,
 		});
 		const finish = await this.#run.run();
-		const { experience, model } = this.#init;
-		experience?.routes.note({ ...this.#run.kept, model: model.id, at: performance.now() });
+		const { experience } = this.#init;
+		experience?.routes.note({ ...this.#run.kept, model: routesOf(this.#init), at: performance.now() });
 		return this.#summary(finish);
 	}
 
@@ -343,7 +357,7 @@ class Generation implements TokenGeneration {
 		const chain = new TokenChain(this.#init.ends?.key);
 		for (const token of promptTokens) chain.push(token);
 		const links = linksUpTo(chain, promptTokens.length - 1);
-		const before = experience?.routes.find(model.id, links, performance.now())?.hops;
+		const before = experience?.routes.find(routesOf(this.#init), links, performance.now())?.hops;
 		if (!before || before.length < (view.minStages ?? 1)) return planned;
 		const { members } = directory;
 		const others = this.#init.ends ? before.slice(1, -1) : before;

@@ -7,6 +7,7 @@ import {
 	tensorsOfSpan,
 } from "@tabmesh/model";
 import { InvalidParameterError, OutOfMemoryBudgetError, type Span, StageLostError } from "@tabmesh/wire";
+import { FinalNorms } from "../embedding/finalNorms.ts";
 import { spanOf } from "../plan/modelSizes.ts";
 import { ModelConstraints } from "../sampling/modelConstraints.ts";
 import type { Drafter } from "../speculation/drafter.ts";
@@ -54,6 +55,7 @@ export class OwnEnds {
 	readonly headQueue: BatchQueue;
 	readonly prefixes: KeptPrefixes;
 	readonly constraints: ModelConstraints;
+	readonly norms: FinalNorms;
 	/** What the links of streams are made with; it never leaves this device. */
 	readonly key: Uint8Array<ArrayBuffer> = crypto.getRandomValues(new Uint8Array(KEY_BYTES));
 	readonly drafter: (model: ModelRef) => Drafter;
@@ -73,6 +75,7 @@ export class OwnEnds {
 		this.queue = new BatchQueue(engine);
 		this.headQueue = new BatchQueue(engine);
 		this.constraints = new ModelConstraints(source);
+		this.norms = new FinalNorms(source);
 		this.prefixes = new KeptPrefixes(engine);
 		this.drafter = drafter ?? (() => new LookupDrafter());
 		engine.addEventListener("devicelost", this.#onDeviceLost);

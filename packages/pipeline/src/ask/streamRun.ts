@@ -2,6 +2,7 @@ import { bytesToHex, hexToBytes } from "@noble/hashes/utils.js";
 import type { Member } from "@tabmesh/directory";
 import type { Offence } from "@tabmesh/transport";
 import {
+	decodeTensor,
 	equalBytes,
 	type FinishReason,
 	fromWireError,
@@ -32,11 +33,11 @@ import { sealRoute } from "../route.ts";
 import { checkLogprobs } from "../sampling/logprobs.ts";
 import { linksUpTo } from "../stage/keptPrefixes.ts";
 import { StageLink, type StageListener, type StageStatus } from "../stage/stageLink.ts";
-import { chunkOf, offenceOf } from "../stage/stageSession.ts";
+import { chunkOf, type OpenRequest, offenceOf } from "../stage/stageSession.ts";
 import { TokenChain } from "../tokenChain.ts";
 import { type CheckedRequest, countsWritten } from "./checkedRequest.ts";
 import { EndsOfStream } from "./endsOfStream.ts";
-import type { GenerateInit } from "./generate.ts";
+import type { AskInit } from "./generate.ts";
 import { swarmChange } from "./swarmChange.ts";
 import { whoStalls } from "./whoStalls.ts";
 
@@ -110,6 +111,8 @@ export interface Replay {
 interface RunListener {
 	/** One lap's, of which so many had been drafted. */
 	onTokens(tokens: readonly number[], drafted: number, logprobs: readonly TokenLogprob[] | undefined): void;
+	/** In place of tokens, where no answer was asked for. */
+	onMean(mean: Float32Array): void;
 	onStages(stages: readonly StageStatus[]): void;
 	onReplay(replay: Replay): void;
 	readonly signal: AbortSignal;
@@ -130,6 +133,11 @@ export class StageFailure extends Error {
 	}
 }
 
+/** Among which routes those of streams are that may begin with each other. */
+export function routesOf({ apart, model }: AskInit): string {
+	return apart ? `${model.id} ${bytesToHex(apart)}` : model.id;
+}
+
 /** What is known of a failover until the first token after it. */
 interface Stall {
 	readonly since: number;
@@ -146,7 +154,7 @@ interface Stall {
  * spare in its place; the stages before it have kept what they sent, and the answer goes on where it was.
  */
 export class StreamRun implements StageListener {
-	readonly #init: GenerateInit;
+	readonly #init: AskInit;
 	readonly #request: CheckedRequest;
 	readonly #listener: RunListener;
 	readonly #stream: Uint8Array<ArrayBuffer>;
@@ -193,7 +201,7 @@ export class StreamRun implements StageListener {
 	#settled = false;
 
 	constructor(
-		init: GenerateInit,
+		init: AskInit,
 		request: CheckedRequest,
 		start: readonly Hop[] | ResumableStream,
 		listener: RunListener,
@@ -238,11 +246,13 @@ export class StreamRun implements StageListener {
 				stream: this.#stream,
 				request,
 				speculation: init.speculation ?? true,
+				apart: init.apart,
 				key: this.#key!,
 				listener: {
 					onLinked: () => this.#phase === "recovering" && void this.#feed(0),
 					onTokens: (tokens, drafted, finish, logprobs) =>
 						this.#onOwnTokens(tokens, drafted, finish, logprobs),
+					onMean: (mean) => this.#onMean(mean),
 					onBroken: (stage, error) => this.#onOwnBroken(stage, error),
 					onFailed: (error) => this.#fail(error),
 				},
@@ -341,6 +351,7 @@ export class StreamRun implements StageListener {
 		const { maxPositions } = this.#request;
 		const generation = this.#generation;
 		const links = this.#links;
+		const apart = this.#init.apart ? { apart: this.#init.apart } : {};
 		this.#changed();
 		const route: Route = {
 			stream: this.#stream,
@@ -358,25 +369,29 @@ export class StreamRun implements StageListener {
 		for (const link of links) {
 			// In private they have neither: both ends are ours.
 			const isThin = !this.#ends;
-			const forLast = isThin && link === links.at(-1) ? { generation: this.#forLast() } : {};
+			const forLast = isThin && link === links.at(-1) ? this.#forLast() : {};
 			const forFirst = isThin && link === links[0] ? { speculation: this.#init.speculation ?? true } : {};
 			if (known.has(link)) {
-				link.reroute({ type: "reroute", route: sealed, keep: keep!, ...forLast });
+				const { generation } = forLast;
+				const more = generation ? { generation } : {};
+				link.reroute({ type: "reroute", route: sealed, keep: keep!, ...more });
 			} else {
 				const begins = keep === undefined ? { links: this.#wantedLinks() } : { keep };
 				void link.open(
 					peer,
-					{ type: "open", route: sealed, maxPositions, ...begins, ...forFirst, ...forLast },
+					{ type: "open", route: sealed, maxPositions, ...begins, ...apart, ...forFirst, ...forLast },
 					this.#stop.signal,
 				);
 			}
 		}
 	}
 
-	#forLast() {
+	#forLast(): Pick<OpenRequest, "embed" | "generation"> {
+		const { embedFrom } = this.#request;
+		if (embedFrom !== undefined) return { embed: { from: embedFrom } };
 		const { constraint, logprobs, promptTokens, sampling, maxTokens, stopTokens } = this.#request;
 		const history = new Set([...promptTokens.slice(-limits.controlTokens), ...this.#answer]);
-		return {
+		const generation = {
 			sampling,
 			maxTokens: maxTokens - this.#answer.length,
 			stopTokens: [...stopTokens],
@@ -385,6 +400,7 @@ export class StreamRun implements StageListener {
 			...(logprobs === undefined ? {} : { logprobs }),
 			...(sampling.repetitionPenalty === 1 ? {} : { history: [...history].slice(-limits.controlTokens) }),
 		};
+		return { generation };
 	}
 
 	/** Sends the first stage the tokens from `position` on, and with them the stream around the ring. */
@@ -425,18 +441,21 @@ export class StreamRun implements StageListener {
 
 	/** The same of what the first stage had kept of an earlier stream, up to `end`. */
 	#decodedOf(links: Uint8Array, end: number): readonly Stretch[] {
-		const { experience, model } = this.#init;
-		const before = experience?.routes.find(model.id, links, performance.now())?.decoded ?? [];
+		const { experience } = this.#init;
+		const before = experience?.routes.find(routesOf(this.#init), links, performance.now())?.decoded ?? [];
 		return before.filter(([from]) => from < end).map(([from, to]) => [from, Math.min(to, end)]);
 	}
 
 	/** Of what stages may go on from, and keep: the last token never went around with an answer behind it. */
 	#keptLinks(): Uint8Array<ArrayBuffer> {
+		// A mean is of all states, and of what was kept there are none.
+		if (this.#request.embedFrom !== undefined) return new Uint8Array(0);
 		return linksUpTo(this.#chain, this.#chain.length - 1);
 	}
 
 	/** Of what stages may begin with: of the prompt its last two tokens are computed anew, since one alone would seem decoded. */
 	#wantedLinks(): Uint8Array<ArrayBuffer> {
+		if (this.#request.embedFrom !== undefined) return new Uint8Array(0);
 		return linksUpTo(this.#chain, Math.max(0, this.#chain.length - 2));
 	}
 
@@ -473,6 +492,9 @@ export class StreamRun implements StageListener {
 			case "tokens":
 				// Of an older route: they are computed again.
 				if (link.generation === this.#generation) this.#onTokens(link, response);
+				return;
+			case "embedding":
+				this.#onEmbedding(link, response);
 				return;
 			case "progress":
 				link.update({ msPerToken: response.msPerToken });
@@ -573,6 +595,32 @@ export class StreamRun implements StageListener {
 			return;
 		}
 		this.#onKnownTokens(tokens, drafted, finish, logprobs);
+	}
+
+	#onEmbedding(link: StageLink, { position, chain, mean }: StageResponse & { type: "embedding" }): void {
+		const { hiddenSize } = this.#init.model.manifest.config;
+		const isDue =
+			this.#request.embedFrom !== undefined &&
+			!this.#ends &&
+			link === this.#links.at(-1) &&
+			this.#phase === "running" &&
+			!this.#finish &&
+			position === this.#chain.length;
+		try {
+			if (!isDue) throw new ProtocolViolationError("A stage sent an embedding that was not due.");
+			const { data } = decodeTensor(["f32", 1, hiddenSize], mean, hiddenSize);
+			if (!equalBytes(this.#chain.head, chain)) this.#forked(link, position);
+			else this.#onMean(data);
+		} catch (error) {
+			this.#lose(link, error, offenceOf(error));
+		}
+	}
+
+	#onMean(mean: Float32Array): void {
+		if (this.#settled || this.#finish) return;
+		this.#listener.onMean(mean);
+		this.#finish = "stop";
+		this.#finished.resolve("stop");
 	}
 
 	/** Tokens that were chosen here. */
@@ -701,6 +749,7 @@ export class StreamRun implements StageListener {
 	}
 
 	#relinks(from: string, to: string): boolean {
+		if (this.#request.embedFrom !== undefined) return false;
 		const key = [from, to].sort().join(" ");
 		if (this.#relinked.has(key)) return false;
 		this.#relinked.add(key);
@@ -794,8 +843,10 @@ export class StreamRun implements StageListener {
 			if (!wasOpening && !isRefusal(error)) this.#init.experience?.failed(peer, performance.now());
 			link.update({ state: "lost" });
 			this.#changed();
-			if (wasOpening || final || ++this.#failovers > MOST_FAILOVERS) {
-				this.#fail(naming(error, peer), wasOpening ? peer : undefined);
+			// Of a mean nothing is there before all of it is.
+			const fromTheBeginning = wasOpening || this.#request.embedFrom !== undefined;
+			if (fromTheBeginning || final || ++this.#failovers > MOST_FAILOVERS) {
+				this.#fail(naming(error, peer), fromTheBeginning ? peer : undefined);
 			} else {
 				const spell = offence ? Number.POSITIVE_INFINITY : isRefusal(error) ? REFUSED_MS : LOST_MS;
 				this.#excluded.set(peer, performance.now() + spell);

@@ -1,3 +1,4 @@
+import { bytesToHex } from "@noble/hashes/utils.js";
 import type { Engine, EngineHandle, StreamKey } from "@tabmesh/model";
 import { type Hop, limits, OutOfMemoryBudgetError } from "@tabmesh/wire";
 import { LINK_BYTES, type Link, type TokenChain } from "../tokenChain.ts";
@@ -25,10 +26,17 @@ export function linksUpTo(chain: TokenChain, length: number): Uint8Array<ArrayBu
  * Whose keys and values somebody may go on from: his own, computed by this stage and the same ones before it. A stage cannot
  * see whether hidden states belong to the tokens that the chain names; so it believes a beginning only of those whom it would
  * believe the whole stream.
+ *
+ * @param apart - of which of the people for whom he asks
  */
-export function originOf(asker: string, model: string, hops: readonly Hop[]): string {
+export function originOf(
+	asker: string,
+	model: string,
+	hops: readonly Hop[],
+	apart: Uint8Array = new Uint8Array(0),
+): string {
 	const places = hops.map(({ peer, span: { from, to, embed, head } }) => [peer, from, to, embed, head]);
-	return JSON.stringify([asker, model, places]);
+	return JSON.stringify([asker, bytesToHex(apart), model, places]);
 }
 
 /** A stream, running or finished, as far as another one may begin with it. */

@@ -30,7 +30,8 @@ const PREPARING_SILENCE_MS = 30_000;
 type OpenRequest = Extract<StageRequest, { type: "open" }>;
 
 /** What a stage has to understand beyond the first version of the protocol to take this. */
-function featuresOf({ generation }: OpenRequest): StageFeature[] {
+function featuresOf({ embed, generation }: OpenRequest): StageFeature[] {
+	if (embed) return ["embeddings"];
 	if (!generation) return [];
 	const { presencePenalty, frequencyPenalty, logitBias } = generation.sampling;
 	const adjusts = [presencePenalty, frequencyPenalty, logitBias].some((each) => each !== undefined);
@@ -89,6 +90,8 @@ export class StageLink {
 	#unansweredSince = 0;
 	#roundTripMs = 0;
 	#closed = false;
+	/** Whether it is told nothing by which it could keep the stream. */
+	#keepsNothing = false;
 
 	constructor(hop: Hop, listener: StageListener) {
 		this.hop = hop;
@@ -112,7 +115,20 @@ export class StageLink {
 	 */
 	async open(peer: Peer, request: OpenRequest, signal: AbortSignal): Promise<void> {
 		try {
-			await this.#checkFeatures(peer, featuresOf(request), signal);
+			const needed = featuresOf(request);
+			const missing = await this.#missing(peer, request.apart ? [...needed, "apart"] : needed, signal);
+			if (missing.some((feature) => needed.includes(feature))) {
+				throw new RouteRefusedError(
+					"A peer runs an older version, which does not offer what was asked for.",
+					{
+						details: { peer: this.hop.peer, missing: missing.join(" ") },
+					},
+				);
+			}
+			// What it kept it would give to anybody behind this device.
+			this.#keepsNothing = missing.includes("apart");
+			const { apart, links, ...rest } = request;
+			const told: OpenRequest = this.#keepsNothing ? rest : request;
 			const stream = await peer.open(this.hop.peer, stageProtocol, { signal });
 			if (this.#closed) {
 				stream.abort(new StreamResetError("The answer is not wanted any more."));
@@ -120,7 +136,7 @@ export class StageLink {
 			}
 			this.#pinged = performance.now();
 			void this.#read(stream);
-			await stream.send(encodeCbor(request), { signal });
+			await stream.send(encodeCbor(told), { signal });
 			this.#stream = stream;
 			if (this.#newer) await stream.send(encodeCbor(this.#newer), { signal });
 		} catch (error) {
@@ -128,17 +144,13 @@ export class StageLink {
 		}
 	}
 
-	async #checkFeatures(peer: Peer, needed: readonly StageFeature[], signal: AbortSignal): Promise<void> {
+	async #missing(peer: Peer, wanted: readonly StageFeature[], signal: AbortSignal): Promise<StageFeature[]> {
 		const { peer: id } = this.hop;
-		if (needed.length === 0 || id === peer.id) return;
+		if (wanted.length === 0 || id === peer.id) return [];
 		// Answered as soon as both have said what they can.
 		await peer.ping(id, { signal });
 		const link = peer.connections.find((each) => each.peer === id && each.agreement);
-		const missing = needed.filter((feature) => !link?.agreement?.features.includes(feature));
-		if (missing.length === 0) return;
-		throw new RouteRefusedError("A peer runs an older version, which does not offer what was asked for.", {
-			details: { peer: id, missing: missing.join(" ") },
-		});
+		return wanted.filter((feature) => !link?.agreement?.features.includes(feature));
 	}
 
 	/** Tells the stage of a newer route, as soon as it knows of the stream. */
@@ -188,7 +200,7 @@ export class StageLink {
 	/** Asks the stage to end the stream; what it still says, its last `progress`, goes to the listener. */
 	finish(links: Uint8Array<ArrayBuffer>): void {
 		if (!this.#stream) this.close();
-		else this.send({ type: "close", links }).catch(() => {});
+		else this.send(this.#closing(links)).catch(() => {});
 	}
 
 	/**
@@ -201,11 +213,14 @@ export class StageLink {
 		this.#closed = true;
 		const stream = this.#stream;
 		if (stream) {
-			const request: StageRequest = { type: "close", ...(links ? { links } : {}) };
-			stream.send(encodeCbor(request)).catch(() => {});
+			stream.send(encodeCbor(this.#closing(links))).catch(() => {});
 			void stream.close();
 		}
 		this.#resolveEnded();
+	}
+
+	#closing(links: Uint8Array<ArrayBuffer> | undefined): StageRequest {
+		return { type: "close", ...(links && !this.#keepsNothing ? { links } : {}) };
 	}
 
 	/** Leaves without a word, as a page does that is reloaded: the stage keeps the stream for a while. */

@@ -1,6 +1,6 @@
 import { bytesToHex } from "@noble/hashes/utils.js";
 import type { EnvelopeSigner } from "@tabmesh/dauth";
-import type { Engine, ModelRef, ShardSource } from "@tabmesh/model";
+import type { Engine, FinalNorm, ModelRef, ShardSource } from "@tabmesh/model";
 import type { TokenConstraint } from "@tabmesh/model/constraint";
 import type { MessageStream, Peer } from "@tabmesh/transport";
 import {
@@ -21,6 +21,7 @@ import {
 	TimeoutError,
 	toWireError,
 } from "@tabmesh/wire";
+import { FinalNorms } from "../embedding/finalNorms.ts";
 import { ringProtocol, stageProtocol } from "../protocols.ts";
 import type { SignedReceipt } from "../receipts/signedReceipt.ts";
 import { RollingMedian } from "../rollingMedian.ts";
@@ -150,6 +151,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 	readonly #waiting = new Map<string, Set<() => void>>();
 	readonly #waitingOf = new Map<string, number>();
 	readonly #constraints: ModelConstraints;
+	readonly #norms: FinalNorms;
 	readonly #decodeMs = new RollingMedian();
 	readonly #unserve: (() => void)[];
 	readonly #onDeviceLost: (event: CustomEvent<{ reason: string }>) => void;
@@ -176,6 +178,7 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 		this.engine = init.engine;
 		this.prefixes = new KeptPrefixes(init.engine, init.keepMs);
 		this.#constraints = new ModelConstraints(init.source);
+		this.#norms = new FinalNorms(init.source);
 		this.spans = new LoadedSpans(init.engine, init.source, this.prefixes);
 		this.queue = new BatchQueue(init.engine);
 		this.#onDeviceLost = () => {
@@ -231,6 +234,10 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 
 	constraint(model: ModelRef, terms: Constraint): Promise<TokenConstraint> {
 		return this.#constraints.of(model, terms);
+	}
+
+	finalNorm(model: ModelRef): Promise<FinalNorm> {
+		return this.#norms.of(model);
 	}
 
 	onStep(rows: number, decodeMs: number | undefined): void {
@@ -434,8 +441,14 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 			});
 		}
 		const isLast = place === route.hops.length - 1;
-		if (isLast !== (request.generation !== undefined)) {
+		const { embed, generation } = request;
+		if (isLast !== ((embed ?? generation) !== undefined) || (embed && generation)) {
 			throw new ProtocolViolationError("How to generate is for the last stage, and for that one only.");
+		}
+		if (embed && (embed.from >= request.maxPositions || request.keep !== undefined)) {
+			throw new ProtocolViolationError(
+				"A mean is taken of some positions, and of a stream from its beginning.",
+			);
 		}
 		const key = bytesToHex(route.stream);
 		const known = this.#sessions.get(key);

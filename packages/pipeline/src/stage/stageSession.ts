@@ -1,5 +1,5 @@
 import type { EnvelopeSigner } from "@tabmesh/dauth";
-import type { Engine, ForwardResult, ModelRef, StreamKey } from "@tabmesh/model";
+import type { Engine, FinalNorm, ForwardResult, ModelRef, StreamKey } from "@tabmesh/model";
 import type { TokenConstraint } from "@tabmesh/model/constraint";
 import type { MessageStream, Offence, Peer } from "@tabmesh/transport";
 import {
@@ -39,6 +39,7 @@ import {
 	type TokenLogprob,
 	toWireError,
 } from "@tabmesh/wire";
+import { MeanOfStates } from "../embedding/meanOfStates.ts";
 import { ringProtocol } from "../protocols.ts";
 import { outputSample } from "../receipts/outputSample.ts";
 import type { SignedReceipt } from "../receipts/signedReceipt.ts";
@@ -107,6 +108,8 @@ export interface StageContext {
 	running(): Iterable<Prefix>;
 	/** What guesses tokens of a model. */
 	drafter(model: ModelRef): Drafter;
+	/** The norm behind a model's last layer. */
+	finalNorm(model: ModelRef): Promise<FinalNorm>;
 	/** What holds the tokens of a model to a form. @throws InvalidParameterError where the form is not offered */
 	constraint(model: ModelRef, terms: Constraint): Promise<TokenConstraint>;
 	/** Called after each step with the positions it computed, and its time where it was a decode step. */
@@ -219,6 +222,8 @@ export class StageSession {
 	#sampled: Sampled;
 	/** At the last stage, where the answer is held to a form. */
 	#held: HeldAnswer | undefined;
+	/** At the last stage, where nothing is generated. */
+	#mean: MeanOfStates | undefined;
 	readonly #receipts: StageReceipts;
 
 	constructor(init: StageSessionInit) {
@@ -319,7 +324,7 @@ export class StageSession {
 	}
 
 	#originOf({ model, hops }: Route): string {
-		return originOf(this.asker, model, hops.slice(0, this.#place + 1));
+		return originOf(this.asker, model, hops.slice(0, this.#place + 1), this.#open.apart);
 	}
 
 	/** Whether an `open` of a newer generation finds here what it can go on from. */
@@ -447,7 +452,11 @@ export class StageSession {
 		}
 		this.#lease = lease;
 		const { handle } = lease;
-		const { generation, maxPositions, links } = this.#open;
+		const { embed, generation, maxPositions, links } = this.#open;
+		if (embed) {
+			this.#mean = new MeanOfStates(await this.#context.finalNorm(this.#model), embed.from);
+			if ((this.#state as string) === "ended") return;
+		}
 		if (generation?.constraint) {
 			const held = new HeldAnswer(await this.#context.constraint(this.#model, generation.constraint));
 			if ((this.#state as string) === "ended") return;
@@ -674,7 +683,7 @@ export class StageSession {
 			position,
 			input,
 			rows,
-			logits: this.#isLast && last ? "last" : "none",
+			logits: this.#isLast && last && !this.#mean ? "last" : "none",
 			oneByOne: false,
 			onResult: (result, ms) => {
 				if (rows > 1) this.#chunk = fittingChunk(ms / rows);
@@ -874,7 +883,7 @@ export class StageSession {
 			position: step.position,
 			input,
 			rows: step.rows,
-			logits: !this.#isLast || !step.last ? "none" : step.links.length > 0 ? "all" : "last",
+			logits: !this.#isLast || !step.last || this.#mean ? "none" : step.links.length > 0 ? "all" : "last",
 			oneByOne: step.links.length > 0,
 			...(step.rollback > 0 ? { truncateTo: step.position } : {}),
 			onResult: (result, ms) => this.#onComputed(result, step, ms),
@@ -896,7 +905,8 @@ export class StageSession {
 		const bytes = this.#isLast ? NO_BYTES : encodeTensor(result.hidden!, this.#model.manifest.boundary).bytes;
 		this.#history.push({ position, rows, chain, links, last, bytes });
 		if (last) this.#paced ??= { since: performance.now(), from: position + rows };
-		const sent = this.#isLast ? this.#afterLast(result, step) : this.#flush();
+		if (this.#mean) this.#takeMean(this.#mean, result, step);
+		const sent = this.#mean ? undefined : this.#isLast ? this.#afterLast(result, step) : this.#flush();
 		if (last && this.#history.certain.position >= this.#told + PROGRESS_EVERY) this.#tellProgress();
 		return sent;
 	}
@@ -947,6 +957,19 @@ export class StageSession {
 		const header: HiddenFrame["header"] = [boundary, rows, config.hiddenSize];
 		const base = { stream, generation, position, rollback, chain };
 		return this.#send({ kind: "hidden", ...base, last, links, header, bytes });
+	}
+
+	/** Adds what came out to the mean, which is all that is told of a stream that generates nothing. */
+	#takeMean(mean: MeanOfStates, { hidden }: ForwardResult, { position, rows, chain, last }: Step): void {
+		if (this.#state === "finished") return;
+		mean.push(position, hidden!);
+		if (!last) return;
+		this.#state = "finished";
+		const newest = position + rows;
+		this.#sampled.outputs = { positions: newest, sample: outputSample(mean.newest, chain) };
+		const data = mean.mean;
+		const { bytes } = encodeTensor({ rows: 1, columns: data.length, data }, "f32");
+		this.#tell({ type: "embedding", position: newest, chain, mean: bytes });
 	}
 
 	/** Samples behind every row as long as what is sampled is what was drafted. */
@@ -1169,7 +1192,7 @@ interface Sampled {
 	readonly written: number[];
 	/** The newest token's position, and the chain after it. */
 	next: { readonly position: number; readonly chain: Link } | undefined;
-	/** Of the logits that the newest token came from. */
+	/** Of the logits that the newest token came from, or of the newest state that a mean was taken of. */
 	outputs: { readonly positions: number; readonly sample: Work["outputs"] } | undefined;
 }
 

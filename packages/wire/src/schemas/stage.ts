@@ -3,6 +3,7 @@ import { wireErrorSchema } from "../errors/remote.ts";
 import { limits } from "../limits.ts";
 import { numericsClassSchema } from "./announcement.ts";
 import {
+	bytesSchema,
 	chainSchema,
 	countSchema,
 	peerIdSchema,
@@ -122,6 +123,13 @@ export const stageRequestSchema = v.variant("type", [
 		links: v.optional(linksSchema),
 		/** For the last stage only. */
 		generation: v.optional(generationSchema),
+		/**
+		 * For the last stage only, in place of `generation`: nothing is generated. It takes the mean of the final hidden states from this
+		 * position of the prompt on, and tells it in `embedding`. Such a stream begins with nothing that was kept, and ends where a stage is lost.
+		 */
+		embed: v.optional(v.strictObject({ from: positionSchema })),
+		/** Of an asker who asks for several people: what is kept of one's streams begins no other's. */
+		apart: v.optional(bytesSchema(16)),
 		/** For the first stage only: whether it may draft tokens, to be verified several in one lap. */
 		speculation: v.optional(v.boolean()),
 	}),
@@ -197,6 +205,16 @@ export const stageResponseSchema = v.variant("type", [
 		finish: v.optional(finishReasonSchema),
 		/** One for each token, where they were asked for. */
 		logprobs: v.optional(v.pipe(v.array(tokenLogprobSchema), v.maxLength(limits.drafts + 1))),
+	}),
+	/** From the last stage, once, where it was asked for: the mean of the final hidden states, in float32, and the chain after the last of them. */
+	v.strictObject({
+		type: v.literal("embedding"),
+		position: positionSchema,
+		chain: chainSchema,
+		mean: v.pipe(
+			v.instance(Uint8Array),
+			v.check((bytes) => bytes.byteLength % 4 === 0 && bytes.byteLength <= limits.embeddingBytes, "numbers"),
+		),
 	}),
 	/** From every stage, now and then and at the end: how far it is, drafts left out, by its own chain, and its median time per decode step. */
 	v.strictObject({
