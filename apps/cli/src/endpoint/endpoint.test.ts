@@ -577,6 +577,9 @@ test("tools are called with arguments that fit, whole and streamed, and what the
 	expect(named.choices[0]!.message.tool_calls).toMatchObject([
 		{ function: { name: "stop", arguments: "{}" } },
 	]);
+	// In the words of the model's own template, which are no others' here.
+	const cut = await openai.chat.completions.create({ ...asked, tool_choice: "required", stop: "CALL" });
+	expect(cut.choices[0]).toMatchObject({ message: { content: "" }, finish_reason: "stop" });
 	const free = await openai.chat.completions.create({ ...asked, seed: 1 });
 	const { content, tool_calls } = free.choices[0]!.message;
 	expect(content === null).toBe(tool_calls !== undefined);
