@@ -57,7 +57,10 @@ async function show(state: GalleryState): Promise<void> {
 			await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
 		return tabmesh;
 	};
+	for (const name of state.lacks ?? [])
+		Object.defineProperty(window, name, { configurable: true, value: undefined });
 	const element = document.createElement(state.element) as Panel;
+	if (state.element === "tabmesh-lend") element.setAttribute("ask-href", "?state=chat-suggestions");
 	if ("openStorage" in element) element.storage = tabmesh.storage;
 	else element.connect = connect;
 	if ("left" in element) element.left = state.left;

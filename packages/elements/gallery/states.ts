@@ -26,6 +26,14 @@ export interface GalleryState {
 	readonly script: Script;
 	/** What the relay of a console answers. @default it never answers */
 	readonly relay?: RelayReading | Error;
+	/** What the browser lacks. */
+	readonly lacks?: readonly (
+		| "isSecureContext"
+		| "RTCPeerConnection"
+		| "WebAssembly"
+		| "Worker"
+		| "indexedDB"
+	)[];
 	/** The peer that a console looks at: its place among the members. */
 	readonly chosen?: number;
 	/** `hang` and `fail` never give a network. @default "open" */
@@ -573,6 +581,16 @@ export const states: Record<string, GalleryState> = {
 			{ ...report, name: undefined as never, pinned: false, wholeBytes: undefined as never },
 		],
 	}),
+	"lend-cannot": { element: "tabmesh-lend", script: open, lacks: ["WebAssembly"] },
+	"lend-cannot-reach": {
+		element: "tabmesh-lend",
+		script: open,
+		lacks: ["isSecureContext", "RTCPeerConnection"],
+	},
+	"lend-keeps-nothing": { element: "tabmesh-lend", script: open, lacks: ["indexedDB"] },
+	"chat-cannot": { element: "tabmesh-chat", script: open, lacks: ["RTCPeerConnection"] },
+	"chat-cannot-compute": { element: "tabmesh-chat", script: open, lacks: ["Worker"] },
+	"console-cannot": { ...watch(open), lacks: ["isSecureContext"] },
 	"console-connecting": { ...watch({ models: [], members: [] }), connect: "hang" },
 	"console-unreachable": { ...watch({ models: [], members: [] }), connect: "fail", relay: unreachable },
 	"console-no-models": watch({ models: [], members: [] }),

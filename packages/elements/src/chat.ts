@@ -9,11 +9,13 @@ import {
 	type Turn,
 	writeConversation,
 } from "./answer.ts";
+import "./cannot.ts";
 import { type Connect, Connection } from "./connection.ts";
 import { define } from "./define.ts";
 import { describeError } from "./describe.ts";
 import { formatBytes, formatBytesUp, formatMs, formatRate, formatWait } from "./format.ts";
 import "./invite.ts";
+import { lacksFor } from "./lacks.ts";
 import { messages } from "./language.ts";
 import "./notice.ts";
 import "./progress.ts";
@@ -391,7 +393,8 @@ export class TabmeshChat extends LitElement {
 	}
 
 	#open() {
-		if (this.connect) void this.#connection.open(this.connect);
+		// It would fail in words of libraries; what is missing is said by name instead.
+		if (this.connect && lacksFor("ask").length === 0) void this.#connection.open(this.connect);
 	}
 
 	get #model(): ModelView | undefined {
@@ -776,6 +779,7 @@ export class TabmeshChat extends LitElement {
 
 	#renderPrivate() {
 		const text = messages.chat.private;
+		const [lack] = lacksFor("lend");
 		const view = this.#private ? this.#connection.tabmesh?.private.view : undefined;
 		const loading = view?.phase === "loading" ? view.loading : undefined;
 		const label =
@@ -789,8 +793,8 @@ export class TabmeshChat extends LitElement {
 					type="button"
 					role="switch"
 					aria-checked=${this.#private ? "true" : "false"}
-					aria-describedby=${this.#private ? "private-text" : nothing}
-					?disabled=${this.#answer !== undefined}
+					aria-describedby=${this.#private || lack ? "private-text" : nothing}
+					?disabled=${this.#answer !== undefined || lack !== undefined}
 					@click=${this.#togglePrivate}
 				>
 					<span class="track" aria-hidden="true"></span>${text.label}
@@ -798,7 +802,9 @@ export class TabmeshChat extends LitElement {
 				${
 					this.#private
 						? html`<p id="private-text" class="muted small">${text.text} ${text.limits}</p>`
-						: nothing
+						: lack
+							? html`<p id="private-text" class="muted small">${messages.cannot.private} ${messages.cannot.lacks[lack].what}</p>`
+							: nothing
 				}
 				${
 					view?.phase === "loading"
@@ -824,7 +830,17 @@ export class TabmeshChat extends LitElement {
 		`;
 	}
 
+	#renderCannot() {
+		return html`
+			<div class="talk">
+				<h1>${messages.chat.title.chats}</h1>
+				<tabmesh-cannot purpose="ask" lend-href=${this.lendHref}></tabmesh-cannot>
+			</div>
+		`;
+	}
+
 	protected override render() {
+		if (lacksFor("ask").length > 0 && !this.tabmesh) return this.#renderCannot();
 		const model = this.#model;
 		const { status, tabmesh } = this.#connection;
 		const models = tabmesh?.models ?? [];

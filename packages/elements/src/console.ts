@@ -1,10 +1,12 @@
 import type { ModelView, Tabmesh } from "@tabmesh/client";
 import type { Member } from "@tabmesh/directory";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
+import "./cannot.ts";
 import type { Connect } from "./connection.ts";
 import { define } from "./define.ts";
 import { describeError, describePeer } from "./describe.ts";
 import { formatBytes, formatBytesUp, formatCount } from "./format.ts";
+import { lacksFor } from "./lacks.ts";
 import { messages } from "./language.ts";
 import "./layers.ts";
 import "./notice.ts";
@@ -288,7 +290,8 @@ export class TabmeshConsole extends LitElement {
 				this.#look();
 			}
 		}
-		if (changed.has("connect") && this.connect && !this.tabmesh) void this.#open();
+		if (changed.has("connect") && this.connect && !this.tabmesh && lacksFor("look").length === 0)
+			void this.#open();
 		if (changed.has("readRelay")) void this.#askRelay();
 	}
 
@@ -603,6 +606,7 @@ export class TabmeshConsole extends LitElement {
 		const { view } = this;
 		const text = messages.console;
 		if (!view) {
+			if (lacksFor("look").length > 0) return html`<tabmesh-cannot purpose="look"></tabmesh-cannot>`;
 			if (this.#status === "failed") {
 				const { what, steps } = describeError(this.#error);
 				return html`

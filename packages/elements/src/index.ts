@@ -7,6 +7,7 @@
  * This room never opens a network by itself, never computes, never lends without a click, and never turns a model's
  * text into anything but text.
  */
+export { TabmeshCannot } from "./cannot.ts";
 export { TabmeshChat } from "./chat.ts";
 export type { Connect } from "./connection.ts";
 export { TabmeshConsole } from "./console.ts";

@@ -13,7 +13,11 @@ const loopback = /^(?:localhost|.*\.localhost|127(?:\.\d+){3}|\[::1\])$/;
  * @csspart code - the QR code
  */
 export class TabmeshInvite extends LitElement {
-	static override properties = { href: { type: String }, emphasis: { type: Boolean } };
+	static override properties = {
+		href: { type: String },
+		emphasis: { type: Boolean },
+		away: { type: Boolean },
+	};
 	static override styles = [
 		theme,
 		controls,
@@ -67,6 +71,8 @@ export class TabmeshInvite extends LitElement {
 	declare href: string;
 	/** Whether it is the first thing to do on the page. */
 	declare emphasis: boolean;
+	/** Whether the page is of no use in this browser: it is copied and scanned then, and not opened here. */
+	declare away: boolean;
 	#code: { readonly size: number; readonly path: string } | undefined;
 	#copied = false;
 
@@ -74,6 +80,7 @@ export class TabmeshInvite extends LitElement {
 		super();
 		this.href = "/lend";
 		this.emphasis = false;
+		this.away = false;
 	}
 
 	get #address(): URL {
@@ -106,7 +113,7 @@ export class TabmeshInvite extends LitElement {
 		return html`
 			<div class="invite">
 				<div class="row">
-					<a class="button ${this.emphasis ? "primary" : ""}" href=${this.href} target="_blank" rel="noopener">${messages.invite.open}</a>
+					${this.away ? nothing : html`<a class="button ${this.emphasis ? "primary" : ""}" href=${this.href} target="_blank" rel="noopener">${messages.invite.open}</a>`}
 					<button type="button" @click=${this.#copy}>
 						<span aria-live="polite">${this.#copied ? messages.invite.copied : messages.invite.copy}</span>
 					</button>

@@ -1,11 +1,13 @@
 import type { Lender, LenderView, LendOptions, Tabmesh } from "@tabmesh/client";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
+import "./cannot.ts";
 import { type Connect, Connection } from "./connection.ts";
 import { define } from "./define.ts";
 import { describeError, describePeer, describeSpan } from "./describe.ts";
 import "./dial.ts";
 import { formatBytes, formatBytesUp, formatCount, formatDuration, formatMs } from "./format.ts";
 import "./invite.ts";
+import { keepsNothing, lacksFor } from "./lacks.ts";
 import "./layers.ts";
 import { messages } from "./language.ts";
 import { memoryChoice } from "./memory.ts";
@@ -37,6 +39,7 @@ export class TabmeshLend extends LitElement {
 		connect: { attribute: false },
 		model: { type: String },
 		lendHref: { type: String, attribute: "lend-href" },
+		askHref: { type: String, attribute: "ask-href" },
 	};
 	static override styles = [
 		theme,
@@ -263,6 +266,8 @@ export class TabmeshLend extends LitElement {
 	declare model: string;
 	/** Address of the lending page, for the invitation to other devices. */
 	declare lendHref: string;
+	/** Address of the asking page, for browsers that can ask and cannot lend; none is offered where it is empty. */
+	declare askHref: string;
 
 	readonly #connection = new Connection(this);
 	readonly #choice = memoryChoice((navigator as Navigator & { deviceMemory?: number }).deviceMemory);
@@ -284,6 +289,7 @@ export class TabmeshLend extends LitElement {
 		this.connect = undefined;
 		this.model = "";
 		this.lendHref = "/lend";
+		this.askHref = "";
 	}
 
 	/** What the lender is at now; undefined before *Join*. */
@@ -295,6 +301,8 @@ export class TabmeshLend extends LitElement {
 
 	override connectedCallback(): void {
 		super.connectedCallback();
+		// For the page around it: nothing there reaches the network, either.
+		this.toggleAttribute("cannot-reach", lacksFor("look").length > 0);
 		this.#lender?.addEventListener("change", this.#onChange);
 		this.#clock = setInterval(() => this.#lender && this.requestUpdate(), clockMs);
 	}
@@ -391,17 +399,29 @@ export class TabmeshLend extends LitElement {
 	}
 
 	#renderBefore() {
-		const { least, most, step, deviceGigabytes } = this.#choice;
-		const memory = formatBytes(this.#memoryBytes);
-		const [amount, unit] = memory.split(" ");
 		const text = messages.lend;
-		const models = this.#connection.tabmesh?.models ?? [];
 		return html`
 			<div class="before">
 				<header>
 					<h1>${text.title}</h1>
 					<p class="lede">${text.lede}</p>
 				</header>
+				${
+					lacksFor("lend").length > 0
+						? html`<tabmesh-cannot purpose="lend" ask-href=${this.askHref} lend-href=${this.lendHref}></tabmesh-cannot>`
+						: this.#renderOffer()
+				}
+			</div>
+		`;
+	}
+
+	#renderOffer() {
+		const { least, most, step, deviceGigabytes } = this.#choice;
+		const memory = formatBytes(this.#memoryBytes);
+		const [amount, unit] = memory.split(" ");
+		const text = messages.lend;
+		const models = this.#connection.tabmesh?.models ?? [];
+		return html`
 				<div class="offer panel" part="panel">
 					<div class="share">
 					<tabmesh-dial state="loading" .progress=${this.#memoryBytes / most} aria-hidden="true">
@@ -433,7 +453,7 @@ export class TabmeshLend extends LitElement {
 					</div>
 					<div class="go">
 						<button class="primary large" part="join" type="button" @click=${this.#join}>${text.join(memory)}</button>
-						<p class="muted small">${text.before}</p>
+						<p class="muted small">${text.before} ${keepsNothing() ? messages.cannot.keepsNothing : nothing}</p>
 					</div>
 					</div>
 					</div>
@@ -495,7 +515,6 @@ export class TabmeshLend extends LitElement {
 					</section>
 				</div>
 				<tabmesh-notice heading=${text.privacyTitle} text=${text.privacy}></tabmesh-notice>
-			</div>
 		`;
 	}
 

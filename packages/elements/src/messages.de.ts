@@ -524,6 +524,40 @@ export const german: Messages = {
 		},
 	},
 
+	cannot: {
+		title: {
+			ask: "Dieser Browser kann hier nicht fragen",
+			lend: "Dieser Browser kann hier nicht leihen",
+			look: "Dieser Browser kann hier nicht zusehen",
+		},
+		lacks: {
+			secure: {
+				what: "Diese Seite kam über unverschlüsseltes HTTP.",
+				step: "Schlüssel und Sperren geben Browser nur HTTPS-Seiten. Öffne sie mit https:// davor; geht das nicht, muss ihr Betreiber ihr ein Zertifikat geben.",
+			},
+			peers: {
+				what: "WebRTC fehlt oder ist abgeschaltet, und ohne das können Tabs nicht miteinander reden.",
+				step: "In Firefox ist es media.peerconnection.enabled auf about:config. Auch Erweiterungen für Privatsphäre schalten es ab, und dem Tor Browser fehlt es: Nimm dann einen anderen Browser.",
+			},
+			compute: {
+				what: "WebAssembly fehlt oder ist abgeschaltet, und darin werden Schichten gerechnet.",
+				step: "Das tut vielleicht eine Sicherheitsstufe oder ein Blockierungsmodus; meist lässt sich eine Seite ausnehmen. In Firefox ist es javascript.options.wasm auf about:config.",
+			},
+			workers: {
+				what: "Dieser Browser hat keine Worker, und in der Seite selbst zu rechnen würde sie einfrieren.",
+				step: "Ein neuerer Browser hat sie.",
+			},
+		},
+		askTitle: "Fragen geht trotzdem",
+		ask: "Fragen braucht weniger: Andere Geräte rechnen, dieses sendet und zeigt nur Text.",
+		askLink: "Frag den Schwarm",
+		elsewhereTitle: "Oder nimm einen anderen Browser",
+		elsewhere:
+			"Aktuelle Versionen von Chrome, Edge und Firefox können alles davon, auf diesem Gerät oder einem anderen.",
+		private: "Wer privat fragt, rechnet auf diesem Gerät, und das kann dieser Browser nicht.",
+		keepsNothing: "Dieser Browser behält nichts für Seiten, also werden Schichten jedes Mal neu geholt.",
+	},
+
 	errors: {
 		NoRoute: {
 			what: "Die Peers, die da sind, halten zusammen nicht alle Schichten des Modells.",

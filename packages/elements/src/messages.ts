@@ -517,4 +517,37 @@ export const english = {
 			how: "Only this page’s own, and only until it is closed: peers publish no errors.",
 		},
 	},
+
+	cannot: {
+		title: {
+			ask: "This browser cannot ask here",
+			lend: "This browser cannot lend here",
+			look: "This browser cannot look on here",
+		},
+		lacks: {
+			secure: {
+				what: "This page came over plain HTTP.",
+				step: "Browsers give keys and locks to HTTPS pages only. Open it with https:// in front; if that does not work, whoever runs it has to give it a certificate.",
+			},
+			peers: {
+				what: "WebRTC is missing or switched off, and without it tabs cannot talk to each other.",
+				step: "In Firefox it is media.peerconnection.enabled on about:config. Privacy extensions switch it off, too, and Tor Browser has none: take another browser then.",
+			},
+			compute: {
+				what: "WebAssembly is missing or switched off, and layers are computed in it.",
+				step: "A security level or a lockdown mode may do that; most let you make an exception for one site. In Firefox it is javascript.options.wasm on about:config.",
+			},
+			workers: {
+				what: "This browser has no workers, and computing in the page itself would freeze it.",
+				step: "A newer browser has them.",
+			},
+		},
+		askTitle: "You can still ask",
+		ask: "Asking needs less: other devices compute, and this one only sends and shows text.",
+		askLink: "Ask the swarm",
+		elsewhereTitle: "Or take another browser",
+		elsewhere: "Current versions of Chrome, Edge and Firefox can do all of it, on this device or another.",
+		private: "Asking in private computes on this device, which this browser cannot do.",
+		keepsNothing: "This browser keeps nothing for pages, so layers are fetched anew each time.",
+	},
 } as const;
