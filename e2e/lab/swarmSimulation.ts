@@ -36,7 +36,7 @@ export interface SwarmInit {
 	 * layers while it is idle, and fetches before it gives up what it serves, as lenders with a disk do. @default only that span
 	 */
 	diskBytes?: number;
-	/** Whether a peer serves the neediest part of its span while it fetches the rest, as lenders do. @default true */
+	/** Whether a peer that serves nothing yet serves the neediest part of its span while it fetches the rest, as lenders do. @default true */
 	growing?: boolean;
 	/** Share of peers that announce four times the memory and ten times the speed that they have. @default 0 */
 	liars?: number;
@@ -474,7 +474,8 @@ export class SwarmSimulation {
 		const { manifest } = this.#init.models[peer.model]!;
 		const bytes = modelSizes(manifest).weightBytes(span, numericsClass);
 		const { growing = true } = this.#init;
-		this.#loadParts(peer, span, growing ? growth(span, this.#holdersSeen(peer), bytes) : [span]);
+		const parts = growing && !peer.held ? growth(span, this.#holdersSeen(peer), bytes) : [span];
+		this.#loadParts(peer, span, parts);
 		this.#announce(peer);
 	}
 

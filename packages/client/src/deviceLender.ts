@@ -516,7 +516,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		const ahead = new AbortController();
 		try {
 			const parts = this.#partsOf(model, target);
-			this.#source!.begin(model, parts[0]!, AbortSignal.any([loading.signal, ahead.signal]));
+			this.#source!.begin(model, parts[0], AbortSignal.any([loading.signal, ahead.signal]));
 			const bytesOf = (span: Span): number =>
 				modelSizes(model.manifest).servingBytes(span, this.#engine!.info.numericsClass);
 			for (const part of parts) {
@@ -562,13 +562,16 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	}
 
 	/** The parts of a span in the order in which they are to be served, the last one the span itself. */
-	#partsOf(model: NetworkModel, target: Span): [Span, ...Span[]] {
+	#partsOf(model: NetworkModel, target: Span): readonly [Span, ...Span[]] {
 		const { directory, minStages } = this.#network;
 		const sizes = modelSizes(model.manifest);
 		const { holders } = modelView(model, directory.members, minStages).coverage;
 		const bytes = sizes.weightBytes(target, this.#engine!.info.numericsClass);
-		const parts = growth(target, holders, bytes).map(({ from, to }) => spanOf(from, to, sizes.layers));
-		return parts as [Span, ...Span[]];
+		const parts = growth(target, holders, bytes)
+			.map(({ from, to }) => spanOf(from, to, sizes.layers))
+			// Who serves elsewhere gives that up for all of it only: by parts the swarm would lose more than it gains.
+			.filter((part) => !this.#held || spanContains(part, this.#held));
+		return isFilled(parts) ? parts : [target];
 	}
 
 	/** Shows what is held and what is on its way. */

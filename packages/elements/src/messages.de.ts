@@ -146,9 +146,9 @@ export const german: Messages = {
 		whyHow:
 			"Niemand entscheidet das für andere: Jedes Gerät rechnet denselben Plan aus dem aus, was alle von sich sagen.",
 		heldTitle: (span, layers) => `Dieser Tab hält ${span} von ${layers}`,
-		growing: (span) => `Damit rechnet er, während mehr unterwegs ist: Bald hält er ${span}.`,
+		growing: (span) => `Er wird ${span} halten: Die nächsten davon sind unterwegs.`,
 		growingBy: (span, loaded, total) =>
-			`Damit rechnet er, während mehr unterwegs ist: Bald hält er ${span}. Von den nächsten Schichten sind ${loaded} von ${total} da.`,
+			`Er wird ${span} halten: Von den nächsten ${total} sind ${loaded} da.`,
 		figures: {
 			streams: "Laufende Antworten",
 			tokens: "Gerechnete Token",

@@ -140,9 +140,9 @@ export const english = {
 		whyHow:
 			"Nobody decides this for others: every device computes the same plan from what all of them announce.",
 		heldTitle: (span: string, layers: number) => `This tab holds the ${span} of ${layers}`,
-		growing: (span: string) => `It serves them while more is on its way: soon it holds the ${span}.`,
+		growing: (span: string) => `It will hold the ${span}: the next of them are on their way.`,
 		growingBy: (span: string, loaded: string, total: string) =>
-			`It serves them while more is on its way: soon it holds the ${span}. Of the next layers ${loaded} of ${total} are here.`,
+			`It will hold the ${span}: ${loaded} of the next ${total} are here.`,
 		figures: {
 			streams: "Answers running",
 			tokens: "Tokens computed",

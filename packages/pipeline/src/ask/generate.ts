@@ -305,6 +305,7 @@ export class Generation implements TokenGeneration {
 				reason = error.error;
 				const now = performance.now();
 				if (!isRefusal(reason)) experience?.failed(error.peer, now);
+				else if (reason instanceof RouteRefusedError) experience?.refused(error.peer, now);
 				if (isRefusal(reason)) deadline ||= now + patienceMs;
 				if (!error.another) throw reason;
 				if (plans++ >= MOST_PLANS && now >= deadline) throw reason;

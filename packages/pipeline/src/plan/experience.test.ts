@@ -90,6 +90,18 @@ describe("Experience", () => {
 		expect(experience.isDoubtful("b", 0)).toBe(false);
 	});
 
+	it("asks whoever refuses what it announces after others, without doubting that it is here, until it has served again", () => {
+		const experience = new Experience();
+		experience.refused("a", 0);
+		const once = experience.extraMs("a", 0);
+		expect(once).toBeGreaterThan(0);
+		expect(experience.isDoubtful("a", 0)).toBe(false);
+		experience.refused("a", 0);
+		expect(experience.extraMs("a", 0)).toBe(2 * once);
+		for (let i = 0; i < 4; i++) experience.served([{ peer: "a", span: span(0, 6) }], 10, 10, 0);
+		expect(experience.extraMs("a", 0)).toBeLessThan(once / 4);
+	});
+
 	it("remembers a bounded number of peers", () => {
 		const experience = new Experience();
 		for (let i = 0; i < 2_000; i++) experience.failed(`p${i}`, 0);

@@ -7,6 +7,8 @@ const STEP = 0.5;
 const HALF_LIFE_MS = 10 * 60_000;
 /** What a failure counts as: a lap that nobody would choose while there is another. It doubles with every further one. */
 const FAILURE_MS = 1_000;
+/** What a refusal counts as: honest peers refuse what they announced for as long as news travels, and serve again; it doubles, too. */
+const REFUSAL_MS = 50;
 /** So long the directory shows a peer that vanished (decision 0013: two and a half periods of 10 s, and 10 s), and a little longer. */
 const NOTICED_MS = 40_000;
 /** Peers that something is remembered of; the oldest are forgotten first. */
@@ -57,7 +59,12 @@ export class Experience {
 		for (const { peer } of hops) this.#note(peer, Math.max(0, this.extraMs(peer, now) + each), now, false);
 	}
 
-	/** Notes that a peer refused what it announces, broke off or sent what is wrong. */
+	/** Notes that a peer does not hold what it announces: it is here, and asked after others. */
+	refused(peer: string, now: number): void {
+		this.#note(peer, Math.max(REFUSAL_MS, 2 * this.extraMs(peer, now)), now, false);
+	}
+
+	/** Notes that a peer broke off or sent what is wrong. */
 	failed(peer: string, now: number): void {
 		this.#note(peer, Math.max(FAILURE_MS, 2 * this.extraMs(peer, now)), now, true);
 	}
