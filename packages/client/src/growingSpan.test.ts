@@ -151,4 +151,4 @@ test("a newcomer serves the first part of its span before the rest is there, and
 	expect(newcomer.lender.view.usedBytes).toBeLessThan(8.5 * layerBytes);
 	await rest.lender.leave();
 	await expect.poll(() => servedBy(first.mesh, newcomer.mesh), patient).toEqual([[0, 8]]);
-}, 60_000);
+}, 120_000);
