@@ -1,24 +1,11 @@
 import { expect, test } from "@playwright/test";
-import { type Browser, launch, type Page } from "puppeteer-core";
+import type { Browser, Page } from "puppeteer-core";
 import { startNetwork, tabmesh, withSeededModel } from "./network.ts";
 import { firefoxPath } from "./setup/ensureFirefox.ts";
+import { openFirefox } from "./setup/openFirefox.ts";
 import { askTokens, joinTab, openChat, untilServing } from "./tabs.ts";
 
 const request = { promptTokens: [1, 300, 301, 302], maxTokens: 24, temperature: 0 };
-
-/** Firefox over WebDriver BiDi: Playwright's own builds of it cannot be had everywhere. */
-function openFirefox(executablePath: string): Promise<Browser> {
-	return launch({
-		browser: "firefox",
-		executablePath,
-		headless: true,
-		extraPrefsFirefox: {
-			// As with Chromium: names that only multicast DNS knows lead nowhere in a container.
-			"media.peerconnection.ice.obfuscate_host_addresses": false,
-			"media.peerconnection.ice.loopback": true,
-		},
-	});
-}
 
 /** Opens `/lend` in Firefox and presses *Join*; the page is the same as in Chromium, only its driver is another. */
 async function lendInFirefox(firefox: Browser, url: string): Promise<Page> {
