@@ -9,7 +9,7 @@ const peers = new Map<string, Peer>();
 /** What the test, which runs in Node, calls in this page. */
 const harness = {
 	/** Starts peers that echo. @returns their ids */
-	start(relays: string[], count: number): Promise<string[]> {
+	start(relays: readonly string[], count: number): Promise<string[]> {
 		const start = async () => {
 			const peer = await createPeer({ identity: await createIdentity(), relays, agent: "test/1" });
 			peer.serve(echo, async (stream) => {

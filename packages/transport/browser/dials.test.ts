@@ -41,7 +41,7 @@ describe.skipIf(executablePath === undefined)("Chromium and Firefox", () => {
 
 	/** Dials between new peers in both pages, from one side or from both. */
 	async function dials(...from: ("chromium" | "firefox")[]): Promise<number[][]> {
-		const start = [[...relay.addresses], pairs] as const;
+		const start = [relay.addresses, pairs] as const;
 		const ours = await chromium.evaluate(([relays, count]) => harness.start(relays, count), start);
 		const theirs = await firefox.evaluate((relays, count) => harness.start(relays, count), ...start);
 		const there = ours.map((id, i): [string, string] => [id, theirs[i]!]);
