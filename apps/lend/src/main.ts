@@ -11,6 +11,9 @@ const wallet = document.querySelector("tabmesh-wallet")!;
 const capability = location.hash.slice(1);
 if (capability !== "") element.lendHref = `/lend#${capability}`;
 
+element.storageHref = "/storage";
+element.openHistory = async () => (await import("@tabmesh/client/history")).openHistory();
+
 let opening: Promise<Tabmesh> | undefined;
 
 /** The one network of this page, opened by whichever button is pressed first. */

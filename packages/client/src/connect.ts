@@ -20,7 +20,9 @@ import {
 	type TabmeshError,
 } from "@tabmesh/wire";
 import { TypedEventEmitter } from "main-event";
+import { KeptHistory } from "./deviceHistory.ts";
 import { DeviceLender } from "./deviceLender.ts";
+import { KeptPreferences } from "./devicePreferences.ts";
 import type { DeviceStorage } from "./deviceStorage.ts";
 import { type EnteredRoom, enterRoom } from "./enterRoom.ts";
 import { readLeftAnswer } from "./leftAnswer.ts";
@@ -31,6 +33,7 @@ import { OwnPart } from "./ownPart.ts";
 import { R1fsStorage } from "./r1fsStorage.ts";
 import { readSite } from "./readSite.ts";
 import { ReceiptBook } from "./receiptBook.ts";
+import { recordLending } from "./recordLending.ts";
 import { RoomState } from "./roomState.ts";
 import { RoomProviders } from "./sharedFiles.ts";
 import type {
@@ -173,6 +176,8 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 	readonly storage: DeviceStorage = new R1fsStorage(() => this.#openFiles());
 	readonly wallet: NetworkWallet;
 	readonly private: OwnPart;
+	readonly preferences = new KeptPreferences();
+	readonly history = new KeptHistory();
 	readonly #parts: Parts;
 	readonly #known: NetworkModel[] = [];
 	readonly #sources = new Map<string, ShardSource>();
@@ -317,9 +322,11 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 				hold: async (model) => (await this.#openFiles()).hold(model.id),
 				storage: this.#keepsFiles ? this.storage : undefined,
 				keepForAskers: (model) => this.#keepForAskers(model),
+				preferences: this.preferences,
 			},
 			options,
 		);
+		recordLending(this.#lender, this.history);
 		return this.#lender;
 	}
 
@@ -339,6 +346,8 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 		closing.abort();
 		directory.removeEventListener("change", this.#onSwarm);
 		await this.#lender?.leave();
+		this.preferences.close();
+		await this.history.close();
 		await this.private.free();
 		await this.#receipts.close();
 		await this.wallet.close();
@@ -379,7 +388,7 @@ class ConnectedTabmesh extends TypedEventEmitter<TabmeshEvents> implements Tabme
 				providers: this.#providers,
 				// Who only asks gives nothing away.
 				maySend: (to) =>
-					(this.#lends() || this.#providers.shares) &&
+					((this.#lends() && this.preferences.view.wishes.givesLayers) || this.#providers.shares) &&
 					(directory.allows(to, "lend") || directory.allows(to, "ask")),
 			}),
 		);

@@ -33,6 +33,7 @@ import {
 } from "@tabmesh/wire";
 import { TypedEventEmitter } from "main-event";
 import { announcedLinks } from "./announcedLinks.ts";
+import type { DevicePreferences } from "./devicePreferences.ts";
 import type { DeviceStorage } from "./deviceStorage.ts";
 import { isMaterialChange } from "./materialChange.ts";
 import { modelView } from "./modelView.ts";
@@ -41,7 +42,9 @@ import { NextLayers } from "./nextLayers.ts";
 import { type OpenedDraftModel, openDraftModel } from "./openDraftModel.ts";
 import { type ReadingAhead, readingAhead } from "./readingAhead.ts";
 import { sparingFormat } from "./sparingFormat.ts";
-import type { Lender, LenderView, LendOptions } from "./tabmesh.ts";
+import type { Lender, LenderRest, LenderView, LendOptions } from "./tabmesh.ts";
+import { type Absence, watchAbsence } from "./watchAbsence.ts";
+import { isMetered } from "./watchDevice.ts";
 import { bitsPerWeight, weightChoice } from "./weightChoice.ts";
 
 /** What of the network a lender needs. */
@@ -66,6 +69,8 @@ export interface LenderNetwork {
 	readonly storage: Pick<DeviceStorage, "view"> | undefined;
 	/** Keeps what of a model only askers need, so that they can have it from here. */
 	keepForAskers(model: NetworkModel): Promise<void>;
+	/** When and how much the owner lends. */
+	readonly preferences: DevicePreferences;
 }
 
 /** Announcements of peers that join at the same moment cross; deciding again after they met moves layers once, not with each. */
@@ -103,6 +108,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	readonly #joined = Date.now();
 	readonly #ended = new AbortController();
 	readonly #stalled = new StalledLenders();
+	readonly #unwatch: () => void;
 	#engine: Engine | undefined;
 	#source: ReadingAhead | undefined;
 	#next: NextLayers | undefined;
@@ -127,7 +133,9 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	#figures: ReturnType<typeof setTimeout> | undefined;
 	#figuresSpread = 0;
 	#announced: Announcement | undefined;
-	#paused = false;
+	#pausedByOwner = false;
+	#frozen = false;
+	#rest: LenderRest | undefined;
 	#view: LenderView;
 
 	constructor(network: LenderNetwork, options: LendOptions) {
@@ -146,12 +154,19 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			loading: undefined,
 			memoryBytes: options.memoryBytes,
 			usedBytes: 0,
+			rest: undefined,
+			absence: undefined,
 			streams: 0,
+			routes: [],
 			tokensServed: 0,
 			msPerToken: 0,
 			since: this.#joined,
 			error: undefined,
 		};
+		const { preferences } = network;
+		preferences.addEventListener("change", this.#onPreferences);
+		this.#unwatch = watchAbsence((absence) => this.#onAbsence(absence));
+		this.#onPreferences();
 		void this.#start();
 	}
 
@@ -160,27 +175,63 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	}
 
 	async pause(): Promise<void> {
-		if (this.#paused || this.#over()) return;
-		this.#paused = true;
-		this.#next?.stop();
-		if (this.#server) this.#server.paused = true;
-		this.#show({ phase: "paused" });
-		await this.#announce();
+		this.#pausedByOwner = true;
+		await this.#restOrGoOn();
 	}
 
 	async resume(): Promise<void> {
-		if (!this.#paused || this.#over()) return;
-		this.#paused = false;
-		if (this.#server) this.#server.paused = false;
-		if (this.#held && !this.#loadingSpan) this.#next?.from(this.#held);
-		this.#show({ phase: this.#phase() });
-		await this.#announce();
-		this.#reconsiderSoon();
+		this.#pausedByOwner = false;
+		await this.#restOrGoOn();
 	}
 
 	async leave(): Promise<void> {
 		if (this.#over()) return;
 		await this.#end("left", undefined);
+	}
+
+	readonly #onPreferences = (): void => {
+		if (this.#server) this.#server.computeShare = this.#network.preferences.view.wishes.computeShare;
+		void this.#restOrGoOn();
+	};
+
+	#onAbsence(absence: Absence): void {
+		if (this.#over()) return;
+		if (absence.why === "frozen") {
+			this.#frozen = absence.until === undefined;
+			// Answers that run here would stand still: their askers hear of it while we can still speak.
+			if (this.#frozen) void this.#server?.leave();
+			void this.#restOrGoOn();
+		}
+		this.#show({ absence });
+	}
+
+	get #paused(): boolean {
+		return this.#rest !== undefined;
+	}
+
+	#restNow(): LenderRest | undefined {
+		if (this.#pausedByOwner) return { why: "owner", until: undefined };
+		if (this.#frozen) return { why: "frozen", until: undefined };
+		const { why, until } = this.#network.preferences.view.verdict;
+		return why === undefined ? undefined : { why, until };
+	}
+
+	/** Stands still or goes on, as its owner, the preferences and the browser say now. */
+	async #restOrGoOn(): Promise<void> {
+		if (this.#over()) return;
+		const [before, rest] = [this.#rest, this.#restNow()];
+		this.#rest = rest;
+		if (rest && before) {
+			if (rest.why !== before.why || rest.until !== before.until) this.#show({ rest });
+			return;
+		}
+		if (!rest && !before) return;
+		if (this.#server) this.#server.paused = this.#paused;
+		if (rest) this.#next?.stop();
+		else if (this.#held && !this.#loadingSpan) this.#next?.from(this.#held);
+		this.#show({ phase: this.#phase(), rest });
+		await this.#announce();
+		if (!rest) this.#reconsiderSoon();
 	}
 
 	#phase(): LenderView["phase"] {
@@ -342,6 +393,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			...(drafts ? { drafter: () => new ModelDrafter(drafts) } : {}),
 		});
 		this.#server.paused = this.#paused;
+		this.#server.computeShare = this.#network.preferences.view.wishes.computeShare;
 		this.#server.addEventListener("change", this.#onServing);
 	}
 
@@ -423,9 +475,9 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 	};
 
 	readonly #onServing = (): void => {
-		const { streams, tokensServed, msPerToken } = this.#server!;
+		const { streams, routes, tokensServed, msPerToken } = this.#server!;
 		if (streams > 0) this.#next?.yield();
-		this.#show({ streams, tokensServed, msPerToken });
+		this.#show({ streams, routes, tokensServed, msPerToken });
 		this.#spreadFigures();
 	};
 
@@ -718,6 +770,8 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 
 	async #end(phase: "left" | "failed", reason: unknown): Promise<void> {
 		this.#ended.abort();
+		this.#unwatch();
+		this.#network.preferences.removeEventListener("change", this.#onPreferences);
 		this.#next?.stop();
 		clearTimeout(this.#settle);
 		clearTimeout(this.#wishing);
@@ -742,18 +796,12 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			span: undefined,
 			growingTo: undefined,
 			loading: undefined,
+			rest: undefined,
 			streams: 0,
+			routes: [],
 			usedBytes: 0,
 		});
 	}
-}
-
-/** Whether each byte costs the owner, as far as the browser says so. */
-function isMetered(): boolean {
-	const { connection } = globalThis.navigator as Navigator & {
-		connection?: { saveData?: boolean; type?: string };
-	};
-	return connection?.saveData === true || connection?.type === "cellular";
 }
 
 function isFilled<T>(list: readonly T[]): list is readonly [T, ...T[]] {

@@ -2,12 +2,16 @@ import type { Cstore } from "@tabmesh/cstore";
 import type { Wallet } from "@tabmesh/dauth/wallet";
 import type { Directory, Member } from "@tabmesh/directory";
 import type { Backend, LoadProgress } from "@tabmesh/model";
-import type { Explanation, SignedReceipt } from "@tabmesh/pipeline";
+import type { Explanation, ServedRoute, SignedReceipt } from "@tabmesh/pipeline";
 import type { R1fs } from "@tabmesh/r1fs";
 import type { ConnectionView } from "@tabmesh/transport";
 import type { Constraint, FinishReason, Sampling, Span, TabmeshError } from "@tabmesh/wire";
+import type { DeviceHistory } from "./deviceHistory.ts";
+import type { DevicePreferences } from "./devicePreferences.ts";
 import type { DeviceStorage } from "./deviceStorage.ts";
 import type { DeviceWallet } from "./deviceWallet.ts";
+import type { RestReason } from "./lendPreferences.ts";
+import type { Absence } from "./watchAbsence.ts";
 
 /** How to reach a network. */
 export interface ConnectOptions {
@@ -300,6 +304,14 @@ export interface LendOptions {
 	heapBytes?: number;
 }
 
+/** Why a lender takes no new streams for now. */
+export interface LenderRest {
+	/** `owner`: by `pause()`; `frozen`: the browser stops the page; the others by the preferences of the device. */
+	readonly why: "owner" | "frozen" | RestReason;
+	/** When the clock alone ends it, in milliseconds since 1970; undefined when it does not. */
+	readonly until: number | undefined;
+}
+
 /** A lender's state, all that a person wants to see. */
 export interface LenderView {
 	/**
@@ -322,8 +334,14 @@ export interface LenderView {
 		| undefined;
 	readonly memoryBytes: number;
 	readonly usedBytes: number;
+	/** Why it is paused. */
+	readonly rest: LenderRest | undefined;
+	/** The latest time in which the page could not serve. */
+	readonly absence: Absence | undefined;
 	/** Streams it serves now. */
 	readonly streams: number;
+	/** The way that each of them takes. */
+	readonly routes: readonly ServedRoute[];
 	/** Positions computed since it joined, prompt and answer. */
 	readonly tokensServed: number;
 	/** Median of the latest decode steps through its span; 0 before the first. */
@@ -340,12 +358,13 @@ export interface Lender extends EventTarget {
 	readonly view: LenderView;
 	/** Takes no new streams; the running ones finish; the span stays loaded. */
 	pause(): Promise<void>;
+	/** Ends what `pause` began; what the preferences of the device say holds on. */
 	resume(): Promise<void>;
 	/** Says goodbye, frees everything. */
 	leave(): Promise<void>;
 }
 
-export type { Explanation };
+export type { Explanation, ServedRoute };
 
 /** Files of people, by content address: see R1FS. */
 export type SharedFiles = Pick<R1fs, "add" | "get" | "list" | "pin" | "remove" | "stat" | "unpin">;
@@ -421,6 +440,10 @@ export interface Tabmesh {
 	files(): Promise<SharedFiles>;
 	/** What this device keeps. Opened when it is first asked something. */
 	readonly storage: DeviceStorage;
+	/** When and how much this device lends. Every lender obeys it at once. */
+	readonly preferences: DevicePreferences;
+	/** What this device lent, day by day. */
+	readonly history: DeviceHistory;
 	/** This device's own part of private answers. Nothing is loaded before it is asked for. */
 	readonly private: PrivateMode;
 	/**

@@ -63,6 +63,7 @@ async function show(state: GalleryState): Promise<void> {
 	if (state.element === "tabmesh-lend") element.setAttribute("ask-href", "?state=chat-suggestions");
 	if ("openStorage" in element) element.storage = tabmesh.storage;
 	else element.connect = connect;
+	if ("storageHref" in element) element.storageHref = "/storage";
 	if ("left" in element) element.left = state.left;
 	if ("readRelay" in element) {
 		const { relay } = state;

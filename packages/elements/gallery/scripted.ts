@@ -1,4 +1,7 @@
 import type {
+	DeviceHistory,
+	DevicePreferences,
+	DeviceState,
 	DeviceStorage,
 	DeviceWallet,
 	Explanation,
@@ -6,10 +9,14 @@ import type {
 	GenerateOptions,
 	Generation,
 	GenerationSummary,
+	HistoryView,
 	Lender,
 	LenderView,
 	LendOptions,
+	LendPreferences,
+	LendVerdict,
 	ModelView,
+	PreferencesView,
 	PrivateMode,
 	PrivateView,
 	ReplayView,
@@ -20,6 +27,7 @@ import type {
 	WalletView,
 } from "@tabmesh/client";
 import type { Directory, Member } from "@tabmesh/directory";
+import type { ConnectionView } from "@tabmesh/transport";
 import type { TabmeshError } from "@tabmesh/wire";
 
 /** What a scripted answer does, in order; it waits for ever at its end unless it ended. */
@@ -45,6 +53,13 @@ export interface Script {
 	readonly installed?: readonly FoundWallet[];
 	/** What comes of loading this device's own part. @default it is ready at once */
 	readonly private?: Partial<PrivateView>;
+	/** What this device lent so far. @default nothing */
+	readonly history?: HistoryView;
+	readonly wishes?: Partial<LendPreferences>;
+	readonly device?: Partial<DeviceState>;
+	readonly verdict?: LendVerdict;
+	/** Others that this tab has lines to. */
+	readonly connections?: number;
 	/** What the wallet's methods fail with. */
 	readonly walletFails?: Error;
 }
@@ -222,6 +237,60 @@ class ScriptedStorage extends EventTarget implements DeviceStorage {
 	}
 }
 
+/** What was lent, as the script says. */
+class ScriptedHistory extends EventTarget implements DeviceHistory {
+	readonly #view: HistoryView;
+
+	constructor(script: Script) {
+		super();
+		const today = { day: "2026-11-22", tokens: 0, hours: Array(24).fill(0), minutes: 0 };
+		const ever = { tokens: 0, minutes: 0, since: undefined };
+		this.#view = script.history ?? { days: [], today, lastHour: 0, ever };
+	}
+
+	async view(): Promise<HistoryView> {
+		return this.#view;
+	}
+}
+
+/** Wishes that are written down, on a device that is as the script says. */
+class ScriptedPreferences extends EventTarget implements DevicePreferences {
+	view: PreferencesView;
+	readonly #calls: { method: string; options?: unknown }[];
+
+	constructor({ device, verdict, wishes }: Script, calls: { method: string; options?: unknown }[]) {
+		super();
+		this.#calls = calls;
+		this.view = {
+			wishes: {
+				mode: "preferences",
+				onBattery: false,
+				onMetered: false,
+				onlyWhenIdle: false,
+				hours: null,
+				computeShare: 1,
+				givesLayers: true,
+				snoozedUntil: null,
+				...wishes,
+			},
+			device: { power: "plugged", metered: false, idle: false, idleOf: "page", ...device },
+			verdict: verdict ?? { why: undefined, until: undefined },
+			mayDetectIdle: true,
+		};
+	}
+
+	set(wishes: Partial<LendPreferences>): void {
+		this.#calls.push({ method: "preferences.set", options: wishes });
+		this.view = { ...this.view, wishes: { ...this.view.wishes, ...wishes } };
+		this.dispatchEvent(new Event("change"));
+	}
+
+	async askForIdle(): Promise<boolean> {
+		this.#calls.push({ method: "preferences.askForIdle" });
+		return false;
+	}
+}
+
 /** A lender that is whatever it is told to be, and obeys its three buttons. */
 export class ScriptedLender extends EventTarget implements Lender {
 	view: LenderView;
@@ -237,11 +306,11 @@ export class ScriptedLender extends EventTarget implements Lender {
 	}
 
 	async pause(): Promise<void> {
-		this.become({ phase: "paused" });
+		this.become({ phase: "paused", rest: { why: "owner", until: undefined } });
 	}
 
 	async resume(): Promise<void> {
-		this.become({ phase: "serving" });
+		this.become({ phase: "serving", rest: undefined });
 	}
 
 	async leave(): Promise<void> {
@@ -253,10 +322,12 @@ export class ScriptedLender extends EventTarget implements Lender {
 export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 	readonly peer = "12D3KooWQ2xTtW6zsSxzKDPGAYRfkkGx4jzDqUrJM5vXhVuaThis";
 	readonly room = "public";
-	readonly connections = [];
+	readonly connections: readonly ConnectionView[];
 	readonly storage: DeviceStorage;
 	readonly wallet: DeviceWallet;
 	readonly private: PrivateMode;
+	readonly preferences: DevicePreferences;
+	readonly history: DeviceHistory;
 	models: readonly ModelView[];
 	members: readonly Member[];
 	/** Everything that was asked of it, for tests. */
@@ -274,6 +345,15 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		this.storage = new ScriptedStorage(script, this.calls);
 		this.wallet = new ScriptedWallet(script, this.calls);
 		this.private = new ScriptedPrivate(script, this.calls);
+		this.preferences = new ScriptedPreferences(script, this.calls);
+		this.history = new ScriptedHistory(script);
+		this.connections = Array.from({ length: script.connections ?? 0 }, (_, i) => ({
+			peer: `peer ${i}`,
+			path: "direct",
+			rttMs: 12,
+			since: 0,
+			agreement: undefined,
+		}));
 	}
 
 	override addEventListener(
@@ -344,7 +424,10 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 			loading: undefined,
 			memoryBytes: options.memoryBytes,
 			usedBytes: 0,
+			rest: undefined,
+			absence: undefined,
 			streams: 0,
+			routes: [],
 			tokensServed: 0,
 			msPerToken: 0,
 			since: Date.now(),

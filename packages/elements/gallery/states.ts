@@ -1,4 +1,14 @@
-import type { KeptThing, LenderView, ModelView, StageView, StorageView, WalletView } from "@tabmesh/client";
+import type {
+	HistoryView,
+	KeptThing,
+	LenderView,
+	LendingDay,
+	ModelView,
+	ServedRoute,
+	StageView,
+	StorageView,
+	WalletView,
+} from "@tabmesh/client";
 import type { Member } from "@tabmesh/directory";
 import type { RelayReading } from "@tabmesh/elements/console";
 import {
@@ -92,6 +102,24 @@ function lenders(count: number): Member[] {
 	}));
 }
 
+/** This tab and `others` of stories15m, each with two of its layers. */
+function holders(others: number): Member[] {
+	const [first] = lenders(1);
+	return [thisTab, ...peers.slice(0, others)].map((peer, i) => {
+		const from = (2 * i) % 6;
+		const span = {
+			model: "bafyreistories15m",
+			from,
+			to: from + 2,
+			embed: from === 0,
+			head: from === 4,
+			ready: i < 4,
+			msPerToken: 1.3,
+		};
+		return { ...first!, peer, lends: { ...first!.lends!, spans: [span] } };
+	});
+}
+
 const full = model({ holders: [1, 1, 1, 1, 1, 1], complete: true });
 const spare = model({ holders: [2, 2, 1, 1, 1, 1], complete: true });
 const tinyLlama = model(
@@ -166,6 +194,47 @@ const serving: Partial<LenderView> = {
 	tokensServed: 18_432,
 	msPerToken: 1.3,
 	since: Date.now() - 47 * 60_000,
+};
+/** An answer whose second of three stages is this tab. */
+const route: ServedRoute = {
+	stream: "5f",
+	model: "bafyreistories15m",
+	hops: [
+		{ peer: thisTab, span: { from: 0, to: 2, embed: true, head: false } },
+		{ peer: peers[0]!, span: { from: 2, to: 4, embed: false, head: false } },
+		{ peer: peers[1]!, span: { from: 4, to: 6, embed: false, head: true } },
+	],
+	place: 0,
+	positions: 143,
+};
+/** A month of lending, in the evenings and more at weekends, without chance and without a clock. */
+const lentDays: LendingDay[] = Array.from({ length: 24 }, (_, i) => {
+	const time = new Date();
+	time.setDate(time.getDate() - (23 - i));
+	const two = (value: number) => String(value).padStart(2, "0");
+	const evening = [0, 35, 60, 60, 48, 22][i % 6]!;
+	const hours = Array.from({ length: 24 }, (_, hour) =>
+		hour >= 18 && hour < 23 ? evening : i % 7 > 4 && hour > 8 && hour < 18 ? 60 : 0,
+	);
+	const minutes = hours.reduce((sum, each) => sum + each, 0);
+	return {
+		day: `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())}`,
+		tokens: Math.round(minutes * (31 + 17 * Math.sin(i))),
+		hours,
+		minutes,
+	};
+});
+const lent: HistoryView = {
+	days: lentDays,
+	today: { ...lentDays.at(-1)!, tokens: 18_432 },
+	lastHour: 47,
+	ever: { tokens: 1_203_441, minutes: 9_812, since: "2026-08-03" },
+};
+const lively: Script = {
+	models: [spare],
+	members: holders(4),
+	history: lent,
+	connections: 4,
 };
 const lend = (lender: Partial<LenderView>, script: Script = open): GalleryState => ({
 	element: "tabmesh-lend",
@@ -364,8 +433,45 @@ export const states: Record<string, GalleryState> = {
 		phase: "loading",
 		loading: { phase: "compile", loadedBytes: 12e6, totalBytes: 24.6e6 },
 	}),
-	"lend-serving": lend(serving, { models: [spare], members: lenders(3) }),
+	"lend-serving": lend({ ...serving, routes: [route] }, { ...lively, storage: several }),
+	"lend-first-minute": lend({ ...serving, streams: 0, tokensServed: 0, msPerToken: 0 }),
 	"lend-why": { ...lend(serving, { models: [spare], members: lenders(3) }), press: "Why these layers?" },
+	"lend-many": lend(
+		{ ...serving, routes: Array(5).fill({ ...route, positions: 1_204 }), streams: 5 },
+		{ ...lively, members: Array(9).fill(holders(4)).flat() },
+	),
+	"lend-on-battery": lend(
+		{ ...serving, phase: "paused", streams: 0, rest: { why: "battery", until: undefined } },
+		{ ...lively, device: { power: "battery" } },
+	),
+	"lend-snoozed": lend(
+		{
+			...serving,
+			phase: "paused",
+			streams: 0,
+			rest: { why: "snoozed", until: Date.UTC(2026, 10, 22, 22, 5) },
+		},
+		lively,
+	),
+	"lend-idle-at-night": lend(serving, {
+		...lively,
+		wishes: { onlyWhenIdle: true, hours: { from: 1320, to: 420 }, computeShare: 0.5, givesLayers: false },
+		device: { power: "unknown", metered: undefined },
+	}),
+	"lend-always": lend(serving, { ...lively, wishes: { mode: "always" } }),
+	"lend-slept": lend(
+		{ ...serving, absence: { why: "asleep", since: Date.now() - 15 * 60_000, until: Date.now() - 60_000 } },
+		lively,
+	),
+	"lend-offline": lend(
+		{ ...serving, absence: { why: "offline", since: Date.now() - 60_000, until: undefined } },
+		lively,
+	),
+	"lend-notices": lend(serving, {
+		...lively,
+		wallet: { ...acts, delegation: { ...acts.delegation!, expires: Date.now() + 2 * 86_400_000 } },
+		storage: { ...several, quotaBytes: 380e6 },
+	}),
 	"lend-serving-large": lend(
 		{
 			...serving,
@@ -392,7 +498,12 @@ export const states: Record<string, GalleryState> = {
 	"lend-sparing": lend({ ...serving, bitsPerWeight: 8, sparing: true, msPerToken: 12 }),
 	"lend-notice": lend(serving, { ...open, notice: noRoom }),
 	"lend-leave-warning": { ...lend(serving), press: "Leave" },
-	"lend-paused": lend({ ...serving, phase: "paused", streams: 1 }),
+	"lend-paused": lend({
+		...serving,
+		phase: "paused",
+		rest: { why: "owner", until: undefined },
+		streams: 1,
+	}),
 	"lend-left": { ...lend({ ...serving, streams: 0 }), press: "Leave" },
 	"lend-failed": lend({ phase: "failed", error: noEngine }),
 	"chat-connecting": { element: "tabmesh-chat", script: open, connect: "hang" },

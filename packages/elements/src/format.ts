@@ -39,13 +39,15 @@ export function formatWait(ms: number): string {
 	return ms < 999.5 ? `${Math.round(ms)} ms` : `${number(ms / 1000, 1)} s`;
 }
 
-/** How long something has lasted: `40 s`, `12 min`, `3 h 5 min`. */
+/** How long something has lasted: `40 s`, `12 min`, `3 h 5 min`, `6 d 19 h`. */
 export function formatDuration(ms: number): string {
 	const seconds = Math.max(0, Math.floor(ms / 1000));
 	if (seconds < 60) return `${seconds} s`;
 	const minutes = Math.floor(seconds / 60);
 	if (minutes < 60) return `${minutes} min`;
 	const hours = Math.floor(minutes / 60);
+	if (hours >= 48)
+		return hours % 24 === 0 ? `${hours / 24} d` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 	return minutes % 60 === 0 ? `${hours} h` : `${hours} h ${minutes % 60} min`;
 }
 
@@ -56,6 +58,11 @@ export function formatDate(time: number): string {
 		month: "short",
 		year: "numeric",
 	});
+}
+
+/** A time of day: `22:05`. */
+export function formatTime(time: number): string {
+	return new Date(time).toLocaleTimeString(locales[language], { hour: "2-digit", minute: "2-digit" });
 }
 
 export function formatCount(count: number): string {

@@ -52,6 +52,11 @@ export class TabmeshInvite extends LitElement {
 				border-color: transparent;
 				background: color-mix(in oklab, var(--_accent) 86%, var(--_ink));
 			}
+			.address {
+				width: 100%;
+				color: var(--_muted);
+				user-select: all;
+			}
 			figure {
 				display: flex;
 				align-items: center;
@@ -87,9 +92,13 @@ export class TabmeshInvite extends LitElement {
 		return new URL(this.href, document.baseURI);
 	}
 
+	get #isLoopback(): boolean {
+		return loopback.test(this.#address.hostname);
+	}
+
 	protected override async firstUpdated(): Promise<void> {
 		const address = this.#address;
-		if (loopback.test(address.hostname)) return;
+		if (this.#isLoopback) return;
 		const { encode } = await import("uqr");
 		const { data, size } = encode(address.href, { border: 2 });
 		let path = "";
@@ -130,6 +139,8 @@ export class TabmeshInvite extends LitElement {
 							</figure>
 						`
 				}
+				${this.#isLoopback ? html`<p class="muted small">${messages.invite.loopback}</p>` : nothing}
+				<p class="address mono">${this.#address.href}</p>
 			</div>
 		`;
 	}

@@ -1,11 +1,11 @@
-import type { Lender, LenderView, LendOptions, Tabmesh } from "@tabmesh/client";
+import type { DeviceHistory, Lender, LenderView, LendOptions, StorageView, Tabmesh } from "@tabmesh/client";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import "./cannot.ts";
 import { type Connect, Connection } from "./connection.ts";
 import { define } from "./define.ts";
 import { describeError, describePeer, describeSpan } from "./describe.ts";
 import "./dial.ts";
-import { formatBytes, formatBytesUp, formatCount, formatDuration, formatMs } from "./format.ts";
+import { formatBytes, formatBytesUp, formatCount, formatDuration, formatMs, formatTime } from "./format.ts";
 import "./invite.ts";
 import { keepsNothing, lacksFor } from "./lacks.ts";
 import "./layers.ts";
@@ -23,6 +23,9 @@ type Phase = LenderView["phase"] | "connecting";
 const clockMs = 5_000;
 /** Whoever wants to read of more lenders than this asks `tabmesh explain`. */
 const mostReasons = 12;
+const snoozeMs = 60 * 60_000;
+/** For how long it is said that something was over. */
+const absenceShownMs = 10 * 60_000;
 
 /**
  * A volunteer's panel: what would be shared, one button, and then all that this device holds, serves and costs.
@@ -31,7 +34,6 @@ const mostReasons = 12;
  * @fires tabmesh-phase - `detail.phase`: the lender's phase after every change, for titles and badges
  * @csspart panel - every box
  * @csspart join - the button that starts it
- * @csspart figures - the numbers while serving
  */
 export class TabmeshLend extends LitElement {
 	static override properties = {
@@ -40,6 +42,8 @@ export class TabmeshLend extends LitElement {
 		model: { type: String },
 		lendHref: { type: String, attribute: "lend-href" },
 		askHref: { type: String, attribute: "ask-href" },
+		storageHref: { type: String, attribute: "storage-href" },
+		openHistory: { attribute: false },
 	};
 	static override styles = [
 		theme,
@@ -167,32 +171,8 @@ export class TabmeshLend extends LitElement {
 				line-height: 1;
 				letter-spacing: -0.03em;
 			}
-			.figures {
-				display: grid;
-				grid-template-columns: repeat(2, minmax(0, 1fr));
-				gap: 1.25rem 1.5rem;
-				margin-top: 1.5rem;
-			}
-			.figures > div {
-				display: flex;
-				flex-direction: column-reverse;
-				justify-content: start;
-			}
-			dt {
-				color: var(--_muted);
-				font-size: 0.875rem;
-			}
-			dd {
-				font-size: 1.25rem;
-				font-weight: 600;
-				line-height: 1.3;
-				letter-spacing: -0.01em;
-			}
-			dd small {
-				color: var(--_muted);
-				font-size: 0.8125rem;
-				font-weight: 400;
-				letter-spacing: 0;
+			.held tabmesh-dashboard {
+				margin-top: 0.9rem;
 			}
 			.held {
 				display: grid;
@@ -243,9 +223,6 @@ export class TabmeshLend extends LitElement {
 				.buttons {
 					justify-content: start;
 				}
-				.figures {
-					grid-template-columns: repeat(3, minmax(0, 1fr));
-				}
 			}
 			@container (max-width: 39.99rem) {
 				.go,
@@ -268,6 +245,10 @@ export class TabmeshLend extends LitElement {
 	declare lendHref: string;
 	/** Address of the asking page, for browsers that can ask and cannot lend; none is offered where it is empty. */
 	declare askHref: string;
+	/** Address of the storage page; empty where there is none. */
+	declare storageHref: string;
+	/** Opens what this device did so far, so that it is shown before anybody joins: called where there is something to show. */
+	declare openHistory: (() => DeviceHistory | Promise<DeviceHistory>) | undefined;
 
 	readonly #connection = new Connection(this);
 	readonly #choice = memoryChoice((navigator as Navigator & { deviceMemory?: number }).deviceMemory);
@@ -282,6 +263,10 @@ export class TabmeshLend extends LitElement {
 	/** When it left, so that the thanks do not go on counting. */
 	#leftAt = 0;
 	#clock: ReturnType<typeof setInterval> | undefined;
+	/** What this device did at earlier visits. */
+	#history: DeviceHistory | undefined;
+	#storage: StorageView | undefined;
+	#storageOf: Tabmesh | undefined;
 
 	constructor() {
 		super();
@@ -290,6 +275,8 @@ export class TabmeshLend extends LitElement {
 		this.model = "";
 		this.lendHref = "/lend";
 		this.askHref = "";
+		this.storageHref = "";
+		this.openHistory = undefined;
 	}
 
 	/** What the lender is at now; undefined before *Join*. */
@@ -317,7 +304,33 @@ export class TabmeshLend extends LitElement {
 	protected override willUpdate(changed: PropertyValues<this>): void {
 		if (changed.has("tabmesh") && (this.tabmesh || changed.get("tabmesh")))
 			this.#connection.use(this.tabmesh);
+		if (changed.has("openHistory")) void this.#lookBack();
+		const { tabmesh } = this.#connection;
+		if (this.#lender && tabmesh && tabmesh !== this.#storageOf) {
+			this.#storageOf = tabmesh;
+			tabmesh.storage.addEventListener("change", this.#onStorage);
+			this.#onStorage();
+		}
 	}
+
+	/** Earlier visits are shown before another begins, where there were any. */
+	async #lookBack(): Promise<void> {
+		const open = this.openHistory;
+		const databases = (await globalThis.indexedDB?.databases?.().catch(() => [])) ?? [];
+		if (!open || !databases.some(({ name }) => name === "tabmesh-history")) return;
+		const [history] = await Promise.all([open(), import("./history.ts")]);
+		this.#history = history;
+		this.requestUpdate();
+	}
+
+	readonly #onStorage = (): void =>
+		void this.#storageOf?.storage.view().then(
+			(view) => {
+				this.#storage = view;
+				this.requestUpdate();
+			},
+			() => {},
+		);
 
 	readonly #onChange = () => {
 		if (this.phase === "left") this.#leftAt = Date.now();
@@ -333,6 +346,8 @@ export class TabmeshLend extends LitElement {
 
 	async #join() {
 		this.#forget();
+		// Beside the network, which takes longer.
+		void import("./lendPanels.ts");
 		const tabmesh = this.#connection.tabmesh ?? (this.connect && (await this.#reach(this.connect)));
 		// Cancelled, failed (the connection keeps why), or joined meanwhile by a second click.
 		if (tabmesh === undefined || this.#lender) return;
@@ -391,6 +406,44 @@ export class TabmeshLend extends LitElement {
 			this.#refusal = error;
 			this.#tell();
 		}
+	}
+
+	/** Ends whatever it stands still for: its owner's word now counts more than that of before. */
+	#goOn() {
+		const preferences = this.#connection.tabmesh?.preferences;
+		const why = this.#lender?.view.rest?.why;
+		if (why === "snoozed") preferences?.set({ snoozedUntil: null });
+		else if (why !== undefined && why !== "owner") preferences?.set({ mode: "always" });
+		void this.#ask("resume");
+	}
+
+	#goOnText(view: LenderView | undefined): string {
+		const text = messages.lend;
+		const why = view?.rest?.why ?? "owner";
+		if (why === "owner") return text.resume;
+		return why === "snoozed" ? text.wakeUp : text.runAnyway;
+	}
+
+	#snooze() {
+		this.#connection.tabmesh?.preferences.set({ snoozedUntil: Date.now() + snoozeMs });
+	}
+
+	/** The same device and place, with other memory: leaves politely first. */
+	async #rejoin({ detail }: CustomEvent<{ bytes: number }>) {
+		this.#memoryBytes = detail.bytes;
+		await this.#lender?.leave();
+		await this.#join();
+	}
+
+	#renderAbsence(view: LenderView | undefined) {
+		const absence = view?.absence;
+		if (!absence) return nothing;
+		const text = messages.lend.absences;
+		const { since, until, why } = absence;
+		if (until === undefined)
+			return why === "offline" ? html`<p class="muted small">${text.offline}</p>` : nothing;
+		if (Date.now() - until > absenceShownMs) return nothing;
+		return html`<p class="muted small">${text[`${why}For`](formatDuration(until - since))}</p>`;
 	}
 
 	#stay() {
@@ -515,6 +568,7 @@ export class TabmeshLend extends LitElement {
 					</section>
 				</div>
 				<tabmesh-notice heading=${text.privacyTitle} text=${text.privacy}></tabmesh-notice>
+				${this.#renderHistory(this.#history)}
 		`;
 	}
 
@@ -542,8 +596,14 @@ export class TabmeshLend extends LitElement {
 					? text.fetching(formatBytes(loading.loadedBytes), formatBytes(loading.totalBytes))
 					: text.fetchingStart;
 			}
-			case "paused":
+			case "paused": {
+				const rest = view?.rest;
+				if (rest && rest.why !== "owner") {
+					const said = text.rests[rest.why];
+					return typeof said === "string" ? said : said(formatTime(rest.until ?? Date.now()));
+				}
 				return view && view.streams > 0 ? `${text.paused} ${text.pausedStreams(view.streams)}` : text.paused;
+			}
 			case "left":
 				return view && view.tokensServed > 0
 					? text.leftThanks(
@@ -608,28 +668,16 @@ export class TabmeshLend extends LitElement {
 				<button class="primary" type="button" @click=${this.#stay}>${text.stay}</button>
 			`;
 		return html`
-			${phase === "serving" ? html`<button type="button" @click=${() => this.#ask("pause")}>${text.pause}</button>` : nothing}
-			${phase === "paused" ? html`<button class="primary" type="button" @click=${() => this.#ask("resume")}>${text.resume}</button>` : nothing}
+			${
+				phase === "serving"
+					? html`
+						<button type="button" @click=${() => this.#ask("pause")}>${text.pause}</button>
+						<button type="button" @click=${this.#snooze}>${text.snooze}</button>
+					`
+					: nothing
+			}
+			${phase === "paused" && view?.rest?.why !== "frozen" ? html`<button class="primary" type="button" @click=${this.#goOn}>${this.#goOnText(view)}</button>` : nothing}
 			<button class="quiet" type="button" @click=${() => this.#ask("leave")}>${text.leave}</button>
-		`;
-	}
-
-	#renderFigures(view: LenderView) {
-		const text = messages.lend.figures;
-		const backend = view.backend === undefined ? "–" : messages.lend.backendNames[view.backend];
-		const threads = view.backend === "webgpu" ? undefined : messages.lend.threadCount(view.threads);
-		const memory = view.bitsPerWeight === undefined ? text.memory : text.memoryIn(view.bitsPerWeight);
-		const figure = (name: string, value: string, extra?: string) =>
-			html`<div><dt>${name}</dt><dd>${value}${extra === undefined ? nothing : html` <small>${extra}</small>`}</dd></div>`;
-		return html`
-			<dl class="figures" part="figures">
-				${figure(text.streams, formatCount(view.streams))}
-				${figure(text.tokens, formatCount(view.tokensServed))}
-				${figure(text.ms, formatMs(view.msPerToken), view.msPerToken > 0 ? messages.lend.msUnit : undefined)}
-				${figure(memory, formatBytes(view.usedBytes), messages.lend.ofMemory(formatBytes(view.memoryBytes)))}
-				${figure(text.uptime, formatDuration(Date.now() - view.since))}
-				${figure(text.backend, backend, threads)}
-			</dl>
 		`;
 	}
 
@@ -713,11 +761,18 @@ export class TabmeshLend extends LitElement {
 									></tabmesh-progress>`
 									: nothing
 							}
+							${this.#renderAbsence(view)}
 							<div class="row buttons">${this.#renderButtons(phase, view)}</div>
 						</div>
 					</div>
 				</section>
 				${this.#renderNotice()}
+				<tabmesh-lend-notices
+					.tabmesh=${tabmesh}
+					.storage=${this.#storage}
+					?lends=${phase === "serving" || phase === "loading"}
+					storage-href=${this.storageHref}
+				></tabmesh-lend-notices>
 				${
 					holds && view?.span && model
 						? html`
@@ -729,7 +784,7 @@ export class TabmeshLend extends LitElement {
 									.span=${view.span}
 								></tabmesh-layers>
 								${view.growingTo ? this.#renderGrowing(view, describeSpan(view.growingTo)) : nothing}
-								${this.#renderFigures(view)}
+								<tabmesh-dashboard .view=${view} .tabmesh=${tabmesh} .history=${tabmesh?.history}></tabmesh-dashboard>
 								${this.#renderWhy(model.id, tabmesh)}
 							</section>
 						`
@@ -740,6 +795,36 @@ export class TabmeshLend extends LitElement {
 								</section>
 							`
 							: nothing
+				}
+				${
+					holds && view && model
+						? html`
+							<section class="panel" part="panel">
+								<tabmesh-orbit
+									.model=${model}
+									.members=${tabmesh?.members ?? []}
+									.routes=${view.routes}
+									self=${tabmesh?.peer ?? ""}
+								></tabmesh-orbit>
+							</section>
+						`
+						: nothing
+				}
+				${this.#renderHistory(tabmesh?.history)}
+				${
+					view && phase !== "left"
+						? html`
+							<section class="panel" part="panel">
+								<tabmesh-preferences
+									.preferences=${tabmesh?.preferences}
+									.storage=${this.#storage}
+									.memoryBytes=${view.memoryBytes}
+									storage-href=${this.storageHref}
+									@tabmesh-memory=${this.#rejoin}
+								></tabmesh-preferences>
+							</section>
+						`
+						: nothing
 				}
 				${
 					phase === "waiting" || phase === "serving"
@@ -753,6 +838,15 @@ export class TabmeshLend extends LitElement {
 						: nothing
 				}
 			</div>
+		`;
+	}
+
+	#renderHistory(history: DeviceHistory | undefined) {
+		if (history === undefined) return nothing;
+		return html`
+			<section class="panel" part="panel">
+				<tabmesh-history .history=${history}></tabmesh-history>
+			</section>
 		`;
 	}
 

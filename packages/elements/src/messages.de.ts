@@ -62,6 +62,8 @@ export const german: Messages = {
 		copy: "Link kopieren",
 		copied: "Kopiert",
 		scan: "Scannen bringt ein Telefon dazu",
+		loopback:
+			"Diese Adresse meint nur dieses Gerät; ein Telefon kann ihr nicht folgen. Öffne die Seite unter der Adresse, die andere Geräte kennen, dann erscheint hier ein Code zum Scannen.",
 	},
 
 	lend: {
@@ -155,15 +157,136 @@ export const german: Messages = {
 			ms: "Je Token",
 			memory: "Speicher",
 			memoryIn: (bits) => `Speicher, ${bits} Bit`,
-			uptime: "Hier seit",
+			peers: "Verbundene Peers",
+			today: "Heute",
+			lastHour: "Die letzte Stunde",
+			ever: "Bisher",
 			backend: "Rechnet auf",
 		},
+		tokens: (count) => `${count} Token`,
+		servedFor: (time) => `${time} mitgearbeitet`,
+		servedOfHour: "von 60 mitgearbeitet",
+		servedSince: (time, date) => `${time} mitgearbeitet seit ${date}`,
+		minutes: (count) => `${count} min`,
 		ofMemory: (lent) => `von ${lent}`,
+		snooze: "Eine Stunde aussetzen",
+		runAnyway: "Trotzdem leihen",
+		wakeUp: "Jetzt weiter",
+		rests: {
+			frozen: "Der Browser hat diese Seite angehalten. Sie macht weiter, wenn du zu ihr zurückkommst.",
+			snoozed: (time) => `Setzt aus bis ${time}.`,
+			hours: (time) => `Außerhalb der Stunden, die du gewählt hast. Weiter um ${time}.`,
+			battery: "Das Gerät läuft auf Batterie. Weiter, sobald es am Strom ist.",
+			metered: "In diesem Netz können Daten dich etwas kosten. Weiter, sobald es ein anderes ist.",
+			"in-use": "Das Gerät wird benutzt. Weiter, wenn es ein paar Minuten niemand benutzt hat.",
+		},
+		absences: {
+			offline: "Gerade kein Netz. Es geht von selbst weiter, wenn wieder eines da ist.",
+			offlineFor: (time) => `Wieder da, seit das Netz nach ${time} zurückkam.`,
+			asleepFor: (time) => `Wieder da, nachdem dieses Gerät ${time} geschlafen hat.`,
+			frozenFor: (time) => `Wieder da, nachdem der Browser diese Seite ${time} angehalten hatte.`,
+		},
 		msUnit: "ms",
 		msPerToken: "ms je Token",
 		threadCount: (count) => of(count, "Thread", "Threads"),
 		inviteTitle: "Hol ein weiteres Gerät dazu",
 		invite: "Jeder weitere Tab hilft, auf diesem Gerät oder einem anderen. Ein Telefon zählt auch.",
+	},
+
+	orbit: {
+		title: "Der Schwarm jetzt",
+		label: (lenders, layers) =>
+			`Jeder Bogen ist ein Gerät, so lang wie die Schichten, die es von den ${layers} hält. ${lenders}.`,
+		peers: (count) => (count === 1 ? "Peer" : "Peers"),
+		key: { own: "Dieser Tab", others: "Andere", loading: "Macht sich bereit", stream: "Weg einer Antwort" },
+		stream: (tokens) => `Eine Antwort, bisher ${tokens} Token`,
+		idle: "Läuft eine Antwort durch diesen Tab, erscheint hier der Weg, den sie nimmt.",
+		more: (count) => `${count} weitere Geräte sind nicht gezeichnet.`,
+		moreStreams: (count) => (count === 1 ? "Und 1 weitere Antwort." : `Und ${count} weitere Antworten.`),
+	},
+
+	history: {
+		title: "Tag für Tag",
+		tokens: "Token",
+		minutes: "Minuten mitgearbeitet",
+		range: "Wie weit zurück",
+		ranges: { 30: "30 Tage", 365: "Ein Jahr" },
+		day: "Tag",
+		time: "Mitgearbeitet",
+		table: "Als Tabelle",
+		label: (days, tokens, time) =>
+			`Diagramm von ${days} Tagen: ${tokens} Token gerechnet und ${time} mitgearbeitet. Mit den Pfeiltasten links und rechts geht es von Tag zu Tag.`,
+		reading: (day, tokens, time) => `${day}: ${tokens} Token, ${time} mitgearbeitet`,
+		today: "Heute, Stunde für Stunde",
+		hour: (from, minutes) => `${from}: ${minutes} min`,
+		hoursLabel: (minutes) => `Minuten mitgearbeitet in jeder Stunde von heute, zusammen ${minutes}`,
+		nothing:
+			"Was dieses Gerät leiht, erscheint hier von der ersten Minute an. Es bleibt nur auf diesem Gerät.",
+		kept: "Bleibt nur auf diesem Gerät, alle seine Tabs zusammen.",
+	},
+
+	preferences: {
+		title: "Wann dieses Gerät leiht",
+		mode: "Wie es läuft",
+		modes: { always: "Immer", preferences: "Nach Einstellungen" },
+		modeHints: {
+			always: "Was darunter steht, hält es nicht an.",
+			preferences: "Es setzt von selbst aus und macht von selbst weiter.",
+		},
+		battery: "Auch auf Batterie",
+		power: {
+			plugged: "Jetzt am Strom.",
+			battery: "Jetzt auf Batterie.",
+			unknown: "Dieser Browser sagt es nicht, deshalb setzt nichts dafür aus.",
+		},
+		metered: "Auch wo Daten kosten können",
+		network: {
+			metered: "Dieses Netz zählt Daten, oder du sparst sie.",
+			free: "Dieses Netz zählt sie nicht.",
+			unknown: "Dieser Browser sagt es nicht, deshalb setzt nichts dafür aus.",
+		},
+		idle: "Nur wenn niemand da ist",
+		idleOf: {
+			device: "Nach einer Minute ohne Taste, Maus oder Finger auf diesem Gerät.",
+			page: "Nach drei Minuten ohne Taste, Maus oder Finger auf dieser Seite: Den Rest des Geräts sieht sie nicht.",
+		},
+		seeDevice: "Das ganze Gerät sehen lassen",
+		seeDeviceRefused: "Der Browser war nicht einverstanden. Es bleibt bei dieser Seite.",
+		hours: "Nur zu diesen Stunden",
+		from: "Von",
+		to: "Bis",
+		share: "Anteil an Prozessor oder Grafik",
+		shareHint: "Zwischen zwei Schritten steht es den Rest der Zeit still.",
+		percent: (value) => `${value} %`,
+		upload: "Behaltene Schichten an andere Geräte geben",
+		uploadHint: "Sie müssen sie dann nicht aus dem Web holen. Laufende Antworten senden so oder so wenig.",
+		memory: "Speicher",
+		memoryApply: (size) => `Neu mitmachen mit ${size}`,
+		memoryHint: "Laufende Antworten gehen erst an andere; die Schichten kommen von der Platte.",
+		storage: "Platte",
+		storageHint: (used, budget) => `${used} behalten von ${budget}, die du erlaubst.`,
+		storageLink: "Unter „Speicher“ ändern",
+	},
+
+	notices: {
+		storageFull: {
+			title: "Für diese Seite ist kaum noch Platz",
+			text: (free) =>
+				`Der Browser gibt ihr noch ${free}. Danach werden Schichten bei jedem Besuch neu geholt.`,
+			act: "Ansehen, was behalten wird",
+		},
+		delegation: {
+			title: "Das Wort deiner Wallet für diesen Tab endet bald",
+			text: (date) => `Es gilt bis ${date}. Danach leihst du weiter, aber niemand sieht mehr, für wen.`,
+		},
+		discarded: {
+			title: "Der Browser hat diese Seite weggeworfen, um Speicher zu sparen",
+			text: "Den Schwarm hatte sie vorher verlassen. Mach wieder mit, damit es weitergeht.",
+		},
+		phone: {
+			title: "Lass diese Seite vorn",
+			text: "Telefone halten Seiten bald an, wenn sie nicht zu sehen sind, und damit auch das Leihen.",
+		},
 	},
 
 	chat: {

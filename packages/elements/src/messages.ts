@@ -59,6 +59,8 @@ export const english = {
 		copy: "Copy link",
 		copied: "Copied",
 		scan: "Scan to bring in a phone",
+		loopback:
+			"This address means this very device, so a phone cannot follow it. Open the page by the address that other devices know, and a code to scan appears here.",
 	},
 
 	lend: {
@@ -149,15 +151,137 @@ export const english = {
 			ms: "Per token",
 			memory: "Memory used",
 			memoryIn: (bits: number) => `Memory used, ${bits}-bit`,
-			uptime: "Here for",
+			peers: "Peers connected",
+			today: "Today",
+			lastHour: "The last hour",
+			ever: "Ever",
 			backend: "Computes on",
 		},
+		tokens: (count: string) => `${count} tokens`,
+		servedFor: (time: string) => `served for ${time}`,
+		servedOfHour: "of 60 served",
+		servedSince: (time: string, date: string) => `served for ${time} since ${date}`,
+		minutes: (count: number) => `${count} min`,
 		ofMemory: (lent: string) => `of ${lent}`,
+		snooze: "Snooze for an hour",
+		runAnyway: "Lend all the same",
+		wakeUp: "Go on now",
+		rests: {
+			frozen: "The browser has stopped this page. It serves again when you come back to it.",
+			snoozed: (time: string) => `Snoozed until ${time}.`,
+			hours: (time: string) => `Outside the hours that you chose. Goes on at ${time}.`,
+			battery: "On battery. Goes on when the device is plugged in.",
+			metered: "On a network where data may cost you. Goes on when it is another.",
+			"in-use": "The device is in use. Goes on when nobody has used it for a few minutes.",
+		},
+		absences: {
+			offline: "No network at the moment. It goes on by itself when there is one again.",
+			offlineFor: (time: string) => `Back since the network returned after ${time}.`,
+			asleepFor: (time: string) => `Back after this device slept for ${time}.`,
+			frozenFor: (time: string) => `Back after the browser had stopped this page for ${time}.`,
+		},
 		msUnit: "ms",
 		msPerToken: "ms per token",
 		threadCount: (count: number) => (count === 1 ? "1 thread" : `${count} threads`),
 		inviteTitle: "Bring another device",
 		invite: "Every further tab helps, on this device or another. A phone counts too.",
+	},
+
+	orbit: {
+		title: "The swarm now",
+		label: (lenders: string, layers: number) =>
+			`Each arc is a device, as long as the layers it holds of the ${layers}. ${lenders}.`,
+		peers: (count: number) => (count === 1 ? "peer" : "peers"),
+		key: { own: "This tab", others: "Others", loading: "Getting ready", stream: "An answer's way" },
+		stream: (tokens: string) => `An answer, ${tokens} tokens so far`,
+		idle: "When an answer runs through this tab, the way it takes appears here.",
+		more: (count: number) => `${count} more devices are not drawn.`,
+		moreStreams: (count: number) => (count === 1 ? "And 1 more answer." : `And ${count} more answers.`),
+	},
+
+	history: {
+		title: "Day by day",
+		tokens: "Tokens",
+		minutes: "Minutes served",
+		range: "How far back",
+		ranges: { 30: "30 days", 365: "A year" },
+		day: "Day",
+		time: "Served",
+		table: "As a table",
+		label: (days: number, tokens: string, time: string) =>
+			`Chart of ${days} days: ${tokens} tokens computed and ${time} served. The left and right arrow keys go from day to day.`,
+		reading: (day: string, tokens: string, time: string) => `${day}: ${tokens} tokens, ${time} served`,
+		today: "Today, hour by hour",
+		hour: (from: string, minutes: number) => `${from}: ${minutes} min`,
+		hoursLabel: (minutes: string) => `Minutes served in each hour of today, ${minutes} in all`,
+		nothing: "What this device lends appears here from the first minute on. It is kept on this device alone.",
+		kept: "Kept on this device alone, all of its tabs together.",
+	},
+
+	preferences: {
+		title: "When this device lends",
+		mode: "How it runs",
+		modes: { always: "Run always", preferences: "Run by preferences" },
+		modeHints: {
+			always: "What is below does not stop it.",
+			preferences: "It pauses by itself, and goes on by itself.",
+		},
+		battery: "On battery, too",
+		power: {
+			plugged: "Plugged in now.",
+			battery: "On battery now.",
+			unknown: "This browser does not tell, so nothing pauses for it.",
+		},
+		metered: "On metered networks, too",
+		network: {
+			metered: "This one is metered, or set to save data.",
+			free: "This one is not.",
+			unknown: "This browser does not tell, so nothing pauses for it.",
+		},
+		idle: "Only when idle",
+		idleOf: {
+			device: "After a minute without key, mouse or touch on this device.",
+			page: "After three minutes without key, mouse or touch on this page: it does not see the rest of the device.",
+		},
+		seeDevice: "Let it see the whole device",
+		seeDeviceRefused: "The browser did not agree. It goes on by this page alone.",
+		hours: "Only at these hours",
+		from: "From",
+		to: "To",
+		share: "Share of processor or graphics",
+		shareHint: "Between two steps it stands still for the rest of the time.",
+		percent: (value: number) => `${value} %`,
+		upload: "Give kept layers to other devices",
+		uploadHint:
+			"They need not download them from the web then. Answers that run need little upload either way.",
+		memory: "Memory",
+		memoryApply: (size: string) => `Join anew with ${size}`,
+		memoryHint: "Running answers are handed to others first; the layers come from the disk.",
+		storage: "Storage",
+		storageHint: (used: string, budget: string) => `${used} kept of the ${budget} that you allow.`,
+		storageLink: "Change it under Storage",
+	},
+
+	notices: {
+		storageFull: {
+			title: "Little room is left for this site",
+			text: (free: string) =>
+				`The browser gives it ${free} more. When that is gone, layers are fetched anew at each visit.`,
+			act: "Look at what is kept",
+		},
+		delegation: {
+			title: "Your wallet's word for this tab ends soon",
+			text: (date: string) =>
+				`It holds until ${date}. Lending goes on after that, but nobody can see for whom.`,
+		},
+		discarded: {
+			title: "The browser threw this page away to save memory",
+			text: "It had left the swarm before. Join again to go on.",
+		},
+		phone: {
+			title: "Keep this page in front",
+			text: "Phones stop pages soon after they are out of sight, and with them the lending.",
+		},
 	},
 
 	chat: {

@@ -38,5 +38,10 @@ export { greedy, sample } from "./sampling/sampling.ts";
 export { type DraftModel, draftPositions, ModelDrafter } from "./speculation/modelDrafter.ts";
 export { LoadedSpans, type SpanLease, type SpanOptions } from "./stage/loadedSpans.ts";
 export type { StageState, StageStatus } from "./stage/stageLink.ts";
-export { type StageServer, type StageServerInit, serveStages } from "./stage/stageServer.ts";
+export {
+	type ServedRoute,
+	type StageServer,
+	type StageServerInit,
+	serveStages,
+} from "./stage/stageServer.ts";
 export { FIRST_LINK, type Link, nextLink, TokenChain } from "./tokenChain.ts";

@@ -157,9 +157,19 @@ export class BatchQueue {
 	/** Those whose steps run, until all of them have taken their results. */
 	#batch: readonly QueueLane[] = [];
 	#running = false;
+	#computeShare = 1;
 
 	constructor(engine: Engine) {
 		this.#engine = engine;
+	}
+
+	/** Of the engine's time, how much may be computed, above 0 to 1: after each call it stands still for the rest. */
+	get computeShare(): number {
+		return this.#computeShare;
+	}
+
+	set computeShare(share: number) {
+		this.#computeShare = share;
 	}
 
 	/** A lane for one stream of `asker`, whose memory was reserved on `handle`. */
@@ -197,11 +207,12 @@ export class BatchQueue {
 		this.#forward(batch).then(
 			(results) => {
 				const ms = performance.now() - started;
+				const restMs = ms / this.#computeShare - ms;
 				for (const { share } of batch) share.spent += ms / batch.length;
-				for (const [i, lane] of batch.entries()) this.#deliver(lane, results[i]!, ms);
-				this.#running = false;
+				// Whoever plans with our speed plans with the rest.
+				for (const [i, lane] of batch.entries()) this.#deliver(lane, results[i]!, ms + restMs);
 				// Only now: what the results brought about goes into one batch again.
-				this.#run();
+				this.#runAfter(restMs);
 			},
 			async (error) => {
 				if (batch.length === 1) this.#fail(batch[0]!, error);
@@ -210,6 +221,15 @@ export class BatchQueue {
 				this.#run();
 			},
 		);
+	}
+
+	#runAfter(restMs: number): void {
+		const run = (): void => {
+			this.#running = false;
+			this.#run();
+		};
+		if (restMs > 0) void rested(restMs).then(run);
+		else run();
 	}
 
 	#nextBatch(): QueueLane[] {
@@ -330,4 +350,13 @@ function rowsOf({ hidden }: ForwardResult): ForwardResult[] {
 	return Array.from({ length: rows }, (_, i) => ({
 		hidden: { rows: 1, columns, data: data.subarray(i * columns, (i + 1) * columns) },
 	}));
+}
+
+/** Timers of a hidden page come once a second; this wait, where the page may have shared memory, is not held to that. */
+async function rested(ms: number): Promise<void> {
+	if (typeof SharedArrayBuffer === "function" && typeof Atomics.waitAsync === "function") {
+		await Atomics.waitAsync(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms).value;
+	} else {
+		await new Promise((resolve) => setTimeout(resolve, ms));
+	}
 }

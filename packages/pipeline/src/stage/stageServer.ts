@@ -10,6 +10,7 @@ import {
 	limits,
 	OutOfMemoryBudgetError,
 	ProtocolViolationError,
+	type Route,
 	RouteRefusedError,
 	RouteViolationError,
 	ringOpenSchema,
@@ -93,6 +94,19 @@ export interface StageServerInit {
 	ringHoldMs?: number;
 }
 
+/** One stream, as a stage of it sees it. */
+export interface ServedRoute {
+	/** Its id, in hexadecimal. */
+	readonly stream: string;
+	readonly model: string;
+	/** All of them, in the order in which a token passes them. */
+	readonly hops: Route["hops"];
+	/** Which of them is here. */
+	readonly place: number;
+	/** Positions computed here so far, prompt and answer. */
+	readonly positions: number;
+}
+
 /** What a lender serves; `change` is dispatched when it does. */
 export interface StageServer extends EventTarget {
 	/** Load and announce with it: `hold` makes a span servable. */
@@ -109,8 +123,12 @@ export interface StageServer extends EventTarget {
 	readonly keptBytes: number;
 	/** Bytes of the engine's memory that layers on their way will take: no stream gets them. */
 	promisedBytes: number;
+	/** The route of each stream served now, the oldest first. */
+	readonly routes: readonly ServedRoute[];
 	/** Whether new streams are refused; running ones go on. */
 	paused: boolean;
+	/** Of the engine's time, how much is computed, above 0 to 1. @default 1 */
+	computeShare: number;
 	/**
 	 * Takes no new streams, asks the askers of the running ones to put spares in our place, and gives them a moment for it.
 	 * They are asked before this returns.
@@ -196,6 +214,24 @@ class PeerStageServer extends EventTarget implements StageServer, StageContext {
 
 	get streams(): number {
 		return this.#sessions.size;
+	}
+
+	get routes(): readonly ServedRoute[] {
+		return [...this.#sessions.values()].map(({ key, route, place, positions }) => ({
+			stream: key,
+			model: route.model,
+			hops: route.hops,
+			place,
+			positions,
+		}));
+	}
+
+	get computeShare(): number {
+		return this.queue.computeShare;
+	}
+
+	set computeShare(share: number) {
+		this.queue.computeShare = share;
 	}
 
 	get historyBytes(): number {

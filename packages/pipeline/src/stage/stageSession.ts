@@ -271,6 +271,16 @@ export class StageSession {
 		return this.#route;
 	}
 
+	/** Which of its hops is here. */
+	get place(): number {
+		return this.#place;
+	}
+
+	/** Positions computed so far, prompt and answer. */
+	get positions(): number {
+		return this.#history.end;
+	}
+
 	/** The asker's control stream: another one after his tab was reloaded. */
 	get control(): MessageStream {
 		return this.#control;
