@@ -1,6 +1,6 @@
 import { expect, test } from "@playwright/test";
 import { startNetwork, tabmesh, withSeededModel } from "./network.ts";
-import { askTokens, joinTab, lenders, openChat, untilServing } from "./tabs.ts";
+import { askAll, askTokens, joinTab, lenders, openChat, untilServing } from "./tabs.ts";
 
 test("two lending tabs of one browser profile are two peers", async ({ browser }) => {
 	await withSeededModel({}, async (model) => {
@@ -19,7 +19,7 @@ test("two lending tabs of one browser profile are two peers", async ({ browser }
 	});
 });
 
-test("headless lenders and browser tabs serve in one ring, and the terminal gets the same answer", async ({
+test("headless lenders and browser tabs serve in one ring, and the same answer comes in private and in the terminal", async ({
 	browser,
 }) => {
 	await withSeededModel({ layers: 6 }, async (model) => {
@@ -36,13 +36,17 @@ test("headless lenders and browser tabs serve in one ring, and the terminal gets
 		try {
 			await untilServing(await joinTab(await browser.newContext(), network.url));
 			const chat = await openChat(browser, network.url);
-			const answer = await askTokens(chat, {
-				promptTokens: [1, 300],
-				maxTokens: 16,
-				temperature: 0,
-				minStages: 3,
-			});
-			expect(new Set(answer.peers).size).toBe(3);
+			const request = { promptTokens: [1, 300], maxTokens: 16, temperature: 0, minStages: 3 };
+			const [answer, hidden] = await askAll(chat, [request, { ...request, minStages: 2, private: true }]);
+			expect(new Set(answer!.peers).size).toBe(3);
+			// In private the page has both ends, and those who lend nothing but what lies between.
+			expect(hidden!.tokens).toEqual(answer!.tokens);
+			const [first, ...others] = hidden!.peers;
+			expect(others.pop()).toBe(first);
+			expect(await lenders(chat)).toEqual(expect.arrayContaining(others));
+			expect(answer!.peers).not.toContain(first);
+			expect(hidden!.spans.at(0)).toEqual([0, 2]);
+			expect(hidden!.spans.at(-1)).toEqual([6, 6]);
 			const asked = await tabmesh(
 				..."ask --prompt-tokens 1,300 --max-tokens 16 --temperature 0 --min-stages 3 --json --relay".split(
 					" ",
@@ -61,9 +65,9 @@ test("headless lenders and browser tabs serve in one ring, and the terminal gets
 				"peers",
 				"timing",
 			]);
-			expect(printed.tokens).toEqual(answer.tokens);
+			expect(printed.tokens).toEqual(answer!.tokens);
 			expect(printed.promptTokens).toEqual([1, 300]);
-			expect(printed.peers.map(({ span }: { span: number[] }) => span)).toEqual(answer.spans);
+			expect(printed.peers.map(({ span }: { span: number[] }) => span)).toEqual(answer!.spans);
 			expect(printed.timing.firstTokenMs).toBeGreaterThan(0);
 		} finally {
 			await network.stop();

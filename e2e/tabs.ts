@@ -73,7 +73,7 @@ export type Answer = Pick<GenerationSummary, "tokens" | "text" | "finishReason">
 /** What a test asks for. */
 export type Request = Pick<
 	GenerateOptions,
-	"promptTokens" | "prompt" | "maxTokens" | "temperature" | "seed" | "minStages"
+	"promptTokens" | "prompt" | "maxTokens" | "temperature" | "seed" | "minStages" | "private"
 >;
 
 /**

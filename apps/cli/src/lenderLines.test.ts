@@ -12,6 +12,7 @@ const view: LenderView = {
 	threads: 2,
 	bitsPerWeight: undefined,
 	sparing: false,
+	draftsWith: undefined,
 	loading: undefined,
 	memoryBytes: 1e9,
 	usedBytes: 0,
@@ -43,6 +44,9 @@ test("each state is one line that a person understands, with layers counted as o
 	expect(stateLine(sparing)).toBe("serving layer 6 of the model in 8 bits with 2 threads (cpu)");
 	expect(stateLine({ ...sparing, sparing: true })).toBe(
 		"serving layer 6 of the model in 8 bits, since memory is short, with 2 threads (cpu)",
+	);
+	expect(stateLine({ ...sparing, draftsWith: "stories15m" })).toBe(
+		"serving layer 6 of the model in 8 bits with 2 threads (cpu), guessing with stories15m",
 	);
 	const growing = {
 		...view,

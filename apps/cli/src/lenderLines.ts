@@ -12,6 +12,10 @@ function bitsOf({ bitsPerWeight, sparing }: LenderView): string {
 	return ` in ${bitsPerWeight} bits${sparing ? ", since memory is short," : ""}`;
 }
 
+function draftsOf({ draftsWith }: LenderView): string {
+	return draftsWith === undefined ? "" : `, guessing with ${draftsWith}`;
+}
+
 function growthOf({ growingTo }: LenderView): string {
 	return growingTo ? `, on the way to ${layersOf(growingTo)}` : "";
 }
@@ -34,7 +38,7 @@ export function stateLine(view: LenderView): string {
 		case "loading":
 			return `fetching and compiling ${what}${loading ? ` (${formatSize(loading.totalBytes)})` : ""}`;
 		case "serving":
-			return `serving ${what}${bitsOf(view)} with ${view.threads} thread${view.threads === 1 ? "" : "s"} (${view.backend ?? "?"})${growthOf(view)}${streamsOf(view)}`;
+			return `serving ${what}${bitsOf(view)} with ${view.threads} thread${view.threads === 1 ? "" : "s"} (${view.backend ?? "?"})${draftsOf(view)}${growthOf(view)}${streamsOf(view)}`;
 		case "paused":
 			return `paused${streamsOf(view)}`;
 		case "left":
@@ -47,7 +51,7 @@ export function stateLine(view: LenderView): string {
 /** The same for programs: one JSON object, in the words and units of `LenderView`. */
 export function stateRecord(view: LenderView): Record<string, unknown> {
 	const { phase, model, span, growingTo, backend, threads, bitsPerWeight, memoryBytes, usedBytes } = view;
-	const { streams, tokensServed, msPerToken, error } = view;
+	const { draftsWith, streams, tokensServed, msPerToken, error } = view;
 	return {
 		phase,
 		...(model ? { model: model.id, name: model.name } : {}),
@@ -55,6 +59,7 @@ export function stateRecord(view: LenderView): Record<string, unknown> {
 		...(growingTo ? { growingTo: [growingTo.from, growingTo.to] } : {}),
 		...(backend ? { backend, threads } : {}),
 		...(bitsPerWeight === undefined ? {} : { bitsPerWeight }),
+		...(draftsWith === undefined ? {} : { draftsWith }),
 		memoryBytes,
 		usedBytes,
 		streams,

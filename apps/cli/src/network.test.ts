@@ -261,8 +261,10 @@ test("a volunteer told to stop lets a running answer end, takes no other, and is
 	expect((await polite.ended).status).toBe(0);
 	expect(polite.said.stdout).toMatch(/leaving when the answer ends[\s\S]*left the network\n$/);
 
-	const hasty = tabmesh(lend);
-	await expect.poll(() => hasty.said.stdout, { timeout: 30_000 }).toMatch(/serving/);
+	const hasty = tabmesh(`${lend} --draft-model tiny`);
+	await expect
+		.poll(() => hasty.said.stdout, { timeout: 30_000 })
+		.toMatch(/serving layers 1–12 of slow .*, guessing with tiny\n/);
 	const lost = tabmesh(`${asked} 900`);
 	await expect.poll(() => lost.said.stdout, { timeout: 30_000 }).not.toBe("");
 	hasty.child.kill("SIGINT");

@@ -151,6 +151,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			threads: options.threads ?? 1,
 			bitsPerWeight: undefined,
 			sparing: false,
+			draftsWith: undefined,
 			loading: undefined,
 			memoryBytes: options.memoryBytes,
 			usedBytes: 0,
@@ -318,6 +319,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			signal: this.#ended.signal,
 		});
 		this.#drafts = drafts;
+		this.#show({ draftsWith: model.name });
 		if (this.#over()) await drafts.engine.close();
 	}
 

@@ -329,6 +329,8 @@ export interface LenderView {
 	readonly bitsPerWeight: number | undefined;
 	/** Whether they are kept in fewer bits than run best here, because the swarm has too little memory. */
 	readonly sparing: boolean;
+	/** Name of the small model that is loaded to guess tokens with. */
+	readonly draftsWith: string | undefined;
 	readonly loading:
 		| { readonly phase: "fetch" | "compile"; readonly loadedBytes: number; readonly totalBytes: number }
 		| undefined;

@@ -98,6 +98,19 @@ test("everybody sees everybody, changes arrive, a newcomer knows the room at onc
 	await shows(a.directory, (d) => d.member(b.peer.id) === undefined);
 });
 
+test("what changes is told at once after a clock was put back", async () => {
+	let mine = 0;
+	const early = await join("back", { now: () => Date.now() + mine });
+	const other = await join("back");
+	const streams = (count: number) => (directory: Directory) =>
+		directory.member(early.identity.peer)?.lends?.streams === count;
+	await early.directory.announce(self("back", 1, 1));
+	await shows(other.directory, streams(1));
+	mine = -60_000;
+	await early.directory.announce(self("back", 1, 2));
+	await shows(other.directory, streams(2));
+});
+
 test("looking at a swarm that comes, changes and goes makes nobody call anybody, and visitors say nothing", async () => {
 	const room = "quiet";
 	const lenders = await Promise.all([0, 1, 2].map(() => join(room)));

@@ -83,7 +83,7 @@ class RoomDirectory extends TypedEventEmitter<DirectoryEvents> implements Direct
 		cstore.addEventListener("presence", this.#onPresence);
 		init.peer.addEventListener("relay", this.#onRelay);
 		this.#renewal = setInterval(() => {
-			if (this.#writtenAt + renewMs < this.#now()) void this.#write({ again: true }).catch(() => {});
+			if (this.#sinceWritten() > renewMs) void this.#write({ again: true }).catch(() => {});
 		}, renewCheckMs);
 	}
 
@@ -103,7 +103,7 @@ class RoomDirectory extends TypedEventEmitter<DirectoryEvents> implements Direct
 	async announce(announcement: Announcement): Promise<void> {
 		this.#own = announcement;
 		this.#show({ ...announcement, peer: this.#init.peer.id, announced: this.#now() });
-		const wait = this.#writtenAt + spreadAtMostEveryMs - this.#now();
+		const wait = spreadAtMostEveryMs - this.#sinceWritten();
 		if (wait <= 0) await this.#write();
 		else this.#pendingWrite ??= setTimeout(() => void this.#write().catch(() => {}), wait);
 	}
@@ -127,6 +127,12 @@ class RoomDirectory extends TypedEventEmitter<DirectoryEvents> implements Direct
 		this.#cstore.removeEventListener("presence", this.#onPresence);
 		this.#init.peer.removeEventListener("relay", this.#onRelay);
 		await this.#cstore.stop();
+	}
+
+	/** Milliseconds since the last write; for ever where the clock was put back since. */
+	#sinceWritten(): number {
+		const ms = this.#now() - this.#writtenAt;
+		return ms < 0 ? Number.POSITIVE_INFINITY : ms;
 	}
 
 	/** Writes what we announce, where it is not what was written last. */

@@ -421,6 +421,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 			threads: 2,
 			bitsPerWeight: undefined,
 			sparing: false,
+			draftsWith: undefined,
 			loading: undefined,
 			memoryBytes: options.memoryBytes,
 			usedBytes: 0,

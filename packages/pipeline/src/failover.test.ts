@@ -1,4 +1,4 @@
-import { StageLostError } from "@tabmesh/wire";
+import { type HiddenFrame, StageLostError } from "@tabmesh/wire";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type GenerateInit, generate } from "./ask/generate.ts";
 import type { Replay } from "./ask/streamRun.ts";
@@ -192,18 +192,21 @@ describe("an answer over three stages", () => {
 		);
 		expect(tokens).toEqual(undisturbed);
 		expect(replays).toMatchObject([{ lost: [stalling.peer.id], spares: [spare.peer.id] }]);
+		expect(asker.peer.score(stalling.peer.id)).toBeLessThan(0);
 		await kill(stalling);
 	});
 
-	it("goes on where a stage sends NaN, and holds it against that stage", async () => {
+	it.each<[string, (frame: HiddenFrame) => readonly HiddenFrame[]]>([
+		["NaN", (frame) => [{ ...frame, bytes: frame.bytes.map(() => 0xff) }]],
+		["another shape", (frame) => [{ ...frame, header: ["f16", 1, 7], bytes: frame.bytes.slice(0, 14) }]],
+		["positions ahead of its stream", (frame) => [{ ...frame, position: frame.position + 1 }]],
+		["what it sent before", (frame) => [frame, frame]],
+		["a generation that the asker never signed", (frame) => [{ ...frame, generation: 99 }]],
+	])("goes on where a stage sends %s, and holds it against that stage", async (_what, tamper) => {
 		await kill(swarm.lenders.find(({ member }) => member.lends!.spans[0]!.from === 2)!);
 		let nonsense = false;
 		const bad = await lender(1, {
-			around: (engine) =>
-				around(engine, async (results) => {
-					if (nonsense) for (const { hidden } of results) hidden!.data.fill(Number.NaN);
-					return results;
-				}),
+			tampering: (frame) => (nonsense && frame.kind === "hidden" ? tamper(frame) : [frame]),
 		});
 		const directory = new FixtureDirectory(swarm.lenders.map(({ member }) => member));
 		const spare = await lender(1);

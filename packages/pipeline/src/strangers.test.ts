@@ -299,10 +299,16 @@ describe("a stage among strangers", () => {
 		beforeAll(async () => {
 			await swarm.lender(0, 2);
 			honest = await swarm.peer();
-			expected = await oneProcess(model, prompt, 200);
+			expected = await oneProcess(model, prompt, 100);
 		}, 60_000);
 
-		it.each<[string, (stream: Uint8Array) => Uint8Array, new (message: string) => TabmeshError]>([
+		it.each<
+			[
+				string,
+				(stream: Uint8Array) => Uint8Array | readonly Uint8Array[],
+				new (message: string) => TabmeshError,
+			]
+		>([
 			[
 				"NaN",
 				(stream) => frame(stream, { values: new Float32Array(hiddenSize * 2).fill(Number.NaN) }),
@@ -318,6 +324,8 @@ describe("a stage among strangers", () => {
 			["a position ahead", (stream) => frame(stream, { position: 5 }), RouteViolationError],
 			["a rollback of what never was", (stream) => frame(stream, { rollback: 3 }), RouteViolationError],
 			["a generation ahead", (stream) => frame(stream, { generation: 1 }), RouteViolationError],
+			["a frame again", (stream) => [frame(stream), frame(stream)], RouteViolationError],
+			["empty messages without end", () => new Array(20_000).fill(new Uint8Array(0)), ProtocolViolationError],
 			["another stream's frame", () => frame(streamId()), RouteViolationError],
 			[
 				"a token to a stage that is not the first",
@@ -350,10 +358,15 @@ describe("a stage among strangers", () => {
 			["garbage", () => new Uint8Array(100).fill(7), TabmeshError],
 		])("%s, and nobody else's", async (_what, bad, ErrorClass) => {
 			await newStranger();
-			const running = generate(swarm.ask(honest, prompt, { maxTokens: 200 }));
+			const running = generate(swarm.ask(honest, prompt, { maxTokens: 100 }));
 			const { stream, control, ring } = await openStream();
-			await ring.send(bad(stream));
-			expect(await untilError(control)).toBeInstanceOf(ErrorClass);
+			const sent = untilError(control);
+			for (const message of [bad(stream)].flat()) {
+				const { promise: over, resolve } = Promise.withResolvers<void>();
+				sent.then(() => resolve(), resolve);
+				await Promise.race([ring.send(message).catch(() => {}), over]);
+			}
+			expect(await sent).toBeInstanceOf(ErrorClass);
 			expect(victim.peer.score(stranger.peer.id)).toBeLessThan(0);
 			expect((await running.summary).tokens).toEqual(expected);
 			await allFreed();
@@ -372,6 +385,16 @@ describe("a stage among strangers", () => {
 			expect(victim.peer.score(stranger.peer.id)).toBe(0);
 			await control.send(encodeCbor({ type: "close" }));
 			await allFreed();
+		});
+
+		it("drops no more of them than may be on their way", async () => {
+			const { stream, control, ring } = await openStream(3);
+			const error = untilError(control);
+			for (let i = 0; i < 100; i++) await ring.send(frame(stream, { generation: 2 })).catch(() => {});
+			expect(await error).toBeInstanceOf(RouteViolationError);
+			expect(victim.peer.score(stranger.peer.id)).toBeLessThan(0);
+			await allFreed();
+			await newStranger();
 		});
 
 		it("holds a link that comes before the stream it is for", async () => {
@@ -471,6 +494,17 @@ describe("a stage among strangers", () => {
 		expect((await untilError(control)).code).toBe("MalformedMessage");
 		await allFreed();
 	});
+
+	it("ends the stream of an asker who pings without end, and holds it against him", async () => {
+		await newStranger();
+		const { control } = await openStream();
+		const error = untilError(control);
+		const ping = encodeCbor({ type: "ping", nonce: 7 });
+		for (let i = 0; i < 20_000; i++) await control.send(ping).catch(() => {});
+		expect(await error).toBeInstanceOf(ProtocolViolationError);
+		expect(victim.peer.score(stranger.peer.id)).toBeLessThan(0);
+		await allFreed();
+	});
 });
 
 describe("an asker among strangers", () => {
@@ -493,7 +527,7 @@ describe("an asker among strangers", () => {
 			control: MessageStream,
 			turn: { position: number; chain: Uint8Array; send(...tokens: number[]): Promise<void> },
 		) => Promise<void>,
-		{ ready = 0, accepts = 0 } = {},
+		{ ready = 0, accepts = 0, pong }: { ready?: number; accepts?: number; pong?: [number, number] } = {},
 	) => {
 		liar = await swarm.peer();
 		let control: MessageStream | undefined;
@@ -501,6 +535,10 @@ describe("an asker among strangers", () => {
 		liar.peer.serve(stageProtocol, async (stream) => {
 			for await (const message of stream) {
 				const request = decodeCbor(stageRequestSchema, message, limits.controlBytes);
+				if (request.type === "ping" && pong) {
+					const [received, computed] = pong;
+					await stream.send(encodeCbor({ type: "pong", nonce: request.nonce, received, computed }));
+				}
 				if (request.type !== "open") continue;
 				control = stream;
 				const { route } = await openRoute(request.route, {
@@ -585,6 +623,36 @@ describe("an asker among strangers", () => {
 		});
 		await expect(generation.summary).rejects.toThrow(TokenChainError);
 		await expect(generation.summary).rejects.toMatchObject({ details: { peer: liar.peer.id } });
+		expect(asker.peer.score(liar.peer.id)).toBeLessThan(0);
+		await until(() => swarm.lenders[0]!.server.streams === 0);
+	}, 60_000);
+
+	it.each([
+		["has computed more than came in", [prompt.length, prompt.length + 1]],
+		["has more than the stream will ever have", [10_000, 0]],
+	] as const)(
+		"loses a stage that claims that it %s",
+		async (_what, pong) => {
+			const generation = await lie(async () => {}, { pong: [...pong] });
+			await expect(generation.summary).rejects.toMatchObject({
+				code: "ProtocolViolation",
+				details: { peer: liar.peer.id },
+			});
+			expect(asker.peer.score(liar.peer.id)).toBeLessThan(0);
+			await until(() => swarm.lenders[0]!.server.streams === 0);
+		},
+		60_000,
+	);
+
+	it("loses a stage that floods its asker", async () => {
+		const generation = await lie(async (control, { chain }) => {
+			const progress = encodeCbor({ type: "progress", position: 0, chain: chain.fill(0), msPerToken: 1 });
+			for (let i = 0; i < 20_000; i++) await control.send(progress).catch(() => {});
+		});
+		await expect(generation.summary).rejects.toMatchObject({
+			code: "ProtocolViolation",
+			details: { peer: liar.peer.id },
+		});
 		expect(asker.peer.score(liar.peer.id)).toBeLessThan(0);
 		await until(() => swarm.lenders[0]!.server.streams === 0);
 	}, 60_000);

@@ -13,7 +13,7 @@ import {
 import { openSeededModel, type SeededModelOptions } from "@tabmesh/model/testing";
 import { createPeer, type Peer } from "@tabmesh/transport";
 import { createRelayPeer } from "@tabmesh/transport/relay";
-import type { Sampling, Span } from "@tabmesh/wire";
+import { decodeFrame, encodeFrame, type RingFrame, type Sampling, type Span } from "@tabmesh/wire";
 import type { GenerateInit } from "./ask/generate.ts";
 import { FixtureDirectory, fixtureMember } from "./fixtures.ts";
 import { spanOf } from "./plan/modelSizes.ts";
@@ -118,6 +118,8 @@ export class TestSwarm {
 			features?: readonly string[];
 			/** How much longer its frames take to the next stage. */
 			distanceMs?: number;
+			/** What it sends to the next stage in place of each frame. */
+			tampering?: (frame: RingFrame) => readonly RingFrame[];
 			/** Told of everything that it sends on streams which it opened. */
 			overheard?: Hear;
 			/** What stands between the stage and its engine. */
@@ -127,7 +129,8 @@ export class TestSwarm {
 		const { model, source } = this.model;
 		const { peer, signer } = await this.peer(options.features);
 		const engine = await createEngine({ memoryBytes: options.memoryBytes ?? 1e9 });
-		const heard = options.overheard ? overheard(peer, options.overheard) : peer;
+		const honest = options.overheard ? overheard(peer, options.overheard) : peer;
+		const heard = options.tampering ? tampering(honest, options.tampering) : honest;
 		const server = serveStages({
 			peer: options.distanceMs ? distant(heard, options.distanceMs) : heard,
 			signer: options.signing?.(signer) ?? signer,
@@ -224,6 +227,22 @@ export function overheard(peer: Peer, hear: Hear): Peer {
 		return instead(stream, "send", (message, sending) => {
 			for (const part of [message].flat()) hear(to, protocol.id, part.slice());
 			return stream.send(message, sending);
+		});
+	});
+}
+
+/** A peer that sends other frames to the next stage than its stage has made. */
+function tampering(peer: Peer, change: (frame: RingFrame) => readonly RingFrame[]): Peer {
+	return instead(peer, "open", async (to, protocol, options) => {
+		const stream = await peer.open(to, protocol, options);
+		if (protocol !== ringProtocol) return stream;
+		let opened = false;
+		return instead(stream, "send", async (message, sending) => {
+			const bytes = message as Uint8Array<ArrayBuffer>;
+			const isFrame = opened && bytes.byteLength > 0;
+			opened = true;
+			const messages = isFrame ? change(decodeFrame(bytes)).map(encodeFrame) : [bytes];
+			for (const each of messages) await stream.send(each, sending);
 		});
 	});
 }

@@ -348,7 +348,7 @@ export class PeerNode
 			throw new PeerBannedError("This peer is banned here.", { details: { peer } });
 		}
 		const refused = this.#refused.get(peer);
-		if (refused && refused.until > Date.now()) throw refused.error;
+		if (refused && refused.until > performance.now()) throw refused.error;
 		const connection = this.#openTo(peer, overRelay);
 		if (connection) return connection;
 		let dial = this.#dials.get(peer);
@@ -470,7 +470,7 @@ export class PeerNode
 			this.#reached(link);
 		} catch (error) {
 			if (error instanceof UnsupportedVersionError) {
-				this.#refused.set(link.peer, { error, until: Date.now() + refusedForMs });
+				this.#refused.set(link.peer, { error, until: performance.now() + refusedForMs });
 				if (this.#refused.size > 1000) this.#refused.delete(this.#refused.keys().next().value!);
 			}
 			throw error;
@@ -524,7 +524,7 @@ export class PeerNode
 		if (this.#stopping.signal.aborted) return this.#stopping.signal.reason;
 		if (error instanceof TabmeshError) return error;
 		const refused = this.#refused.get(peer);
-		if (refused && refused.until > Date.now()) return refused.error;
+		if (refused && refused.until > performance.now()) return refused.error;
 		const details = { peer };
 		if (limit.aborted || (error as Error | undefined)?.name === "TimeoutError") {
 			return new TimeoutError("A peer did not answer in time.", { cause: error, details });

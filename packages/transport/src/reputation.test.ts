@@ -1,10 +1,24 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Offence } from "./peer.ts";
 import { Reputation } from "./reputation.ts";
 
 const minute = 60_000;
 
 describe("a score", () => {
+	test("is neither forgiven nor made worse by a clock that somebody sets", () => {
+		vi.useFakeTimers({ toFake: ["Date"], now: Date.now() });
+		try {
+			const reputation = new Reputation();
+			reputation.report("a", "violation");
+			for (const jump of [365 * 86_400_000, -2 * 365 * 86_400_000]) {
+				vi.setSystemTime(Date.now() + jump);
+				expect(reputation.score("a")).toBeCloseTo(-25, 0);
+			}
+		} finally {
+			vi.useRealTimers();
+		}
+	});
+
 	test("is 0 for a stranger, falls with every offence, and comes back slowly", () => {
 		let now = 0;
 		const reputation = new Reputation(() => now);

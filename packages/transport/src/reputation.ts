@@ -34,7 +34,8 @@ export class Reputation {
 	readonly #records = new Map<string, Record_>();
 	readonly #now: () => number;
 
-	constructor(now: () => number = Date.now) {
+	/** @param now - a clock that nobody sets, in milliseconds */
+	constructor(now: () => number = () => performance.now()) {
 		this.#now = now;
 	}
 

@@ -97,7 +97,9 @@ export class Topics {
 		const waiting = (): boolean => {
 			const followers = new Set(gossip.getSubscribers(name).map(String));
 			const missing = relays().filter(({ peer }) => !followers.has(peer));
-			due = Math.max(0, ...missing.map((relay) => Math.max(since, relay.since) + followMs - Date.now()));
+			const left = missing.map((relay) => Math.max(since, relay.since) + followMs - Date.now());
+			// A clock that was put back leaves no more to wait for than there was.
+			due = Math.min(followMs, Math.max(0, ...left));
 			return due > 0;
 		};
 		if (!waiting()) return undefined;

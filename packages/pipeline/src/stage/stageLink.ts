@@ -12,6 +12,7 @@ import {
 	stageResponseSchema,
 	TabmeshError,
 } from "@tabmesh/wire";
+import { Chatter } from "../chatter.ts";
 import { type StageFeature, stageProtocol } from "../protocols.ts";
 
 /** How long a stage may leave signs of life unanswered before it is given up, where nobody could take its place. */
@@ -80,6 +81,7 @@ export class StageLink {
 	/** Resolves when the stage has ended its side, or is gone. */
 	readonly ended: Promise<void>;
 	readonly #listener: StageListener;
+	readonly #chatter = new Chatter();
 	readonly #resolveEnded: () => void;
 	#stream: MessageStream | undefined;
 	#newer: StageRequest | undefined;
@@ -237,6 +239,7 @@ export class StageLink {
 				const waiting = this.#unanswered;
 				this.#unanswered = 0;
 				if (this.#closed) continue;
+				this.#chatter.heard();
 				const response = decodeCbor(stageResponseSchema, message, limits.controlBytes);
 				if (response.type !== "pong") {
 					this.#listener.onResponse(this, response);

@@ -39,6 +39,8 @@ import {
 	type TokenLogprob,
 	toWireError,
 } from "@tabmesh/wire";
+
+import { Chatter } from "../chatter.ts";
 import { MeanOfStates } from "../embedding/meanOfStates.ts";
 import { ringProtocol } from "../protocols.ts";
 import { outputSample } from "../receipts/outputSample.ts";
@@ -57,6 +59,11 @@ import { type Beginning, type KeptPrefixes, originOf, type Prefix } from "./kept
 import type { LoadedSpans, SpanLease } from "./loadedSpans.ts";
 import { historyRowBytes, SentHistory, type SentStep } from "./sentHistory.ts";
 
+/**
+ * Frames of older generations that are dropped in silence. Links are made anew with each generation, so that an honest neighbour's are on
+ * their way at most.
+ */
+const MOST_STALE = 64;
 /** Runs of one stream that may wait here; behind them the sender waits for credit. */
 const MOST_BACKLOG = 4;
 /** Tokens between two `progress` messages: the asker learns of a forked chain within so many. */
@@ -186,6 +193,10 @@ export class StageSession {
 	/** Aborted when the links of this generation are given up. */
 	#links = new AbortController();
 	#predecessor: MessageStream | undefined;
+	/** Frames of older generations that came over its link. */
+	#stale = 0;
+	/** What the asker and the neighbours say that is no work. */
+	readonly #chatter = new Chatter();
 	#successor: MessageStream | undefined;
 	/** Resolves when the asker of a private stream has opened the link on which it comes back. */
 	#returned = Promise.withResolvers<void>();
@@ -608,6 +619,7 @@ export class StageSession {
 		this.lastHeard = performance.now();
 		switch (request.type) {
 			case "ping":
+				this.#chatter.heard();
 				// Awaited: who does not read the answers is not read, either.
 				await this.#control.send(
 					encodeCbor({
@@ -718,6 +730,7 @@ export class StageSession {
 		this.#assertGeneration(generation);
 		if (this.#predecessor) throw new RouteViolationError("The predecessor has opened its link before.");
 		this.#predecessor = ring;
+		this.#stale = 0;
 		try {
 			await this.#loaded;
 		} catch (cause) {
@@ -735,10 +748,10 @@ export class StageSession {
 			for await (const message of ring) {
 				if (this.#predecessor !== ring) return;
 				this.lastHeard = performance.now();
-				// Only keeps the line awake.
-				if (message.byteLength === 0) continue;
 				try {
-					this.#onFrame(decodeFrame(message));
+					// Only keeps the line awake.
+					if (message.byteLength === 0) this.#chatter.heard();
+					else this.#onFrame(decodeFrame(message));
 				} catch (error) {
 					this.#violation(error, from);
 					return;
@@ -753,7 +766,10 @@ export class StageSession {
 
 	#onFrame(frame: RingFrame): void {
 		const { stream, generation } = this.#route;
-		if (frame.generation < generation && equalBytes(frame.stream, stream)) return;
+		if (frame.generation < generation && equalBytes(frame.stream, stream)) {
+			if (++this.#stale <= MOST_STALE) return;
+			throw new RouteViolationError("Frames of an older generation come again and again.");
+		}
 		if (frame.generation !== generation || !equalBytes(frame.stream, stream)) {
 			throw new RouteViolationError("A frame is of a stream or generation that its link was not opened for.");
 		}
