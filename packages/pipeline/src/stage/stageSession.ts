@@ -39,7 +39,6 @@ import {
 	type TokenLogprob,
 	toWireError,
 } from "@tabmesh/wire";
-
 import { Chatter } from "../chatter.ts";
 import { MeanOfStates } from "../embedding/meanOfStates.ts";
 import { ringProtocol } from "../protocols.ts";
