@@ -15,6 +15,7 @@ export function modelView(model: NetworkModel, members: readonly Member[], minSt
 			else for (let layer = span.from; layer < Math.min(span.to, layers); layer++) holders[layer]!++;
 		}
 	}
+	const complete = holders.every((count) => count > 0);
 	return {
 		id: model.id,
 		name: model.name,
@@ -26,8 +27,9 @@ export function modelView(model: NetworkModel, members: readonly Member[], minSt
 		chats: model.manifest.tokenizer.chatTemplate !== undefined,
 		coverage: {
 			holders,
-			complete: holders.every((count) => count > 0),
-			missingBytes: deal(members, model, { minStages }).missingBytes,
+			complete,
+			// What is held fits: a deal of hundreds of peers takes tens of milliseconds, and a page asks after every change.
+			missingBytes: complete ? 0 : deal(members, model, { minStages }).missingBytes,
 			loading,
 		},
 	};

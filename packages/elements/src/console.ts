@@ -1,4 +1,4 @@
-import type { ModelView, Tabmesh } from "@tabmesh/client";
+import type { Explanation, ModelView, Tabmesh } from "@tabmesh/client";
 import type { Member } from "@tabmesh/directory";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import "./cannot.ts";
@@ -149,10 +149,8 @@ export class TabmeshConsole extends LitElement {
 			/* Where there is no room beside the map, many models are a list of names. */
 			@container (max-width: 55.99rem) {
 				.many button {
-					grid-template-columns: minmax(0, 1fr) auto;
-					align-items: baseline;
-					min-height: 44px;
-					padding-block: 0.4rem;
+					gap: 0;
+					padding-block: 0.5rem;
 				}
 				.many tabmesh-layers {
 					display: none;
@@ -199,7 +197,7 @@ export class TabmeshConsole extends LitElement {
 				font: inherit;
 			}
 			.close {
-				min-height: 44px;
+				margin-inline-end: -1.1rem;
 			}
 			.wait {
 				max-width: 24rem;
@@ -245,6 +243,8 @@ export class TabmeshConsole extends LitElement {
 	#relay: RelayReading | undefined;
 	#samples: readonly number[] = [];
 	#showsWhy = false;
+	/** What the planner said last, of which view and model. */
+	#explained: { view: SwarmView; model: string; reasons: readonly Explanation[] } | undefined;
 	#drawAt: ReturnType<typeof setTimeout> | undefined;
 	#sampling: ReturnType<typeof setInterval> | undefined;
 	#asking: ReturnType<typeof setInterval> | undefined;
@@ -377,6 +377,15 @@ export class TabmeshConsole extends LitElement {
 		return models.find(({ id, name }) => id === this.model || name === this.model) ?? models[0];
 	}
 
+	/** The plan is worked out only while somebody reads of it, and once for each view: of hundreds of peers it takes tens of milliseconds. */
+	#reasons(model: string): readonly Explanation[] {
+		const { tabmesh, view } = this;
+		if (!tabmesh || !view) return [];
+		if (this.#explained?.view !== view || this.#explained.model !== model)
+			this.#explained = { view, model, reasons: tabmesh.explain(model) };
+		return this.#explained.reasons;
+	}
+
 	#show(detail: { model?: string; peer?: string; room?: string }): void {
 		if (detail.model !== undefined) this.model = detail.model;
 		if (detail.peer !== undefined) this.peer = detail.peer;
@@ -482,8 +491,7 @@ export class TabmeshConsole extends LitElement {
 	#renderWhy(members: readonly Member[], self: string, model: ModelView) {
 		const text = messages.console.why;
 		if (!this.tabmesh || lendersOf(model, members) === 0) return nothing;
-		// The plan is worked out only while somebody reads it.
-		const reasons = this.#showsWhy ? this.tabmesh.explain(model.id) : [];
+		const reasons = this.#showsWhy ? this.#reasons(model.id) : [];
 		return html`
 			<details
 				?open=${this.#showsWhy}
@@ -513,9 +521,7 @@ export class TabmeshConsole extends LitElement {
 		const text = messages.console.peers;
 		const chosen = members.find(({ peer }) => peer === this.peer);
 		const reason =
-			chosen?.lends && model
-				? this.tabmesh?.explain(model.id).find(({ peer }) => peer === chosen.peer)?.text
-				: "";
+			chosen?.lends && model ? this.#reasons(model.id).find(({ peer }) => peer === chosen.peer)?.text : "";
 		return html`
 			${
 				this.peer === ""

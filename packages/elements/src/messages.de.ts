@@ -637,7 +637,7 @@ export const german: Messages = {
 			memory: "Speicher",
 			lag: "Spätester Zeitgeber",
 			up: "Läuft seit",
-			closed: "Seine Zahlen zeigt es nur seiner eigenen Maschine, oder wer sein Token hat.",
+			closed: "Seine Zahlen zeigt es nur seiner eigenen Maschine oder dem, der ihr Token hat.",
 		},
 		troubles: {
 			title: "Fehler",

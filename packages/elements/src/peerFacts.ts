@@ -30,8 +30,8 @@ export class TabmeshPeerFacts extends LitElement {
 			}
 			dl {
 				display: grid;
-				grid-template-columns: repeat(auto-fit, minmax(min(100%, 8.5rem), 1fr));
-				gap: 1rem 1.5rem;
+				grid-template-columns: repeat(auto-fit, minmax(min(100%, 7.5rem), 1fr));
+				gap: 1rem 1.25rem;
 				margin-top: 1rem;
 			}
 			.wide {

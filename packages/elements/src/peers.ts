@@ -51,6 +51,7 @@ export class TabmeshPeers extends LitElement {
 			}
 			.peers {
 				display: grid;
+				grid-template-columns: minmax(0, 1fr);
 				gap: 1rem;
 			}
 			.tools {
@@ -178,6 +179,15 @@ export class TabmeshPeers extends LitElement {
 				}
 				.which button {
 					padding-inline: 0.8rem;
+				}
+				table,
+				th button {
+					font-size: 0.875rem;
+				}
+			}
+			@container (max-width: 19rem) {
+				.speed {
+					display: none;
 				}
 			}
 		`,
