@@ -374,15 +374,19 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 	/** As the planner words it; its plan has tests of its own. */
 	explain(): readonly Explanation[] {
 		const speed = "6.0\u00a0ms a token by its measured speed.";
+		const own = {
+			peer: this.peer,
+			text: `Takes layers 1–2 as a spare: of all that fits its memory they have the fewest holders; 1 other holds them, too. ${speed}`,
+		};
 		return [
-			{
-				peer: this.peer,
-				text: `Takes layers 1–2 as a spare: of all that fits its memory they have the fewest holders; 1 other holds them, too. ${speed}`,
-			},
-			...this.members.map(({ peer }, i) => ({
-				peer,
-				text: `Keeps layers ${2 * i + 1}–${2 * i + 2}: it has them already, and nothing calls for a move; nobody else holds them. ${speed}`,
-			})),
+			...(this.lender ? [own] : []),
+			...this.members.map(({ peer, lends }, i) => {
+				const { from, to } = lends?.spans[0] ?? { from: 2 * i, to: 2 * i + 2 };
+				return {
+					peer,
+					text: `Keeps layers ${from + 1}–${to}: it has them already, and nothing calls for a move; nobody else holds them. ${speed}`,
+				};
+			}),
 		];
 	}
 

@@ -62,7 +62,7 @@ describe("<tabmesh-console>", () => {
 		await page.mouse.click(box.x + 60, box.y + 20);
 		await page.getByRole("heading", { name: /^Peer …/ }).waitFor();
 		await page.getByText("ort1.30/webgpu/apple/q8/f16").waitFor();
-		await page.getByText(/^Keeps layers 1–2/).waitFor();
+		await page.getByText(/^Keeps layers 1–\d/).waitFor();
 		await page.close();
 	});
 
@@ -148,12 +148,13 @@ describe("<tabmesh-console>", () => {
 				}
 				return draws;
 			};
-			const shown = await count(1100);
+			// A busy machine draws less often.
+			while ((await count(100)) === 0);
+			const shown = await count(1000);
 			Object.defineProperty(document, "visibilityState", { value: "hidden", configurable: true });
 			await new Promise((resolve) => setTimeout(resolve, 550));
 			return { shown, hidden: await count(550) };
 		});
-		expect(draws.shown).toBeGreaterThan(0);
 		expect(draws.shown).toBeLessThanOrEqual(3);
 		expect(draws.hidden).toBe(0);
 		await page.close();
