@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
 import { build, defaultClientConditions, defineConfig, type Plugin, type Rolldown } from "vite";
+import { bundleEmbed } from "./apps/embed/bundle.ts";
+import embed from "./apps/embed/package.json" with { type: "json" };
 
 const at = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -14,7 +16,15 @@ const pages = {
 	chat: at("apps/chat/index.html"),
 	storage: at("apps/storage/index.html"),
 	console: at("apps/console/index.html"),
+	embed: at("apps/embed/index.html"),
 	notFound: at("apps/404.html"),
+};
+
+/** What lies in frames on other people's pages; no part of the site without a network. */
+const frames = {
+	askFrame: at("apps/embed/ask/index.html"),
+	chatFrame: at("apps/embed/chat/index.html"),
+	lendFrame: at("apps/embed/lend/index.html"),
 };
 
 /** Files of the public folder that a page shows before anybody clicked. */
@@ -37,7 +47,8 @@ function homeAtRoot(): Plugin {
 			server.middlewares.use((request, _response, next) => {
 				const { pathname } = new URL(request.url ?? "/", "http://localhost");
 				if (pathname === "/") request.url = "/home/";
-				else if (["/lend", "/chat", "/storage", "/console"].includes(pathname)) request.url = `${pathname}/`;
+				else if (["/lend", "/chat", "/storage", "/console", "/embed"].includes(pathname))
+					request.url = `${pathname}/`;
 				next();
 			});
 		},
@@ -83,8 +94,8 @@ async function shellOf(bundle: Rolldown.OutputBundle): Promise<{ url: string; re
 	};
 	const pages: { url: string; revision: string }[] = [];
 	for (const part of Object.values(bundle)) {
-		if (part.type === "chunk" && part.isEntry) take(part.fileName);
-		if (part.type === "asset" && part.fileName.endsWith(".html") && part.fileName !== "404.html") {
+		if (part.type === "chunk" && part.isEntry && !(part.name in frames)) take(part.fileName);
+		if (part.type === "asset" && /^(?!404|embed\/\w+\/).*\.html$/.test(part.fileName)) {
 			pages.push({ url: `/${part.fileName}`, revision: revision(part.source) });
 			for (const [, file] of String(part.source).matchAll(/(?:href|src)="\/(assets\/[^"]+)"/g)) take(file!);
 		}
@@ -125,6 +136,36 @@ function offlineShell(): Plugin {
 				});
 				const [worker] = (built as Rolldown.RolldownOutput).output;
 				this.emitFile({ type: "asset", fileName: "service-worker.js", source: worker.code });
+			},
+		},
+	};
+}
+
+/** Builds what a script tag on any page loads, `embed.js` and, for classic scripts, `embed.iife.js`; says in `embed.json` what they are. */
+function embedScript(): Plugin {
+	return {
+		name: "tabmesh:embed-script",
+		apply: "build",
+		generateBundle: {
+			order: "post",
+			async handler(_options, bundle) {
+				const scripts = await Promise.all(
+					(["es", "iife"] as const).map(async (format) => {
+						const code = await bundleEmbed("script.ts", format);
+						const fileName = format === "es" ? "embed.js" : "embed.iife.js";
+						this.emitFile({ type: "asset", fileName, source: code });
+						const integrity = `sha384-${createHash("sha384").update(code).digest("base64")}`;
+						console.log(`${fileName}  ${code.length} bytes  integrity="${integrity}"`);
+						return { path: `/${fileName}`, integrity };
+					}),
+				);
+				const [module, script] = scripts;
+				const source = `${JSON.stringify({ version: embed.version, module, script }, null, "\t")}\n`;
+				this.emitFile({ type: "asset", fileName: "embed.json", source });
+				for (const part of Object.values(bundle)) {
+					if (part.type === "asset" && part.fileName === "embed/index.html")
+						part.source = String(part.source).replaceAll("sha384-…", module!.integrity);
+				}
 			},
 		},
 	};
@@ -180,7 +221,7 @@ export default defineConfig({
 	root: at("apps"),
 	publicDir: at("apps/home/public"),
 	appType: "mpa",
-	plugins: [homeAtRoot(), noNodeInPages(), offlineShell(), precompress()],
+	plugins: [homeAtRoot(), noNodeInPages(), embedScript(), offlineShell(), precompress()],
 	resolve: {
 		conditions: [
 			// onnxruntime-web without its embedded loader: a bundled loader would start our own bundle as its threads.
@@ -201,7 +242,7 @@ export default defineConfig({
 		reportCompressedSize: false,
 		chunkSizeWarningLimit: 1024,
 		rolldownOptions: {
-			input: pages,
+			input: { ...pages, ...frames },
 			output: {
 				// Every room's entry is src/index.ts: the room's name tells more in a network log than "src".
 				chunkFileNames: ({ facadeModuleId, name }) => {

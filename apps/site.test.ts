@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto";
 import { appendFile, cp, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliCompressSync } from "node:zlib";
 import { buildSite } from "@tabmesh/cli";
 import { type Relay, startRelay } from "@tabmesh/relay";
 import type { AxeResults } from "axe-core";
@@ -85,7 +87,7 @@ describe("the built site, as a relay without models serves it", () => {
 		await context.close();
 	});
 
-	it.each(["/", "/lend", "/chat", "/storage", "/console"])(
+	it.each(["/", "/lend", "/chat", "/storage", "/console", "/embed"])(
 		"%s works under the site's own policy, isolated, named, and readable to everybody",
 		async (path) => {
 			const { page, complaints } = await visit(path);
@@ -190,6 +192,22 @@ describe("the built site, as a relay without models serves it", () => {
 			await page.getByText("this browser may be too old for it").waitFor();
 		}
 		await page.close();
+	});
+
+	it("gives other sites a script of no more than 15 KB, whose hash it says", async () => {
+		const { version, ...scripts } = await (await fetch(`${relay.url}/embed.json`)).json();
+		expect(version).toMatch(/^\d+\.\d+\.\d+$/);
+		const guide = await (await fetch(`${relay.url}/embed`)).text();
+		for (const [kind, { path, integrity }] of Object.entries<{ path: string; integrity: string }>(scripts)) {
+			const code = Buffer.from(await (await fetch(relay.url + path)).arrayBuffer());
+			expect(integrity).toBe(`sha384-${createHash("sha384").update(code).digest("base64")}`);
+			if (kind === "module") expect(guide).toContain(integrity);
+			const compressed = brotliCompressSync(code).byteLength;
+			console.log(`${path}: ${(compressed / 1000).toFixed(1)} KB`);
+			expect(compressed).toBeLessThanOrEqual(15_000);
+			// All of it is covered by the hash: it fetches no code.
+			expect(code.toString()).not.toMatch(/\bimport\s*\(|\bfrom\s*["'`]/);
+		}
 	});
 
 	it("shows what the device keeps without reaching for any network", async () => {

@@ -18,6 +18,7 @@ const rooms = [
 	"workers/inference",
 	"relay",
 	"apps/cli",
+	"apps/embed",
 ];
 
 interface Limit {

@@ -31,10 +31,14 @@ async function start(options: Partial<RelayOptions> = {}): Promise<Relay> {
 }
 
 beforeAll(() => {
-	for (const sub of ["lend", "chat", "assets"]) mkdirSync(join(siteDir, sub), { recursive: true });
+	for (const sub of ["lend", "chat", "assets", "embed/lend"])
+		mkdirSync(join(siteDir, sub), { recursive: true });
 	writeFileSync(join(siteDir, "index.html"), "<h1>home</h1>");
 	writeFileSync(join(siteDir, "lend/index.html"), "<h1>lend</h1>");
 	writeFileSync(join(siteDir, "chat/index.html"), "<h1>chat</h1>");
+	writeFileSync(join(siteDir, "embed/index.html"), "<h1>how to embed</h1>");
+	writeFileSync(join(siteDir, "embed/lend/index.html"), "<h1>lend in a frame</h1>");
+	writeFileSync(join(siteDir, "embed.js"), "export {};");
 	writeFileSync(join(siteDir, "404.html"), "<h1>lost</h1>");
 	const script = "export const x = 1;".repeat(100);
 	writeFileSync(join(siteDir, "assets/lend-Ab3dE_9x.js"), script);
@@ -109,6 +113,32 @@ describe("the site", () => {
 			expect(policy).not.toContain("unsafe-inline");
 			expect(policy).not.toContain("'unsafe-eval'");
 		}
+	});
+});
+
+describe("what other sites take in", () => {
+	test("frames of them show the pages made for that, from secure places, and no other page", async () => {
+		const { url } = await start();
+		for (const path of ["/embed/lend", "/embed/lend/"]) {
+			const { headers, status } = await fetch(url + path);
+			expect(status).toBe(200);
+			expect(headers.get("content-security-policy")).toMatch(/frame-ancestors https: http:\/\/localhost:\* /);
+			expect(headers.get("cross-origin-resource-policy")).toBe("cross-origin");
+			// Shown is not read.
+			expect(headers.get("access-control-allow-origin")).toBeNull();
+		}
+		for (const path of ["/", "/lend", "/chat", "/embed", "/embed/lend/x", "/embed/lendx", "/EMBED/lend"]) {
+			const { headers } = await fetch(url + path);
+			expect(headers.get("content-security-policy"), path).toContain("frame-ancestors 'none'");
+			expect(headers.get("cross-origin-resource-policy"), path).toBe("same-origin");
+		}
+	});
+
+	test("they load the script with its hash", async () => {
+		const { url } = await start();
+		const { headers } = await fetch(`${url}/embed.js`);
+		expect(headers.get("access-control-allow-origin")).toBe("*");
+		expect(headers.get("cross-origin-resource-policy")).toBe("cross-origin");
 	});
 });
 

@@ -21,6 +21,11 @@ import { securityHeaders } from "./securityHeaders.ts";
 import { siteRoutes } from "./siteRoutes.ts";
 import { createWebsocketGate, type WebsocketGate } from "./websocketGate.ts";
 
+/** What a script tag on another site's page loads, and what says its hash. */
+const embedScripts = ["/embed.js", "/embed.iife.js", "/embed.json"];
+/** The pages that lie in frames on other sites' pages. */
+const framedPages = /^\/embed\/(?:ask|chat|lend)\/?$/;
+
 /** What the site says about its network, besides the relay's own addresses. */
 export type SiteParts = Omit<Site, "relays">;
 
@@ -171,7 +176,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 
 		let twinPort: number | undefined;
 		let draining = false;
-		const shared = [...Object.keys(options.extraRoutes ?? {}), "/tabmesh.json", "/embed"];
+		const shared = [...Object.keys(options.extraRoutes ?? {}), "/tabmesh.json", ...embedScripts];
 		const sockets = publicSecure ? "wss" : "ws";
 		const loopbackNames = isLoopback(host) ? ["127.0.0.1", "localhost"] : [];
 		app.use("*", metrics.middleware);
@@ -198,6 +203,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
 					others: options.connectOrigins ?? [],
 				},
 				shared: (path) => shared.some((prefix) => path === prefix || path.startsWith(`${prefix}/`)),
+				framed: (path) => framedPages.test(path),
 			}),
 		);
 		app.get("/tabmesh.json", (context) => {
