@@ -239,6 +239,21 @@ describe("a stage among strangers", () => {
 			await allFreed();
 		});
 
+		it("a mean beside an answer, of no position, of a stream that goes on, and neither of both", async () => {
+			const generation = undefined as never;
+			for (const more of [
+				{ embed: { from: 0 } },
+				{ generation, embed: { from: 100 } },
+				{ generation, embed: { from: 0 }, keep: 3 },
+				{ generation },
+			]) {
+				const error = await untilError(await openWith(await routeOf(), more));
+				expect(error).toBeInstanceOf(ProtocolViolationError);
+				await allFreed();
+				await newStranger();
+			}
+		});
+
 		it("more streams of one asker than its share", async () => {
 			const controls: MessageStream[] = [];
 			for (let i = 0; i < 8; i++) {
