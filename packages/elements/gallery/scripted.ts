@@ -333,6 +333,8 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 	/** Everything that was asked of it, for tests. */
 	readonly calls: { method: string; options?: unknown }[] = [];
 	lender: ScriptedLender | undefined;
+	/** What the next answers do. */
+	answer: readonly Step[];
 	/** Resolves when the latest answer has done all that its script says. */
 	rested: Promise<void> = Promise.resolve();
 	readonly #script: Script;
@@ -340,6 +342,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 	constructor(script: Script) {
 		super();
 		this.#script = script;
+		this.answer = script.answer ?? [];
 		this.models = script.models;
 		this.members = script.members;
 		this.storage = new ScriptedStorage(script, this.calls);
@@ -471,7 +474,7 @@ export class ScriptedTabmesh extends EventTarget implements Tabmesh {
 		const rest = Promise.withResolvers<void>();
 		this.rested = rest.promise;
 		const whole = Promise.withResolvers<GenerationSummary>();
-		const steps = this.#script.answer ?? [];
+		const steps = this.answer;
 		const calls = this.calls;
 		let text = "";
 		let token = 0;

@@ -184,6 +184,56 @@ const works: RelayReading = {
 	},
 };
 const watch = (script: Script): GalleryState => ({ element: "tabmesh-console", script });
+/** All that an answer's markdown may hold. */
+const guide = `Here is how tides compare, **from the strongest** to the *weakest*.
+
+## What pulls
+
+1. The Moon, because it is near.
+2. The Sun:
+   - large, but far away
+   - together with the Moon at ~~half~~ full moon: \`spring tide\`
+3. Everything else, hardly.
+
+> The sea does not rise. The Earth turns beneath it.
+> Two bulges, two tides.
+
+### In numbers
+
+| Place | Range | Highest |
+|:------|------:|:-------:|
+| Bay of Fundy | 11.7 m | 16.3 m |
+| Bristol Channel | 9.6 m | 14.5 m |
+| Mediterranean, most places | 0.3 m | 0.6 m |
+
+\`\`\`python
+def height(hours, amplitude=1.9, period=12.42):
+    """Metres above the mean, for one tide alone, as if no coast, no wind and no Sun disturbed it."""
+    return amplitude * cos(2 * pi * hours / period)
+\`\`\`
+
+More at [the tide tables](https://tides.example.org/tables?from=today), or https://en.example.org/wiki/Tide; not [here](javascript:alert(1)).
+
+![A map of tides](https://maps.example.org/tides.png)
+
+---
+
+First line of a verse,
+second line of it.`;
+const rightToLeft = `# المد والجزر
+
+يشد القمر الماء نحوه، فيرتفع البحر مرتين كل يوم.
+
+- القمر قريب
+- الشمس بعيدة، \`spring tide\`
+
+The same in English stands from left to right.
+
+> اقتباس قصير
+
+גאות ושפל הם שינויים בגובה פני הים.`;
+const asksTinyLlama: Script = { models: [tinyLlama, full], members: lenders(4) };
+
 const serving: Partial<LenderView> = {
 	phase: "serving",
 	span: { from: 0, to: 2, embed: true, head: false },
@@ -630,6 +680,20 @@ export const states: Record<string, GalleryState> = {
 		{ models: [tinyLlama, full], members: lenders(4) },
 		["Explain tides to a child.", "And why are there two of them each day?"],
 	),
+	"chat-markdown": chat([{ stages: fourOfTwentyTwo }, ...words(guide), { end: "stop" }], asksTinyLlama, [
+		"Compare tides, please.",
+	]),
+	"chat-markdown-streaming": chat(
+		[{ stages: fourOfTwentyTwo }, ...words(guide.slice(0, 640))],
+		asksTinyLlama,
+		["Compare tides, please."],
+	),
+	"chat-right-to-left": chat(
+		[{ stages: fourOfTwentyTwo }, ...words(rightToLeft), { end: "stop" }],
+		asksTinyLlama,
+		["ما هو المد والجزر؟"],
+	),
+	"chat-ready": { element: "tabmesh-chat", script: asksTinyLlama },
 	"storage-looking": keeps(undefined),
 	"storage-unreadable": keeps(
 		new StorageQuotaError("What this browser keeps for this page cannot be read.", {

@@ -18,20 +18,24 @@ import "./invite.ts";
 import { lacksFor } from "./lacks.ts";
 import { messages } from "./language.ts";
 import "./notice.ts";
+import { onNextFrame } from "./onNextFrame.ts";
 import "./progress.ts";
+import "./prose/prose.ts";
+import { proseStyles } from "./prose/proseStyles.ts";
 import "./ring.ts";
 import { lendersOf } from "./swarm.ts";
 import { controls, theme } from "./theme.ts";
 
-/** Redraws of a streaming answer in a hidden tab, where no animation frame ever comes. */
-const hiddenRedrawMs = 500;
-
 /** Long enough for a screen reader to have taken the text over, short enough not to be met twice. */
 const announcementMs = 4_000;
 
+/** A minute of speech. Nobody can find a place again in what is only said; the answer itself stands in the page. */
+const announcedLength = 1_000;
+
 /**
  * Asks the swarm: a prompt goes in, the answer streams out, and the peers that compute it stand beside it as the ring
- * they are. What a model writes reaches the page as text nodes only.
+ * they are. What a model writes reaches the page as text, or as one of
+ * the few elements that markdown names.
  *
  * @fires tabmesh-answer - `detail.status`: `running`, `done`, `stopped` or `failed`, for titles and badges
  * @csspart conversation - all turns
@@ -49,6 +53,7 @@ export class TabmeshChat extends LitElement {
 	static override styles = [
 		theme,
 		controls,
+		proseStyles,
 		css`
 			:host {
 				container-type: inline-size;
@@ -60,6 +65,7 @@ export class TabmeshChat extends LitElement {
 			}
 			.talk {
 				display: grid;
+				grid-template-columns: minmax(0, 1fr);
 				align-content: start;
 				gap: 1.75rem;
 			}
@@ -88,6 +94,7 @@ export class TabmeshChat extends LitElement {
 			}
 			article {
 				display: grid;
+				grid-template-columns: minmax(0, 1fr);
 				gap: 0.75rem;
 			}
 			article + article {
@@ -408,18 +415,10 @@ export class TabmeshChat extends LitElement {
 	 */
 	readonly #schedule = () => {
 		if (this.#redraw) return;
-		const draw = () => {
-			cancel();
+		this.#redraw = onNextFrame(() => {
 			this.#redraw = undefined;
 			this.requestUpdate();
-		};
-		const frame = requestAnimationFrame(draw);
-		const timer = setTimeout(draw, hiddenRedrawMs);
-		const cancel = () => {
-			cancelAnimationFrame(frame);
-			clearTimeout(timer);
-		};
-		this.#redraw = cancel;
+		});
 	};
 
 	#announce(text: string) {
@@ -466,10 +465,21 @@ export class TabmeshChat extends LitElement {
 		await answer.finished;
 		this.#answer = undefined;
 		const { turn } = answer;
-		if (turn.status === "done") this.#announce(turn.text);
+		if (turn.status === "done") this.#announce(await this.#spoken(turn));
 		else if (turn.status === "stopped") this.#announce(messages.chat.announceStopped);
 		else this.#announce(messages.chat.announceFailed(describeError(turn.error).what));
 		this.#tell(turn);
+	}
+
+	/** What a screen reader says of a whole answer: its words, without the marks between them. */
+	async #spoken(turn: Turn): Promise<string> {
+		await this.updateComplete;
+		const prose = [...this.renderRoot.querySelectorAll("tabmesh-prose")].at(-1);
+		await prose?.drawn;
+		const text = prose?.spoken ?? turn.text;
+		return text.length <= announcedLength
+			? text
+			: messages.chat.announceLong(text.slice(0, text.lastIndexOf(" ", announcedLength)));
 	}
 
 	#send() {
@@ -654,7 +664,9 @@ export class TabmeshChat extends LitElement {
 				${
 					turn.chats && turn.text === ""
 						? nothing
-						: html`<p class="prose" part="answer" dir="auto">${turn.chats ? nothing : html`<span class="given">${turn.prompt}</span>`}${turn.text}${caret}</p>`
+						: turn.chats
+							? html`<tabmesh-prose part="answer" .running=${running} .text=${turn.text}></tabmesh-prose>`
+							: html`<p class="prose" part="answer" dir="auto"><span class="given">${turn.prompt}</span>${turn.text}${caret}</p>`
 				}
 				${running && turn.text === "" ? this.#renderStep(turn) : nothing}
 				${running && turn.text !== "" ? this.#renderStandstill(turn) : nothing}

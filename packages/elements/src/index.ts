@@ -5,7 +5,7 @@
  * used alone. Each is handed a `Tabmesh`, or a function that opens one, and draws what it sees.
  *
  * This room never opens a network by itself, never computes, never lends without a click, and never turns a model's
- * text into anything but text.
+ * text into anything but text and the few elements that markdown names.
  */
 export { TabmeshCannot } from "./cannot.ts";
 export { TabmeshChat } from "./chat.ts";

@@ -379,9 +379,15 @@ export const english = {
 		rateUnit: "tokens/s",
 		lapUnit: "ms a lap",
 		announceStart: "The answer is being written.",
+		announceLong: (beginning: string) => `${beginning} … The answer is longer: read on in the conversation.`,
 		announceStopped: "Stopped.",
 		announceFailed: (what: string) => `The answer broke off. ${what}`,
 		instrument: "Who answers",
+		copyCode: "Copy",
+		copied: "Copied",
+		notCopied: "Not allowed",
+		table: "Table",
+		picture: (alt: string) => (alt === "" ? "Picture, not loaded" : `Picture, not loaded: ${alt}`),
 	},
 
 	storage: {
