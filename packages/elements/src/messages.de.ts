@@ -385,9 +385,15 @@ export const german: Messages = {
 		rateUnit: "Token/s",
 		lapUnit: "ms je Runde",
 		announceStart: "Die Antwort wird geschrieben.",
+		announceLong: (beginning) => `${beginning} … Die Antwort ist länger: Lies im Gespräch weiter.`,
 		announceStopped: "Angehalten.",
 		announceFailed: (what) => `Die Antwort brach ab. ${what}`,
 		instrument: "Wer antwortet",
+		copyCode: "Kopieren",
+		copied: "Kopiert",
+		notCopied: "Nicht erlaubt",
+		table: "Tabelle",
+		picture: (alt) => (alt === "" ? "Bild, nicht geladen" : `Bild, nicht geladen: ${alt}`),
 	},
 
 	storage: {

@@ -1,6 +1,5 @@
 import { render } from "lit";
-import { define } from "../define.ts";
-import { messages } from "../messages.ts";
+import { messages } from "../language.ts";
 import { onNextFrame } from "../onNextFrame.ts";
 import { calm } from "./calm.ts";
 import type { MarkdownStream } from "./markdownStream.ts";
@@ -220,7 +219,7 @@ export class TabmeshProse extends HTMLElement {
 	}
 }
 
-define("tabmesh-prose", TabmeshProse);
+if (customElements.get("tabmesh-prose") === undefined) customElements.define("tabmesh-prose", TabmeshProse);
 
 declare global {
 	interface HTMLElementTagNameMap {
