@@ -1,11 +1,22 @@
 import "@tabmesh/elements/chat";
+import { openConversations } from "@tabmesh/elements/conversations";
 import "@tabmesh/elements/language";
 import "@tabmesh/elements/update";
 
 const element = document.querySelector("tabmesh-chat")!;
 
-/** An invitation to a private room comes behind the `#`: browsers never send that part to anybody. */
-const capability = location.hash.slice(1);
+/** An invitation to a private room comes behind the `#`: browsers never send that part to anybody. Behind it, which conversation is shown. */
+const readHash = (): { capability: string; conversation: string } => {
+	const [capability = "", conversation = ""] = location.hash.slice(1).split("/c/", 2);
+	return { capability, conversation };
+};
+const { capability } = readHash();
+
+element.store = openConversations();
+element.conversation = readHash().conversation;
+addEventListener("popstate", () => {
+	element.conversation = readHash().conversation;
+});
 
 // Looking costs nobody anything, so this page reaches for the network at once; the panel is drawn before it arrives.
 element.connect = async (signal) => {
@@ -30,12 +41,27 @@ addEventListener("pagehide", () => {
 	if (left !== undefined) storage?.setItem(leftKey, left);
 });
 
-let title = document.title;
+let pageTitle = document.title;
+let conversationTitle = "";
+let isAnswering = false;
+const showTitle = () => {
+	const title = conversationTitle === "" ? pageTitle : `${conversationTitle} · ${pageTitle}`;
+	document.title = isAnswering ? `… ${title}` : title;
+};
 addEventListener("tabmesh-language", () => {
-	title = document.title;
+	pageTitle = document.title;
+	showTitle();
 });
 element.addEventListener("tabmesh-answer", ({ detail }) => {
-	document.title = detail.status === "running" ? `… ${title}` : title;
+	isAnswering = detail.status === "running";
+	showTitle();
+});
+element.addEventListener("tabmesh-conversation", ({ detail: { id, title } }) => {
+	conversationTitle = title;
+	showTitle();
+	const hash = id === "" ? capability : `${capability}/c/${id}`;
+	if (hash !== location.hash.slice(1))
+		history.pushState(undefined, "", hash === "" ? location.pathname : `#${hash}`);
 });
 
 // A page that comes back out of the back/forward cache has said goodbye to its peers when it went in.

@@ -8,7 +8,9 @@ import type {
 	TabmeshStorage,
 	TabmeshWallet,
 } from "@tabmesh/elements";
+import { openConversations } from "@tabmesh/elements/conversations";
 import { ScriptedTabmesh } from "./scripted.ts";
+import { scriptedConversations } from "./scriptedConversations.ts";
 import { type GalleryState, states, unreachable } from "./states.ts";
 
 /** What tests and the picture script look at: `window.gallery`. */
@@ -40,9 +42,16 @@ async function settle(element: Panel): Promise<void> {
 }
 
 function button(element: HTMLElement, text: string): HTMLElement | undefined {
-	return [...(element.shadowRoot?.querySelectorAll<HTMLElement>("button, summary") ?? [])].find(
-		(one) => one.textContent?.trim() === text,
-	);
+	const roots = [
+		element.shadowRoot,
+		...[...(element.shadowRoot?.querySelectorAll("*") ?? [])].map((each) => each.shadowRoot),
+	];
+	return roots
+		.flatMap((root) => [...(root?.querySelectorAll<HTMLElement>("button, summary") ?? [])])
+		.find(
+			(one) =>
+				one.textContent?.trim() === text || (one.localName === "summary" && one.textContent?.includes(text)),
+		);
 }
 
 async function show(state: GalleryState): Promise<void> {
@@ -72,6 +81,17 @@ async function show(state: GalleryState): Promise<void> {
 			return relay ?? new Promise(() => {});
 		};
 		element.peer = state.script.members[state.chosen ?? -1]?.peer ?? "";
+	}
+	if (state.keeps && "left" in element) {
+		const fails = state.keeps instanceof Error ? state.keeps : undefined;
+		element.store =
+			state.keeps === "on the device"
+				? openConversations()
+				: scriptedConversations(state.keeps instanceof Error ? [] : state.keeps, fails);
+		element.conversation = state.shows ?? location.hash.slice(1);
+		element.addEventListener("tabmesh-conversation", ({ detail }) => {
+			location.hash = detail.id;
+		});
 	}
 	if ("tabmesh" in element && state.script.wallet) element.tabmesh = tabmesh;
 	document.body.classList.toggle("wide", ["tabmesh-chat", "tabmesh-console"].includes(state.element));

@@ -22,6 +22,7 @@ import {
 	WalletRejectedError,
 	WrongPassphraseError,
 } from "@tabmesh/wire";
+import type { KeptTurn } from "../src/conversations/conversationStore.ts";
 import { type Script, type Step, walletAddress } from "./scripted.ts";
 import { syntheticSwarm } from "./syntheticSwarm.ts";
 
@@ -48,6 +49,10 @@ export interface GalleryState {
 	readonly chosen?: number;
 	/** `hang` and `fail` never give a network. @default "open" */
 	readonly connect?: "open" | "hang" | "fail";
+	/** The turns that this device keeps, or why it keeps none; without it the page keeps no conversations. */
+	readonly keeps?: readonly KeptTurn[] | Error | "on the device";
+	/** Id of the conversation in the page's address. */
+	readonly shows?: string;
 	/** Presses the button with this text before all. */
 	readonly first?: string;
 	/** Prompts typed and sent one after the other, or true for a pressed Join. */
@@ -233,6 +238,30 @@ The same in English stands from left to right.
 
 גאות ושפל הם שינויים בגובה פני הים.`;
 const asksTinyLlama: Script = { models: [tinyLlama, full], members: lenders(4) };
+
+const keptTurn = (conversation: string, days: number, prompt: string, text: string): KeptTurn => ({
+	id: `${conversation}-1`,
+	conversation,
+	parent: undefined,
+	createdAt: Date.now() - days * 86_400_000 - 600_000,
+	status: "done",
+	model: "TinyLlama-1.1B-Chat",
+	chats: true,
+	private: false,
+	prompt,
+	text,
+	tokens: 56,
+	stages: fourOfTwentyTwo,
+});
+const kept = [
+	keptTurn("tides", 0, "Explain tides to a child.", tides),
+	keptTurn("maps", 1, "What should I read about the history of maps?", "Begin with an atlas."),
+	keptTurn("arabic", 3, "ما هو المد والجزر؟", rightToLeft),
+	keptTurn("long", 40, "W".repeat(120), "…"),
+];
+const noRoomToKeep = new StorageQuotaError("This device has no room left to keep this conversation.", {
+	metaMessages: ["It stays here until this tab is closed.", "Delete older conversations, or free storage."],
+});
 
 const serving: Partial<LenderView> = {
 	phase: "serving",
@@ -693,6 +722,77 @@ export const states: Record<string, GalleryState> = {
 		asksTinyLlama,
 		["ما هو المد والجزر؟"],
 	),
+	"chat-details": {
+		...chat([{ stages: fourOfTwentyTwo }, ...words(tides), { end: "stop" }], asksTinyLlama, [
+			"Explain tides to a child.",
+		]),
+		press: "tokens/s",
+	},
+	"chat-editing": {
+		...chat([{ stages: fourOfTwentyTwo }, ...words(tides), { end: "stop" }], asksTinyLlama, [
+			"Explain tides to a child.",
+		]),
+		press: "Change the question",
+	},
+	"chat-versions": {
+		...chat([{ stages: fourOfTwentyTwo }, ...words(tides), { end: "stop" }], asksTinyLlama, [
+			"Explain tides to a child.",
+		]),
+		press: "Another answer",
+	},
+	"chat-settings": {
+		element: "tabmesh-chat",
+		script: {
+			...asksTinyLlama,
+			models: [
+				tinyLlama,
+				full,
+				model(
+					{ missingBytes: 2_100_000_000 },
+					{
+						name: "A model with a rather long name of its own, 8B",
+						id: "bafyother",
+						layers: 32,
+						chats: true,
+					},
+				),
+			],
+		},
+		press: "TinyLlama-1.1B-Chat",
+	},
+	"chat-keeping": {
+		element: "tabmesh-chat",
+		script: { ...asksTinyLlama, answer: [{ stages: fourOfTwentyTwo }, ...words(tides), { end: "stop" }] },
+		keeps: "on the device",
+	},
+	"chat-kept": { element: "tabmesh-chat", script: asksTinyLlama, keeps: kept, shows: "tides" },
+	"chat-list": {
+		element: "tabmesh-chat",
+		script: asksTinyLlama,
+		keeps: kept,
+		shows: "tides",
+		press: "Conversations",
+	},
+	"chat-list-empty": { element: "tabmesh-chat", script: asksTinyLlama, keeps: [], press: "Conversations" },
+	"chat-list-deleted": {
+		element: "tabmesh-chat",
+		script: asksTinyLlama,
+		keeps: kept,
+		press: ["Conversations", "Delete"],
+	},
+	"chat-list-renaming": {
+		element: "tabmesh-chat",
+		script: asksTinyLlama,
+		keeps: kept,
+		press: ["Conversations", "Rename"],
+	},
+	"chat-not-kept": {
+		...chat([{ stages: fourOfTwentyTwo }, ...words(tides), { end: "stop" }], asksTinyLlama, [
+			"Explain tides to a child.",
+		]),
+		keeps: noRoomToKeep,
+	},
+	"chat-gone": { element: "tabmesh-chat", script: asksTinyLlama, keeps: [], shows: "elsewhere" },
 	"chat-ready": { element: "tabmesh-chat", script: asksTinyLlama },
 	"storage-looking": keeps(undefined),
 	"storage-unreadable": keeps(

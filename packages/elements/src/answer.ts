@@ -7,11 +7,23 @@ import type {
 	Tabmesh,
 } from "@tabmesh/client";
 
+import { newId } from "./conversations/conversation.ts";
+import type { KeptTurn } from "./conversations/conversationStore.ts";
+import { type AskSettings, optionsOf } from "./conversations/settings.ts";
+import { describeError, type Trouble } from "./describe.ts";
+
 /** Seconds are counted down while peers are waited for. */
 const tickMs = 1_000;
 
 /** One question and what came back. */
 export interface Turn {
+	readonly id: string;
+	/** The turn before it; undefined for the first. */
+	readonly parent: string | undefined;
+	/** Milliseconds since 1970. */
+	readonly createdAt: number;
+	/** The name of who was asked. */
+	readonly model: string;
 	readonly prompt: string;
 	readonly chats: boolean;
 	/** Whether the peers get no text of it. */
@@ -35,6 +47,8 @@ export interface Turn {
 	lastTokenAt: number;
 	summary: GenerationSummary | undefined;
 	error: unknown;
+	/** Whether another tab is writing it. */
+	readonly elsewhere: boolean;
 }
 
 /** Tokens per second after the first token, from the summary where there is one. */
@@ -57,6 +71,10 @@ export function historyOf(turns: readonly Turn[]): ChatMessage[] {
 
 function newTurn(given: Pick<Turn, "prompt" | "chats"> & Partial<Turn>): Turn {
 	return {
+		id: newId(),
+		parent: undefined,
+		createdAt: Date.now(),
+		model: "",
 		private: false,
 		text: "",
 		tokens: 0,
@@ -71,29 +89,88 @@ function newTurn(given: Pick<Turn, "prompt" | "chats"> & Partial<Turn>): Turn {
 		lastTokenAt: 0,
 		summary: undefined,
 		error: undefined,
+		elsewhere: false,
 		...given,
 	};
 }
 
 /** A conversation whose last answer was left in the middle. */
 export interface LeftConversation {
+	/** Its id, where it is kept. */
+	readonly id: string | undefined;
 	readonly turns: readonly Turn[];
 	/** What `Tabmesh.resume` takes; undefined where nothing had come yet. */
 	readonly answer: string | undefined;
 }
 
 /** A conversation as text, for the page's own storage. */
-export function writeConversation({ turns, answer }: LeftConversation): string {
-	const kept = turns.map(({ prompt, chats, text, tokens, private: isPrivate }) => {
-		return { prompt, chats, text, tokens, private: isPrivate };
+export function writeConversation({ id, turns, answer }: LeftConversation): string {
+	const kept = turns.map(
+		({ id, parent, createdAt, model, prompt, chats, text, tokens, private: isPrivate }) => {
+			return { id, parent, createdAt, model, prompt, chats, text, tokens, private: isPrivate };
+		},
+	);
+	return JSON.stringify({ id, turns: kept, answer });
+}
+
+/** A turn as it is kept on this device: what happened, without what only matters while it happens. */
+export function keptTurn(turn: Turn, conversation: string): KeptTurn {
+	const { id, parent, createdAt, model, prompt, chats, text, tokens, status, stages, lost, numericsChanged } =
+		turn;
+	const plain = {
+		id,
+		parent,
+		createdAt,
+		model,
+		prompt,
+		chats,
+		text,
+		tokens,
+		status,
+		stages,
+		lost,
+		numericsChanged,
+	};
+	const { private: isPrivate, summary } = turn;
+	// Its text stands in the turn, and nobody asks for the ids of its tokens any more.
+	const short = summary && { ...summary, text: "", tokens: [], promptTokens: [] };
+	const error = turn.error === undefined ? undefined : describeError(turn.error);
+	return { ...plain, conversation, private: isPrivate, summary: short, error };
+}
+
+const statuses = new Set(["running", "done", "stopped", "failed"]);
+
+/** The turn that was kept; undefined where it is none. */
+export function readTurn(kept: KeptTurn): Turn | undefined {
+	const { id, parent, createdAt, model, prompt, chats, text, tokens, status, stages, lost, summary } =
+		kept as KeptTurn & Partial<Turn>;
+	if (typeof prompt !== "string" || typeof text !== "string" || !statuses.has(status)) return undefined;
+	const error = kept.error as Trouble | undefined;
+	return newTurn({
+		id,
+		parent,
+		createdAt,
+		model: String(model ?? ""),
+		prompt,
+		chats: chats === true,
+		private: kept.private === true,
+		text,
+		tokens: Number(tokens) || 0,
+		status: status as Turn["status"],
+		stages: Array.isArray(stages) ? stages : [],
+		lost: Number(lost) || 0,
+		numericsChanged: kept.numericsChanged === true,
+		summary,
+		error: error && { shortMessage: error.what, metaMessages: error.steps, code: error.code },
+		elsewhere: status === "running",
 	});
-	return JSON.stringify({ turns: kept, answer });
 }
 
 /** The conversation that `text` is, its last answer running; undefined where it is none. */
 export function readConversation(text: string): LeftConversation | undefined {
 	try {
-		const { turns, answer } = JSON.parse(text) as { turns: unknown[]; answer: unknown };
+		const { id, turns, answer } = JSON.parse(text) as { id: unknown; turns: unknown[]; answer: unknown };
+		let parent: string | undefined;
 		const read = turns.map((turn, place) => {
 			const { prompt, chats, text, tokens, private: isPrivate } = turn as Record<keyof Turn, unknown>;
 			if (typeof prompt !== "string" || typeof text !== "string") throw new TypeError();
@@ -101,13 +178,33 @@ export function readConversation(text: string): LeftConversation | undefined {
 			const isLeft = place === turns.length - 1;
 			const status = isLeft ? "running" : "done";
 			const given = { prompt, chats, text, tokens, status, private: isPrivate === true } as const;
-			return newTurn({ ...given, ...(isLeft ? { before: tokens } : {}) });
+			const { id, createdAt, model } = turn as Partial<Turn>;
+			const made = newTurn({
+				...given,
+				parent,
+				...(typeof id === "string" ? { id } : {}),
+				...(typeof createdAt === "number" ? { createdAt } : {}),
+				...(typeof model === "string" ? { model } : {}),
+				...(isLeft ? { before: tokens } : {}),
+			});
+			parent = made.id;
+			return made;
 		});
 		if (read.length === 0) return undefined;
-		return { turns: read, answer: typeof answer === "string" ? answer : undefined };
+		const conversation = typeof id === "string" ? id : undefined;
+		return { id: conversation, turns: read, answer: typeof answer === "string" ? answer : undefined };
 	} catch {
 		return undefined;
 	}
+}
+
+/** Whom to ask, and how. */
+export interface Asked {
+	readonly id: string;
+	readonly name: string;
+	readonly chats: boolean;
+	readonly private: boolean;
+	readonly settings: AskSettings;
 }
 
 /** A running answer: fills its turn and tells whenever something changed, at most as often as pieces arrive. */
@@ -147,17 +244,31 @@ export class Answer {
 		this.finished = this.#run(generation, onChange);
 	}
 
-	/** Asks something new. */
+	/** Asks something new. @param version - what an answer that never began is asked again as */
 	static ask(
 		tabmesh: Tabmesh,
 		prompt: string,
 		earlier: readonly Turn[],
-		model: { readonly id: string; readonly chats: boolean; readonly private: boolean },
+		model: Asked,
 		onChange: () => void,
+		version?: Pick<Turn, "id" | "createdAt">,
 	): Answer {
-		const messages = [...historyOf(earlier), { role: "user" as const, content: prompt }];
-		const turn = newTurn({ prompt, chats: model.chats, private: model.private });
+		const { system } = model.settings;
+		const messages = [
+			...(system === undefined ? [] : [{ role: "system" as const, content: system }]),
+			...historyOf(earlier),
+			{ role: "user" as const, content: prompt },
+		];
+		const turn = newTurn({
+			prompt,
+			chats: model.chats,
+			private: model.private,
+			model: model.name,
+			parent: earlier.at(-1)?.id,
+			...(version ? { id: version.id, createdAt: version.createdAt } : {}),
+		});
 		const asked = {
+			...optionsOf(model.settings),
 			model: model.id,
 			...(model.chats ? { messages } : { prompt }),
 			...(model.private ? { private: true } : {}),

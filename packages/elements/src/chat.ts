@@ -1,16 +1,26 @@
 import type { ModelView, PrivateMode, Tabmesh } from "@tabmesh/client";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import { live } from "lit/directives/live.js";
+import { repeat } from "lit/directives/repeat.js";
 import {
 	Answer,
+	type Asked,
+	keptTurn,
 	type LeftConversation,
 	rateOf,
 	readConversation,
+	readTurn,
 	type Turn,
 	writeConversation,
 } from "./answer.ts";
 import "./cannot.ts";
 import { type Connect, Connection } from "./connection.ts";
+import "./conversations/askSettings.ts";
+import type { TabmeshAskSettings } from "./conversations/askSettings.ts";
+import { Conversation, titleOf } from "./conversations/conversation.ts";
+import type { ConversationStore } from "./conversations/conversationStore.ts";
+import "./conversations/conversations.ts";
+import { type AskSettings, readSettings } from "./conversations/settings.ts";
 import { define } from "./define.ts";
 import { describeError } from "./describe.ts";
 import { formatBytes, formatBytesUp, formatMs, formatRate, formatWait } from "./format.ts";
@@ -22,12 +32,19 @@ import { onNextFrame } from "./onNextFrame.ts";
 import "./progress.ts";
 import "./prose/prose.ts";
 import { proseStyles } from "./prose/proseStyles.ts";
+import { renderReceipts } from "./renderReceipts.ts";
 import "./ring.ts";
 import { lendersOf } from "./swarm.ts";
 import { controls, theme } from "./theme.ts";
 
 /** Long enough for a screen reader to have taken the text over, short enough not to be met twice. */
 const announcementMs = 4_000;
+
+/** What a tab that crashes loses of an answer, at most. */
+const keepEveryMs = 3_000;
+
+/** How long *Copied* stands on a button. */
+const copiedMs = 2_000;
 
 /** A minute of speech. Nobody can find a place again in what is only said; the answer itself stands in the page. */
 const announcedLength = 1_000;
@@ -37,6 +54,7 @@ const announcedLength = 1_000;
  * they are. What a model writes reaches the page as text, or as one of
  * the few elements that markdown names.
  *
+ * @fires tabmesh-conversation - `detail`: `id` and `title` of the conversation that is shown now, both empty for a new one
  * @fires tabmesh-answer - `detail.status`: `running`, `done`, `stopped` or `failed`, for titles and badges
  * @csspart conversation - all turns
  * @csspart answer - one answer
@@ -49,6 +67,8 @@ export class TabmeshChat extends LitElement {
 		connect: { attribute: false },
 		left: { attribute: false },
 		lendHref: { type: String, attribute: "lend-href" },
+		store: { attribute: false },
+		conversation: { type: String },
 	};
 	static override styles = [
 		theme,
@@ -238,11 +258,125 @@ export class TabmeshChat extends LitElement {
 			.private p {
 				max-width: 42rem;
 			}
-			.models {
+			.bar {
+				display: flex;
+				flex-wrap: wrap;
+				align-items: center;
+				gap: 0.5rem;
+			}
+			.bar button {
+				padding-inline: 1rem;
+				border-color: var(--_line);
+				font-size: 0.9375rem;
+			}
+			.bar .quiet {
+				border-color: transparent;
+			}
+			.bar .who {
+				max-width: 100%;
+				margin-inline-start: auto;
+			}
+			.who span {
+				overflow: hidden;
+				text-overflow: ellipsis;
+				white-space: nowrap;
+			}
+			.who svg {
+				flex: none;
+				width: 1rem;
+				height: 1rem;
+				fill: none;
+				stroke: currentColor;
+				stroke-width: 1.5;
+				stroke-linecap: round;
+			}
+			.actions {
+				display: flex;
+				flex-wrap: wrap;
+				align-items: center;
+				gap: 0 0.25rem;
+				margin: -0.5rem -0.75rem -0.5rem;
+			}
+			.actions button {
+				min-width: 44px;
+				padding-inline: 0.75rem;
+				font-size: 0.9375rem;
+				font-weight: 500;
+			}
+			.versions {
+				display: inline-flex;
+				align-items: center;
+				margin-inline-start: auto;
+			}
+			.edit {
+				display: grid;
+				gap: 0.75rem;
+			}
+			.edit .box {
+				grid-template-columns: minmax(0, 1fr);
+			}
+			summary {
 				display: flex;
 				align-items: center;
-				gap: 0.6rem;
-				width: fit-content;
+				gap: 0.5rem;
+				min-height: 44px;
+				margin-block: -0.6rem;
+				border-radius: 8px;
+				list-style: none;
+				cursor: pointer;
+			}
+			summary::-webkit-details-marker {
+				display: none;
+			}
+			summary::after {
+				content: "";
+				flex: none;
+				width: 0.45rem;
+				height: 0.45rem;
+				margin-block-start: -0.2rem;
+				border: solid currentColor;
+				border-width: 0 1.5px 1.5px 0;
+				rotate: 45deg;
+			}
+			details[open] summary::after {
+				margin-block-start: 0.25rem;
+				rotate: 225deg;
+			}
+			summary:hover {
+				color: var(--_ink);
+			}
+			.made {
+				display: grid;
+				grid-template-columns: minmax(0, 1fr);
+				gap: 0.75rem;
+				margin-top: 0.75rem;
+				padding: 0.5rem 1rem 0.9rem;
+				border: 1px solid var(--_line);
+				border-radius: 12px;
+			}
+			.made .wide {
+				overflow-x: auto;
+			}
+			.made table {
+				width: 100%;
+				border-collapse: collapse;
+				font-size: 0.875rem;
+			}
+			.made :is(th, td) {
+				padding: 0.45rem 1rem 0.45rem 0;
+				border-bottom: 1px solid var(--_line);
+				text-align: start;
+				white-space: nowrap;
+			}
+			.made :is(th, td):last-child {
+				padding-inline-end: 0;
+			}
+			.made th {
+				color: var(--_muted);
+				font-weight: 500;
+			}
+			.made .end {
+				text-align: end;
 			}
 			aside {
 				display: grid;
@@ -262,6 +396,43 @@ export class TabmeshChat extends LitElement {
 			@media (hover: hover) {
 				.below .keys {
 					display: inline;
+				}
+			}
+			@media print {
+				.bar,
+				.actions,
+				.private,
+				.below,
+				form,
+				aside,
+				.suggestions,
+				summary::after {
+					display: none !important;
+				}
+				.chat,
+				.chat > .talk {
+					display: block !important;
+					min-height: 0 !important;
+				}
+				h1.unseen {
+					position: static;
+					width: auto;
+					height: auto;
+					margin: 0 0 1.5rem;
+					clip-path: none;
+					white-space: normal;
+				}
+				article {
+					display: block;
+					margin-top: 1.5rem;
+				}
+				.said {
+					max-width: none;
+					border-inline-start: 3px solid var(--_accent);
+					border-radius: 0;
+					background: none;
+					font-weight: 600;
+					break-after: avoid;
 				}
 			}
 			@container (min-width: 56rem) {
@@ -294,9 +465,24 @@ export class TabmeshChat extends LitElement {
 	declare left: string | undefined;
 	/** Address of the lending page, for the invitation. */
 	declare lendHref: string;
+	/** Keeps conversations; without one they last as long as the page. */
+	declare store: ConversationStore | undefined;
+	/** Id of the conversation to show, of those that are kept; empty for a new one. */
+	declare conversation: string;
 
 	readonly #connection = new Connection(this);
-	readonly #turns: Turn[] = [];
+	#talk = new Conversation(undefined);
+	/** Whether the store has it. */
+	#isKept = false;
+	#settings: AskSettings = {};
+	#unwatch: (() => void) | undefined;
+	/** Why nothing is kept any more. */
+	#keepError: unknown;
+	/** It was deleted while it is shown. */
+	#isGone = false;
+	/** The question that is being asked otherwise. */
+	#editing: Turn | undefined;
+	#copied: Turn | undefined;
 	#answer: Answer | undefined;
 	/** Waits for the network. */
 	#left: LeftConversation | undefined;
@@ -306,10 +492,11 @@ export class TabmeshChat extends LitElement {
 	#privateError: unknown;
 	#watched: PrivateMode | undefined;
 	#draft = "";
-	#modelId: string | undefined;
 	#announcement = "";
 	#announcementTimer: ReturnType<typeof setTimeout> | undefined;
 	#redraw: (() => void) | undefined;
+	/** The conversation that the page was told of last. */
+	#told = "";
 
 	constructor() {
 		super();
@@ -317,6 +504,13 @@ export class TabmeshChat extends LitElement {
 		this.connect = undefined;
 		this.left = undefined;
 		this.lendHref = "/lend";
+		this.store = undefined;
+		this.conversation = "";
+	}
+
+	override connectedCallback(): void {
+		super.connectedCallback();
+		this.#watchStore();
 	}
 
 	override disconnectedCallback(): void {
@@ -325,18 +519,30 @@ export class TabmeshChat extends LitElement {
 		this.#watched = undefined;
 		clearTimeout(this.#announcementTimer);
 		this.#redraw?.();
+		this.#redraw = undefined;
+		this.#unwatch?.();
+		this.#unwatch = undefined;
 	}
 
 	protected override willUpdate(changed: PropertyValues<this>): void {
 		if (changed.has("tabmesh") && (this.tabmesh || changed.get("tabmesh")))
 			this.#connection.use(this.tabmesh);
-		if (changed.has("connect") && this.connect && !this.tabmesh) this.#open();
+		if (changed.has("connect") && this.connect && !this.tabmesh) this.#reach();
+		if (changed.has("store")) this.#watchStore();
 		if (changed.has("left") && this.left !== undefined && this.#turns.length === 0) {
 			this.#left = readConversation(this.left);
-			this.#turns.push(...(this.#left?.turns ?? []));
+			const turns = this.#left?.turns ?? [];
+			const id = this.#left?.id;
+			const head =
+				id === undefined ? undefined : { id, title: titleOf(turns[0]!.prompt), leaf: turns.at(-1)!.id };
+			this.#talk = new Conversation(head, turns);
+			this.#isKept = id !== undefined;
+			this.#told = this.conversation = id ?? "";
+			if (id !== undefined) void this.#refresh(id);
 			// What was asked in private goes on so, and what is asked next.
 			this.#private = this.#turns.at(-1)?.private ?? false;
 		}
+		if (this.store && this.conversation !== this.#told) void this.#open(this.conversation);
 		if (this.#left && this.#model) this.#goOn(this.#left, this.#model);
 	}
 
@@ -350,7 +556,8 @@ export class TabmeshChat extends LitElement {
 	leave(): string | undefined {
 		if (this.#left) return writeConversation(this.#left);
 		if (!this.#answer) return undefined;
-		return writeConversation({ turns: this.#turns, answer: this.#answer.leave() });
+		const id = this.#isKept ? this.#talk.id : undefined;
+		return writeConversation({ id, turns: this.#turns, answer: this.#answer.leave() });
 	}
 
 	#goOn({ turns, answer }: LeftConversation, model: ModelView) {
@@ -363,12 +570,123 @@ export class TabmeshChat extends LitElement {
 			return;
 		}
 		// Nothing had come yet.
-		this.#turns.pop();
-		void this.#write(Answer.ask(tabmesh, turn.prompt, this.#turns, this.#asked(model), this.#schedule));
+		const earlier = turns.slice(0, -1);
+		void this.#write(Answer.ask(tabmesh, turn.prompt, earlier, this.#asked(model), this.#schedule, turn));
 	}
 
-	#asked({ id, chats }: ModelView) {
-		return { id, chats, private: this.#private };
+	#asked({ id, name, chats }: ModelView): Asked {
+		return { id, name, chats, private: this.#private, settings: this.#settings };
+	}
+
+	/** What is shown of the conversation. */
+	get #turns(): readonly Turn[] {
+		return this.#talk.path;
+	}
+
+	#watchStore() {
+		this.#unwatch?.();
+		this.#unwatch = this.store?.watch((id) => {
+			if (id === this.#talk.id && this.#isKept) void this.#refresh(id);
+		});
+		this.store?.settings().then(
+			(kept) => {
+				this.#settings = readSettings(kept);
+				this.requestUpdate();
+			},
+			() => {},
+		);
+	}
+
+	/** Takes over what other tabs, or the list, made of the conversation that is shown. */
+	async #refresh(id: string) {
+		try {
+			const kept = await this.store?.read(id);
+			if (this.#talk.id !== id) return;
+			this.#isGone = kept === undefined;
+			if (kept) {
+				const turns = kept.turns.flatMap((turn) => readTurn(turn) ?? []);
+				this.#talk.merge(kept.head.title, turns, this.#answer?.turn ?? this.#left?.turns.at(-1));
+				this.#tellConversation();
+			}
+			this.requestUpdate();
+		} catch {
+			// What is shown stays; the next thing that is to be kept says why it is not.
+		}
+	}
+
+	/** Shows a kept conversation, or a new one where `id` is empty. */
+	async #open(id: string) {
+		this.#told = id;
+		// What there is of a running answer stays in its conversation.
+		this.#answer?.stop();
+		await this.#answer?.finished;
+		if (this.#told !== id) return;
+		this.#editing = undefined;
+		this.#keepError = undefined;
+		this.#isGone = false;
+		this.#isKept = false;
+		this.#talk = new Conversation(undefined);
+		this.requestUpdate();
+		if (id !== "") {
+			try {
+				const kept = await this.store?.read(id);
+				if (this.#told !== id) return;
+				if (kept) {
+					this.#talk = new Conversation(
+						kept.head,
+						kept.turns.flatMap((turn) => readTurn(turn) ?? []),
+					);
+					this.#isKept = true;
+				} else this.#isGone = true;
+			} catch (error) {
+				this.#keepError = error;
+			}
+			this.requestUpdate();
+		}
+		this.#tellConversation();
+		await this.updateComplete;
+		this.#input?.focus();
+	}
+
+	/** Says which conversation is shown, and what it is called. */
+	#tellConversation() {
+		const id = this.#isKept ? this.#talk.id : "";
+		const { title } = this.#talk;
+		if (id !== "" || this.conversation !== "") this.#told = this.conversation = id;
+		this.dispatchEvent(
+			new CustomEvent("tabmesh-conversation", { detail: { id, title }, bubbles: true, composed: true }),
+		);
+	}
+
+	/** Keeps a turn as it is now, where there is a store. */
+	async #keep(turn: Turn) {
+		const { store } = this;
+		const talk = this.#talk;
+		if (!store || this.#isGone) return;
+		const isNew = !this.#isKept;
+		if (isNew) talk.title = titleOf(turn.prompt);
+		try {
+			this.#isGone = !(await store.save(keptTurn(turn, talk.id), isNew ? talk.title : undefined));
+			this.#keepError = undefined;
+			if (isNew && !this.#isGone && this.#talk === talk) {
+				this.#isKept = true;
+				this.#tellConversation();
+			}
+		} catch (error) {
+			this.#keepError = error;
+		}
+		this.requestUpdate();
+	}
+
+	#onSettings({ detail }: CustomEvent<AskSettings>) {
+		const isOther = detail.model !== this.#settings.model;
+		this.#settings = detail;
+		if (isOther && this.#private) this.#loadPrivate();
+		this.store?.saveSettings(detail).catch((error: unknown) => {
+			this.#keepError = error;
+			this.requestUpdate();
+		});
+		this.requestUpdate();
 	}
 
 	/** By the person's click only: from here on this device computes, too. */
@@ -399,14 +717,14 @@ export class TabmeshChat extends LitElement {
 		});
 	}
 
-	#open() {
+	#reach() {
 		// It would fail in words of libraries; what is missing is said by name instead.
 		if (this.connect && lacksFor("ask").length === 0) void this.#connection.open(this.connect);
 	}
 
 	get #model(): ModelView | undefined {
 		const models = this.#connection.tabmesh?.models ?? [];
-		return models.find(({ id }) => id === this.#modelId) ?? models[0];
+		return models.find(({ id }) => id === this.#settings.model) ?? models[0];
 	}
 
 	/**
@@ -437,22 +755,33 @@ export class TabmeshChat extends LitElement {
 		);
 	}
 
-	get #canSend(): boolean {
+	get #canAsk(): boolean {
 		const isBusy = this.#answer !== undefined || this.#left !== undefined;
-		return !isBusy && this.#draft.trim() !== "" && this.#model?.coverage.complete === true;
+		return !isBusy && this.#model?.coverage.complete === true;
 	}
 
-	async #ask(prompt: string) {
+	get #canSend(): boolean {
+		return this.#canAsk && this.#draft.trim() !== "";
+	}
+
+	/** @param earlier - what was said before */
+	async #ask(prompt: string, earlier: readonly Turn[]) {
 		const { tabmesh } = this.#connection;
 		const model = this.#model;
 		if (tabmesh === undefined || model === undefined || this.#answer) return;
 		this.#privateError = undefined;
-		await this.#write(Answer.ask(tabmesh, prompt, this.#turns, this.#asked(model), this.#schedule));
+		await this.#write(Answer.ask(tabmesh, prompt, earlier, this.#asked(model), this.#schedule));
 	}
 
 	async #write(answer: Answer) {
-		this.#turns.push(answer.turn);
+		this.#talk.add(answer.turn);
 		await this.#attend(answer);
+	}
+
+	/** What was said before a turn, or all of it. */
+	#before(turn: Turn | undefined): readonly Turn[] {
+		const turns = this.#turns;
+		return turn === undefined ? turns : turns.slice(0, turns.indexOf(turn));
 	}
 
 	/** Shows an answer until its end. */
@@ -460,10 +789,15 @@ export class TabmeshChat extends LitElement {
 		this.#answer = answer;
 		this.#announce(messages.chat.announceStart);
 		this.#tell(answer.turn);
+		this.store?.hold(answer.turn.id, answer.finished);
+		void this.#keep(answer.turn);
+		const keeping = setInterval(() => void this.#keep(answer.turn), keepEveryMs);
 		await this.updateComplete;
 		this.#follow(true);
 		await answer.finished;
+		clearInterval(keeping);
 		this.#answer = undefined;
+		void this.#keep(answer.turn);
 		const { turn } = answer;
 		if (turn.status === "done") this.#announce(await this.#spoken(turn));
 		else if (turn.status === "stopped") this.#announce(messages.chat.announceStopped);
@@ -486,17 +820,67 @@ export class TabmeshChat extends LitElement {
 		if (!this.#canSend) return;
 		const prompt = this.#draft.trim();
 		this.#draft = "";
-		void this.#ask(prompt);
+		void this.#ask(prompt, this.#before(undefined));
 	}
 
+	/** Another answer to the same question. The one that is there stays, as another version. */
 	#askAgain(turn: Turn) {
-		this.#turns.splice(this.#turns.indexOf(turn), 1);
 		this.#input?.focus();
-		void this.#ask(turn.prompt);
+		void this.#ask(turn.prompt, this.#before(turn));
+	}
+
+	async #edit(turn: Turn | undefined) {
+		this.#editing = turn;
+		this.requestUpdate();
+		await this.updateComplete;
+		const field = this.renderRoot.querySelector<HTMLTextAreaElement>(".edit textarea") ?? this.#input;
+		field?.focus();
+		if (turn) field?.setSelectionRange(field.value.length, field.value.length);
+	}
+
+	/** Asks the question that was changed. What came of it as it was stays, as another version. */
+	#askEdited(turn: Turn) {
+		const prompt = this.renderRoot.querySelector<HTMLTextAreaElement>(".edit textarea")?.value.trim() ?? "";
+		if (prompt === "" || !this.#canAsk) return;
+		this.#editing = undefined;
+		this.#input?.focus();
+		void this.#ask(prompt, this.#before(turn));
+	}
+
+	#onEditKey(turn: Turn, event: KeyboardEvent) {
+		if (event.isComposing || event.keyCode === 229) return;
+		if (event.key === "Escape") {
+			event.preventDefault();
+			event.stopPropagation();
+			void this.#edit(undefined);
+		} else if (event.key === "Enter" && !event.shiftKey) {
+			event.preventDefault();
+			this.#askEdited(turn);
+		}
+	}
+
+	#showVersion(turn: Turn) {
+		const leaf = this.#talk.show(turn);
+		if (this.#isKept) this.store?.select(this.#talk.id, leaf.id).catch(() => {});
+		this.requestUpdate();
+	}
+
+	async #copy(turn: Turn) {
+		try {
+			await navigator.clipboard.writeText(turn.chats ? turn.text : turn.prompt + turn.text);
+		} catch {
+			return;
+		}
+		this.#copied = turn;
+		this.requestUpdate();
+		setTimeout(() => {
+			this.#copied = undefined;
+			this.requestUpdate();
+		}, copiedMs);
 	}
 
 	get #input(): HTMLTextAreaElement | null {
-		return this.renderRoot.querySelector("textarea");
+		return this.renderRoot.querySelector("form textarea");
 	}
 
 	#onKey(event: KeyboardEvent) {
@@ -552,7 +936,7 @@ export class TabmeshChat extends LitElement {
 			const trouble = describeError(error);
 			return html`
 				<tabmesh-notice tone="trouble" heading=${trouble.what} .steps=${trouble.steps}>
-					<div class="row"><button class="primary" type="button" @click=${this.#open}>${messages.tryAgain}</button></div>
+					<div class="row"><button class="primary" type="button" @click=${this.#reach}>${messages.tryAgain}</button></div>
 				</tabmesh-notice>
 			`;
 		}
@@ -650,7 +1034,80 @@ export class TabmeshChat extends LitElement {
 		if (turn.numericsChanged) facts.push(text.numericsChanged);
 		if (turn.status === "stopped") facts.push(text.stopped);
 		else if (turn.summary?.finishReason === "length") facts.push(text.lengthReached);
-		return html`<p class="facts muted small">${facts.map((fact) => html`<span>${fact}</span>`)}</p>`;
+		if (facts.length === 0) return nothing;
+		return html`
+			<details>
+				<summary class="muted small"><span class="facts">${facts.map((fact) => html`<span>${fact}</span>`)}</span></summary>
+				${renderReceipts(turn, this.#connection.tabmesh?.peer)}
+			</details>
+		`;
+	}
+
+	/** What can be done with an answer that is there. */
+	#renderActions(turn: Turn) {
+		const text = messages.chat;
+		const versions = this.#talk.versions(turn);
+		const at = versions.indexOf(turn);
+		const isBusy = this.#answer !== undefined;
+		const other = (step: -1 | 1, label: string, sign: string) => html`
+			<button
+				class="quiet"
+				type="button"
+				aria-label=${label}
+				?disabled=${isBusy || versions[at + step] === undefined}
+				@click=${() => this.#showVersion(versions[at + step]!)}
+			>
+				${sign}
+			</button>
+		`;
+		return html`
+			<div class="actions" role="group" aria-label=${text.actions}>
+				${
+					turn.text === ""
+						? nothing
+						: html`<button class="quiet" type="button" @click=${() => this.#copy(turn)}>${this.#copied === turn ? text.copied : text.copy}</button>`
+				}
+				${
+					turn.status === "failed"
+						? nothing
+						: html`<button class="quiet" type="button" ?disabled=${!this.#canAsk} @click=${() => this.#askAgain(turn)}>${text.again}</button>`
+				}
+				<button class="quiet" type="button" ?disabled=${isBusy} @click=${() => this.#edit(turn)}>${text.edit[turn.chats ? "chats" : "continues"]}</button>
+				${
+					versions.length < 2
+						? nothing
+						: html`
+							<span class="versions">
+								${other(-1, text.previousVersion, "‹")}
+								<span class="small muted">${text.version(at + 1, versions.length)}</span>
+								${other(1, text.nextVersion, "›")}
+							</span>
+						`
+				}
+			</div>
+		`;
+	}
+
+	#renderEdit(turn: Turn) {
+		const text = messages.chat;
+		const kind = turn.chats ? "chats" : "continues";
+		return html`
+			<div class="edit">
+				<div class="box">
+					<textarea
+						rows="2"
+						dir="auto"
+						aria-label=${text.edit[kind]}
+						.value=${turn.prompt}
+						@keydown=${(event: KeyboardEvent) => this.#onEditKey(turn, event)}
+					></textarea>
+				</div>
+				<div class="row">
+					<button class="primary" type="button" ?disabled=${!this.#canAsk} @click=${() => this.#askEdited(turn)}>${text.send[kind]}</button>
+					<button type="button" @click=${() => this.#edit(undefined)}>${messages.cancel}</button>
+				</div>
+			</div>
+		`;
 	}
 
 	#renderTurn(turn: Turn) {
@@ -660,7 +1117,13 @@ export class TabmeshChat extends LitElement {
 		const lost = trouble?.code === "StageLost" && turn.text !== "";
 		return html`
 			<article aria-busy=${running ? "true" : "false"}>
-				${turn.chats ? html`<p class="said"><span class="unseen">${messages.chat.you}: </span>${turn.prompt}</p>` : nothing}
+				${
+					this.#editing === turn
+						? this.#renderEdit(turn)
+						: turn.chats
+							? html`<p class="said" dir="auto"><span class="unseen">${messages.chat.you}: </span>${turn.prompt}</p>`
+							: nothing
+				}
 				${
 					turn.chats && turn.text === ""
 						? nothing
@@ -670,7 +1133,9 @@ export class TabmeshChat extends LitElement {
 				}
 				${running && turn.text === "" ? this.#renderStep(turn) : nothing}
 				${running && turn.text !== "" ? this.#renderStandstill(turn) : nothing}
+				${turn.elsewhere && running ? html`<p class="muted small" role="status">${messages.chat.elsewhere}</p>` : nothing}
 				${running ? nothing : this.#renderFacts(turn)}
+				${running || this.#editing === turn ? nothing : this.#renderActions(turn)}
 				${
 					trouble === undefined
 						? nothing
@@ -695,6 +1160,49 @@ export class TabmeshChat extends LitElement {
 				}
 			</article>
 		`;
+	}
+
+	/** Where other conversations are, and whom the next question goes to. */
+	#renderBar(model: ModelView | undefined) {
+		const text = messages.chat;
+		return html`
+			<div class="bar" role="group" aria-label=${text.bar}>
+				${
+					this.store === undefined
+						? nothing
+						: html`
+							<button type="button" @click=${() => this.renderRoot.querySelector("tabmesh-conversations")?.show()}>
+								${text.conversations.open}
+							</button>
+						`
+				}
+				${
+					this.#turns.length === 0
+						? nothing
+						: html`<button class="quiet" type="button" @click=${() => this.#open("")}>${text.conversations.newShort}</button>`
+				}
+				<button
+					class="who"
+					type="button"
+					aria-label=${text.settings.open(model?.name ?? "")}
+					?disabled=${this.#answer !== undefined}
+					@click=${() => this.renderRoot.querySelector<TabmeshAskSettings>("tabmesh-ask-settings")?.show()}
+				>
+					<span>${model?.name ?? text.settings.heading}</span>
+					<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M1 4.5h6m4 0h4M1 11.5h2m4 0h8" /><circle cx="9" cy="4.5" r="2" /><circle cx="5" cy="11.5" r="2" /></svg>
+				</button>
+			</div>
+		`;
+	}
+
+	/** Why this conversation is not kept, where it is not. */
+	#renderKeeping() {
+		const text = messages.chat.conversations;
+		if (this.#isGone)
+			return html`<tabmesh-notice heading=${text.gone.title} text=${text.gone.text}></tabmesh-notice>`;
+		if (this.#keepError === undefined) return nothing;
+		const { what, steps } = describeError(this.#keepError);
+		return html`<tabmesh-notice heading=${what} .steps=${steps}></tabmesh-notice>`;
 	}
 
 	#renderEmpty(model: ModelView | undefined) {
@@ -861,37 +1369,41 @@ export class TabmeshChat extends LitElement {
 		return html`
 			<div class="chat" @keydown=${this.#onEscape}>
 				<div class="talk">
-					${
-						models.length < 2
-							? nothing
-							: html`
-								<label class="models muted small">
-									${messages.chat.model}
-									<select
-										?disabled=${this.#answer !== undefined}
-										@change=${(event: Event) => {
-											this.#modelId = (event.target as HTMLSelectElement).value;
-											if (this.#private) this.#loadPrivate();
-											this.requestUpdate();
-										}}
-									>
-										${models.map(({ id, name }) => html`<option value=${id} ?selected=${id === model?.id}>${name}</option>`)}
-									</select>
-								</label>
-							`
-					}
+					${this.#renderBar(model)}
 					${this.#turns.length === 0 ? this.#renderEmpty(model) : nothing}
 					<div class="talk" part="conversation" role="region" aria-label=${messages.chat.conversation} ?hidden=${this.#turns.length === 0}>
-						<h1 class="unseen">${messages.chat.conversation}</h1>
-						${this.#turns.map((turn) => this.#renderTurn(turn))}
+						<h1 class="unseen">${this.#talk.title || messages.chat.conversation}</h1>
+						${repeat(
+							this.#turns,
+							({ id }) => id,
+							(turn) => this.#renderTurn(turn),
+						)}
 						<span id="end"></span>
 					</div>
+					${this.#renderKeeping()}
 					${this.#renderNotice(model)}
 				</div>
 				${model === undefined ? nothing : this.#renderInstrument(model)}
 				${composes ? this.#renderComposer(model) : nothing}
 			</div>
 			<p class="unseen" role="status">${this.#announcement}</p>
+			${
+				this.store
+					? html`
+						<tabmesh-conversations
+							.store=${this.store}
+							shown=${this.#isKept ? this.#talk.id : ""}
+							@open-conversation=${({ detail }: CustomEvent<string | undefined>) => this.#open(detail ?? "")}
+						></tabmesh-conversations>
+					`
+					: nothing
+			}
+			<tabmesh-ask-settings
+				.models=${models}
+				chosen=${model?.id ?? ""}
+				.settings=${this.#settings}
+				@settings=${this.#onSettings}
+			></tabmesh-ask-settings>
 		`;
 	}
 }
@@ -904,5 +1416,6 @@ declare global {
 	}
 	interface HTMLElementEventMap {
 		"tabmesh-answer": CustomEvent<{ status: Turn["status"] }>;
+		"tabmesh-conversation": CustomEvent<{ id: string; title: string }>;
 	}
 }
