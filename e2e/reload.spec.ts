@@ -49,6 +49,9 @@ test("a chat page that is reloaded in the middle of an answer, twice, shows the 
 		const { promptTokens, maxTokens, sampling } = second!;
 		const { text, tokens } = await askTokens(chat, { promptTokens, maxTokens, ...sampling, minStages: 2 });
 		expect(await answer.textContent()).toBe(prompt + text);
+		// It stands at an address of its own, under the name of its first question.
+		await expect(chat).toHaveURL(/\/chat#\/c\/[0-9a-f]{18}$/);
+		await expect(chat).toHaveTitle(`${prompt} · Ask · Tabmesh`);
 		// Nor was what had been computed computed again: a few were under way when the page went.
 		const again = first!.stream.tokens.length + second!.stream.tokens.length;
 		expect(computed).toBeLessThan(promptTokens.length + tokens.length + again / 2);

@@ -50,7 +50,9 @@ function button(element: HTMLElement, text: string): HTMLElement | undefined {
 		.flatMap((root) => [...(root?.querySelectorAll<HTMLElement>("button, summary") ?? [])])
 		.find(
 			(one) =>
-				one.textContent?.trim() === text || (one.localName === "summary" && one.textContent?.includes(text)),
+				one.textContent?.trim() === text ||
+				one.title === text ||
+				(one.localName === "summary" && one.textContent?.includes(text)),
 		);
 }
 

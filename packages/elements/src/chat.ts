@@ -269,9 +269,6 @@ export class TabmeshChat extends LitElement {
 				border-color: var(--_line);
 				font-size: 0.9375rem;
 			}
-			.bar .quiet {
-				border-color: transparent;
-			}
 			.bar .who {
 				max-width: 100%;
 				margin-inline-start: auto;
@@ -302,6 +299,10 @@ export class TabmeshChat extends LitElement {
 				padding-inline: 0.75rem;
 				font-size: 0.9375rem;
 				font-weight: 500;
+			}
+			.actions button:disabled {
+				border-color: transparent;
+				opacity: 0.45;
 			}
 			.versions {
 				display: inline-flex;
@@ -616,7 +617,7 @@ export class TabmeshChat extends LitElement {
 
 	/** Shows a kept conversation, or a new one where `id` is empty. */
 	async #open(id: string) {
-		this.#told = id;
+		this.#told = this.conversation = id;
 		// What there is of a running answer stays in its conversation.
 		this.#answer?.stop();
 		await this.#answer?.finished;
@@ -1117,11 +1118,12 @@ export class TabmeshChat extends LitElement {
 		const lost = trouble?.code === "StageLost" && turn.text !== "";
 		return html`
 			<article aria-busy=${running ? "true" : "false"}>
+				${turn.chats ? html`<h2 class="unseen">${messages.chat.you}</h2>` : nothing}
 				${
 					this.#editing === turn
 						? this.#renderEdit(turn)
 						: turn.chats
-							? html`<p class="said" dir="auto"><span class="unseen">${messages.chat.you}: </span>${turn.prompt}</p>`
+							? html`<p class="said" dir="auto">${turn.prompt}</p>`
 							: nothing
 				}
 				${
@@ -1179,7 +1181,7 @@ export class TabmeshChat extends LitElement {
 				${
 					this.#turns.length === 0
 						? nothing
-						: html`<button class="quiet" type="button" @click=${() => this.#open("")}>${text.conversations.newShort}</button>`
+						: html`<button type="button" @click=${() => this.#open("")}>${text.conversations.newShort}</button>`
 				}
 				<button
 					class="who"

@@ -29,7 +29,7 @@ describe("conversations of <tabmesh-chat>", () => {
 		await expect.poll(() => articles.count()).toBe(before + 1);
 		await page.getByRole("button", { name: "Another answer" }).nth(before).waitFor();
 	};
-	const questions = (page: Page) => page.locator("article .said").allTextContents();
+	const questions = (page: Page) => page.locator("article p.said").allTextContents();
 
 	it("keeps a conversation on this device, shows it again at its address, and in other tabs as it grows", async () => {
 		const page = await gallery.show("chat-keeping");
@@ -48,7 +48,7 @@ describe("conversations of <tabmesh-chat>", () => {
 		const seen = await questions(page);
 		const step = (await page.getByText("1 of 2").count()) > 0 ? "Next version" : "Previous version";
 		await page.getByRole("button", { name: step }).click();
-		const all = new Set([...seen, ...(await questions(page))].map((text) => text.replace("You: ", "")));
+		const all = new Set([...seen, ...(await questions(page))].);
 		expect(all).toEqual(new Set(["First question", "From here", "From there"]));
 		await other.close();
 		await page.close();
@@ -69,7 +69,7 @@ describe("conversations of <tabmesh-chat>", () => {
 			{ role: "user", content: "Explain tides to a sailor." },
 		]);
 		await page.getByRole("button", { name: "Previous version" }).click();
-		expect(await questions(page)).toEqual(["You: Explain tides to a child."]);
+		expect(await questions(page)).toEqual(["Explain tides to a child."]);
 		await page.close();
 	});
 
@@ -82,7 +82,7 @@ describe("conversations of <tabmesh-chat>", () => {
 		});
 		await page.getByRole("button", { name: "Another answer" }).click();
 		await page.getByText("3 of 3").waitFor();
-		await page.getByText("Quite another answer.").waitFor();
+		await page.getByText("Quite another answer.").first().waitFor();
 		await page.getByRole("button", { name: "Previous version" }).click();
 		await page.getByText("2 of 3").waitFor();
 		await ask(page, "Go on.");

@@ -2,12 +2,19 @@ import { css, html, LitElement, nothing } from "lit";
 import { live } from "lit/directives/live.js";
 import { define } from "../define.ts";
 import { describeError } from "../describe.ts";
-import { formatDuration } from "../format.ts";
+import { formatDate, formatDuration } from "../format.ts";
 import { messages } from "../language.ts";
 import "../notice.ts";
 import { controls, theme } from "../theme.ts";
 import type { ConversationHead, ConversationStore } from "./conversationStore.ts";
 import { sheet } from "./sheet.ts";
+
+const dayMs = 86_400_000;
+
+function whenOf(time: number): string {
+	const ago = Date.now() - time;
+	return ago < dayMs ? messages.chat.conversations.ago(formatDuration(ago)) : formatDate(time);
+}
 
 /** While somebody types. */
 const searchAfterMs = 150;
@@ -58,10 +65,22 @@ export class TabmeshConversations extends LitElement {
 			.open .small {
 				font-weight: 400;
 			}
-			li .quiet {
-				padding-inline: 0.6rem;
-				font-size: 0.875rem;
-				font-weight: 500;
+			.icon {
+				width: 44px;
+				padding: 0;
+				border-color: transparent;
+				color: var(--_muted);
+			}
+			.icon svg {
+				width: 1.05rem;
+				height: 1.05rem;
+				fill: none;
+				stroke: currentColor;
+				stroke-width: 1.4;
+				stroke-linejoin: round;
+			}
+			[role="status"]:not(:has(> *)) {
+				display: none;
 			}
 			form {
 				grid-column: 1 / -1;
@@ -196,13 +215,13 @@ export class TabmeshConversations extends LitElement {
 			<li class=${isShown ? "shown" : nothing}>
 				<button class="open" type="button" aria-current=${isShown ? "true" : nothing} @click=${() => this.#open(head.id)}>
 					<span dir="auto">${head.title}</span>
-					<span class="muted small">${text.ago(formatDuration(Date.now() - head.updatedAt))}</span>
+					<span class="muted small">${whenOf(head.updatedAt)}</span>
 				</button>
-				<button class="quiet" type="button" aria-label=${text.renameNamed(head.title)} @click=${() => this.#startRenaming(head.id)}>
-					${text.rename}
+				<button class="icon" type="button" title=${text.rename} aria-label=${text.renameNamed(head.title)} @click=${() => this.#startRenaming(head.id)}>
+					<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M10.5 2.5l3 3-8 8-3.5.5.5-3.5z" /></svg>
 				</button>
-				<button class="quiet" type="button" aria-label=${text.deleteNamed(head.title)} @click=${() => this.#remove(head)}>
-					${text.delete}
+				<button class="icon" type="button" title=${text.delete} aria-label=${text.deleteNamed(head.title)} @click=${() => this.#remove(head)}>
+					<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M2.5 4.5h11m-7 0v-2h3v2m-5 0l.5 9h6l.5-9" /></svg>
 				</button>
 			</li>
 		`;
