@@ -48,7 +48,7 @@ describe("conversations of <tabmesh-chat>", () => {
 		const seen = await questions(page);
 		const step = (await page.getByText("1 of 2").count()) > 0 ? "Next version" : "Previous version";
 		await page.getByRole("button", { name: step }).click();
-		const all = new Set([...seen, ...(await questions(page))].);
+		const all = new Set([...seen, ...(await questions(page))]);
 		expect(all).toEqual(new Set(["First question", "From here", "From there"]));
 		await other.close();
 		await page.close();
