@@ -37,12 +37,12 @@ describe("conversations of <tabmesh-chat>", () => {
 		await expect.poll(() => page.url()).toMatch(/#[0-9a-f]{18}$/);
 		const other = await page.context().newPage();
 		await other.goto(page.url());
-		await other.getByText("First question", { exact: true }).waitFor();
+		await other.locator("p.said", { hasText: "First question" }).waitFor();
 		expect(await other.locator("[part=answer]").textContent()).toContain("another tide coming");
 		// Both at once, neither knowing of the other.
 		await Promise.all([ask(page, "From here"), ask(other, "From there")]);
 		await page.reload();
-		await page.getByText("First question", { exact: true }).waitFor();
+		await page.locator("p.said", { hasText: "First question" }).waitFor();
 		// Two ways on from the first answer, both kept.
 		await page.getByText(/^[12] of 2$/).waitFor();
 		const seen = await questions(page);
