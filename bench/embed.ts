@@ -47,9 +47,6 @@ try {
 	async function openEmbed(): Promise<{ page: Page; ms: number }> {
 		const page = await context.newPage();
 		await page.goto(site.url, { waitUntil: "networkidle" });
-		await page.locator("tabmesh-chat").evaluate((element) => {
-			element.setAttribute("style", "height: 40rem");
-		});
 		const start = performance.now();
 		await page.getByRole("button", { name: "Ask the swarm" }).click();
 		const iframe = await page.locator("tabmesh-chat iframe").elementHandle();

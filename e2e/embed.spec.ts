@@ -139,6 +139,8 @@ test("a hostile page starts nothing: it clicks by script, covers, fades, shrinks
 	const element = page.locator("tabmesh-lend");
 	const refused = frame.getByRole("alert");
 	await page.waitForTimeout(sightMs);
+	// As tall as what it shows, and no taller for that.
+	expect((await frame.owner().boundingBox())!.height).toBeLessThan(1_500);
 
 	// From outside there is no way in; what it says by messages nobody heeds.
 	const reached = await element.evaluate(async (element) => {

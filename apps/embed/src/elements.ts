@@ -2,7 +2,8 @@ import { FrameElement } from "./frameElement.ts";
 import type { ToPage } from "./frameMessages.ts";
 
 /**
- * Asks the swarm, as the page `/chat` of the relay does: the conversation stays in the frame. As tall as the page makes it.
+ * Asks the swarm, as the page `/chat` of the relay does: the conversation stays in the frame. As tall as
+ * `--tabmesh-chat-height` says.
  *
  * @fires tabmesh-answer - `detail.status`: `running`, `done`, `stopped` or `failed`
  */

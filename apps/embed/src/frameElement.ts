@@ -50,6 +50,7 @@ button:hover { background: color-mix(in oklab, var(--_accent) 86%, var(--_ink));
 button:disabled { cursor: progress; }
 button:focus-visible { outline: 2px solid var(--_accent); outline-offset: 3px; }
 iframe { display: block; width: 100%; height: 100%; border: 0; }
+.chat { height: var(--tabmesh-chat-height, 40rem); }
 [hidden] { display: none; }
 `;
 
@@ -147,6 +148,7 @@ export abstract class FrameElement extends Base {
 			const capability = this.getAttribute("capability");
 			const iframe = createFrame(relay, this.kind, panelWords(this.#lang)[this.kind].title);
 			iframe.part.add("frame");
+			iframe.className = this.kind;
 			iframe.hidden = true;
 			this.#iframe = iframe;
 			this.#frame = await openFrame(iframe, () => box.append(iframe), {
