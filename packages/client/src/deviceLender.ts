@@ -568,6 +568,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		await this.#announce();
 		if (loading.signal.aborted) return;
 		const ahead = new AbortController();
+		const forget = this.#server!.spans.expect(model.id, target);
 		try {
 			const parts = this.#partsOf(model, target);
 			this.#source!.begin(model, parts[0], AbortSignal.any([loading.signal, ahead.signal]));
@@ -611,6 +612,7 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 			}
 		} finally {
 			ahead.abort();
+			forget();
 			if (this.#loading === loading && this.#server) this.#server.promisedBytes = 0;
 		}
 	}

@@ -54,6 +54,37 @@ describe("LoadedSpans", () => {
 		again.release();
 	});
 
+	it("lets whoever asks for a part of what is on its way wait for that, told how far it is", async () => {
+		await start();
+		const forget = spans.expect(model.model.id, span(0, 4));
+		const told: number[] = [];
+		const waiting = spans.acquire(model.model, span(2, 4), {
+			onProgress: ({ loadedBytes }) => told.push(loadedBytes),
+		});
+		await spans.hold(model.model, span(0, 2));
+		expect(spans.serves(model.model.id, span(2, 4))).toBe(true);
+		const held = await spans.hold(model.model, span(0, 4));
+		const lease = await waiting;
+		expect(lease.handle.span).toEqual(span(2, 4));
+		expect(told.at(-1)).toBeGreaterThan(0);
+		lease.release();
+		forget();
+		spans.drop(model.model.id, held.span);
+		expect(spans.serves(model.model.id, span(2, 4))).toBe(false);
+	});
+
+	it("refuses whoever waited for what does not come", async () => {
+		await start();
+		const forget = spans.expect(model.model.id, span(0, 4));
+		const waiting = spans.acquire(model.model, span(2, 4));
+		const gone = new AbortController();
+		const another = spans.acquire(model.model, span(0, 4), { signal: gone.signal });
+		gone.abort(new Error("not wanted"));
+		await expect(another).rejects.toThrow("not wanted");
+		forget();
+		await expect(waiting).rejects.toThrow(RouteRefusedError);
+	});
+
 	it("lets idle cuts give way when memory is needed, never what is held or used", async () => {
 		await start();
 		const { weightBytes } = await spans.hold(model.model, span(1, 2));

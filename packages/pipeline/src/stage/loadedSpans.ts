@@ -37,6 +37,11 @@ export class LoadedSpans {
 	readonly #prefixes: KeptPrefixes | undefined;
 	readonly #entries = new Map<string, Entry>();
 	readonly #held = new Map<string, { model: string; span: Span }>();
+	/** Spans that are to be held, part by part. */
+	readonly #expected = new Set<{ readonly model: string; readonly span: Span }>();
+	/** Told of what is being loaded while they wait for a span that is expected. */
+	readonly #waiting = new Set<(progress: LoadProgress) => void>();
+	#change = Promise.withResolvers<void>();
 	#uses = 0;
 	readonly #onDeviceLost = (): void => {
 		// Handles are void now. What is held is loaded again by whoever holds it, or by the next stream.
@@ -59,41 +64,90 @@ export class LoadedSpans {
 	async hold(model: ModelRef, span: Span, options: SpanOptions = {}): Promise<EngineHandle> {
 		const key = keyOf(model.id, span);
 		this.#held.set(key, { model: model.id, span });
+		this.#changed();
+		const onProgress = (progress: LoadProgress): void => {
+			options.onProgress?.(progress);
+			for (const listener of this.#waiting) listener(progress);
+		};
 		try {
-			const lease = await this.#use(model, span, options);
+			const lease = await this.#use(model, span, { ...options, onProgress });
 			lease.release();
 			return lease.handle;
 		} catch (error) {
 			this.#held.delete(key);
 			throw error;
+		} finally {
+			this.#changed();
 		}
+	}
+
+	/**
+	 * Lets routes ask for any part of a span that will be held: they wait until it is.
+	 *
+	 * @returns what ends that
+	 */
+	expect(model: string, span: Span): () => void {
+		const expected = { model, span };
+		this.#expected.add(expected);
+		return () => {
+			this.#expected.delete(expected);
+			this.#changed();
+		};
 	}
 
 	/** Gives a held span up: no new streams for it; it is unloaded when the running ones have ended. */
 	drop(model: string, span: Span): void {
 		const key = keyOf(model, span);
 		this.#held.delete(key);
+		this.#changed();
 		// Cuts of it are of no use any more, either.
 		for (const entry of this.#entries.values()) {
 			if (entry.users === 0 && !this.#isServed(entry.key)) void this.#unload(entry);
 		}
 	}
 
-	/** Whether `span` of `model` is part of something that is held. */
+	/** Whether `span` of `model` is part of something that is held, or is expected to be. */
 	serves(model: string, span: Span): boolean {
-		return [...this.#held.values()].some((held) => held.model === model && spanContains(held.span, span));
+		return this.#holds(model, span) || [...this.#expected].some((each) => isPartOf(each, model, span));
+	}
+
+	#holds(model: string, span: Span): boolean {
+		return [...this.#held.values()].some((held) => isPartOf(held, model, span));
+	}
+
+	/** Whether `span` has to wait for one that it is a part of: made of that one it takes no memory of its own. */
+	#isComing(model: string, span: Span): boolean {
+		const key = keyOf(model, span);
+		const containing = [...this.#held].filter(([, held]) => isPartOf(held, model, span));
+		return containing.every(([held]) => held !== key && this.#entries.get(held)?.loaded === false);
+	}
+
+	#changed(): void {
+		this.#change.resolve();
+		this.#change = Promise.withResolvers();
 	}
 
 	/**
-	 * The handle of exactly this span, loaded now if need be.
+	 * The handle of exactly this span, loaded now if need be, or as soon as what it is a part of is here.
 	 *
 	 * @throws RouteRefusedError when it is part of nothing that is held, and what `Engine.load` throws
 	 */
 	async acquire(model: ModelRef, span: Span, options: SpanOptions = {}): Promise<SpanLease> {
-		if (!this.serves(model.id, span)) {
-			throw new RouteRefusedError("This peer does not hold the layers that the route asks of it.", {
-				details: { from: span.from, to: span.to },
-			});
+		const { signal, onProgress } = options;
+		while (this.#isComing(model.id, span)) {
+			if (!this.serves(model.id, span)) {
+				throw new RouteRefusedError("This peer does not hold the layers that the route asks of it.", {
+					details: { from: span.from, to: span.to },
+				});
+			}
+			signal?.throwIfAborted();
+			if (onProgress) this.#waiting.add(onProgress);
+			const { promise } = this.#change;
+			try {
+				await (signal ? abortable(promise, signal) : promise);
+			} finally {
+				if (onProgress) this.#waiting.delete(onProgress);
+			}
 		}
 		return this.#use(model, span, options);
 	}
@@ -117,6 +171,8 @@ export class LoadedSpans {
 	async close(): Promise<void> {
 		this.#engine.removeEventListener("devicelost", this.#onDeviceLost);
 		this.#held.clear();
+		this.#expected.clear();
+		this.#changed();
 		await Promise.all([...this.#entries.values()].map((entry) => this.#unload(entry)));
 	}
 
@@ -170,9 +226,11 @@ export class LoadedSpans {
 		loading.then(
 			() => {
 				entry.loaded = true;
+				this.#changed();
 			},
 			() => {
 				if (this.#entries.get(key) === entry) this.#entries.delete(key);
+				this.#changed();
 			},
 		);
 		return entry;
@@ -188,7 +246,7 @@ export class LoadedSpans {
 
 	#isServed(key: string): boolean {
 		const { model, span } = spanOfKey(key);
-		return this.serves(model, span);
+		return this.#holds(model, span);
 	}
 
 	async #unload(entry: Entry): Promise<void> {
@@ -199,6 +257,14 @@ export class LoadedSpans {
 		// After a lost device the engine does not know the handle any more.
 		if (handle) await this.#engine.unload(handle).catch(() => {});
 	}
+}
+
+function isPartOf(
+	whole: { readonly model: string; readonly span: Span },
+	model: string,
+	span: Span,
+): boolean {
+	return whole.model === model && spanContains(whole.span, span);
 }
 
 function keyOf(model: string, { from, to, embed, head }: Span): string {
