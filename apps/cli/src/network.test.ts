@@ -4,21 +4,33 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeSeededModel } from "@tabmesh/model/testing";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 
 const program = fileURLToPath(new URL("../bin/tabmesh.js", import.meta.url));
 let folder: string;
 let model: string;
+/** Of one test. */
 const running: ChildProcess[] = [];
+/** A network with one lender and one with none, for all tests that leave them as they are. */
+let oneLender: string;
+let noLender: string;
+const shared: ChildProcess[] = [];
 
 beforeAll(async () => {
 	folder = await mkdtemp(join(tmpdir(), "network-"));
 	model = await writeSeededModel(join(folder, "tiny"));
+	// One after the other: the second needs not find out again what weights the model can do with.
+	oneLender = (await network("--lenders 1")).url;
+	noLender = (await network("--lenders 0")).url;
+	shared.push(...running.splice(0));
 });
-afterEach(async () => {
-	await Promise.all(running.splice(0).map((child) => end(child, "SIGTERM")));
+const endAll = (children: ChildProcess[]) =>
+	Promise.all(children.splice(0).map((child) => end(child, "SIGTERM")));
+afterEach(() => endAll(running));
+afterAll(async () => {
+	await endAll(shared);
+	await rm(folder, { recursive: true, force: true });
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
 
 interface Ended {
 	status: number | null;
@@ -64,7 +76,7 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
 /** A network with the seeded model; the pages are not needed here. */
 async function network(args: string): Promise<Started & { url: string }> {
 	const started = tabmesh(`start --port 0 --site ${folder} --model ${model} --memory 64MB ${args}`);
-	await expect.poll(() => started.said.stdout, { timeout: 30_000 }).toContain("/chat");
+	await vi.waitFor(() => expect(started.said.stdout).toContain("/chat"), { timeout: 30_000 });
 	return { ...started, url: /https?:\/\/[^\s/]+/.exec(started.said.stdout)![0] };
 }
 
@@ -86,9 +98,7 @@ async function childrenOf(pid: number): Promise<number[]> {
 
 test("three headless lenders answer as one does, from the argument and from standard input", async () => {
 	const prompt = "--max-tokens 12 --temperature 0 --json --relay";
-	const one = await network("--lenders 1");
-	const alone = JSON.parse((await tabmesh(`ask hello --raw ${prompt} ${one.url}`).ended).stdout);
-	await end(one.child, "SIGTERM");
+	const alone = JSON.parse((await tabmesh(`ask hello --raw ${prompt} ${oneLender}`).ended).stdout);
 	const three = await network("--lenders 3 --min-stages 3");
 	const together = JSON.parse(
 		(await tabmesh(`ask --min-stages 3 ${prompt} ${three.url}`, "hello\n").ended).stdout,
@@ -127,9 +137,8 @@ test("a network says why each of its lenders holds what it does", async () => {
 });
 
 test("the text streams to standard output, the numbers go to standard error", async () => {
-	const { url } = await network("--lenders 1");
-	const { status, stdout, stderr } = await tabmesh(`ask --prompt-tokens 1,300 --max-tokens 8 --relay ${url}`)
-		.ended;
+	const asked = tabmesh(`ask --prompt-tokens 1,300 --max-tokens 8 --relay ${oneLender}`);
+	const { status, stdout, stderr } = await asked.ended;
 	expect(status).toBe(0);
 	expect(stdout).not.toContain("tokens/s");
 	expect(stderr).toMatch(
@@ -161,7 +170,7 @@ test("Ctrl-C says goodbye and leaves no process behind", async () => {
 });
 
 test("what cannot be answered ends in one sentence and a non-zero status", async () => {
-	const { url } = await network("--lenders 0");
+	const url = noLender;
 	for (const [args, sentence] of [
 		[`ask hello --wait 0 --relay ${url}`, /^Nobody lends a device for tiny yet\. .*\/lend/],
 		[
@@ -190,8 +199,9 @@ test("what cannot be answered ends in one sentence and a non-zero status", async
 });
 
 test("Ctrl-C cancels an answer", async () => {
-	const { url } = await network("--lenders 1");
-	const asked = tabmesh(`ask --prompt-tokens 1 --max-tokens 120 --seed 1 --temperature 1 --relay ${url}`);
+	const asked = tabmesh(
+		`ask --prompt-tokens 1 --max-tokens 120 --seed 1 --temperature 1 --relay ${oneLender}`,
+	);
 	await expect.poll(() => asked.said.stdout, { timeout: 30_000 }).not.toBe("");
 	asked.child.kill("SIGINT");
 	const { status } = await asked.ended;
@@ -212,11 +222,10 @@ async function untilServes(volunteer: Started): Promise<void> {
 }
 
 test("a headless volunteer answers after other programs, on the cores it may use, and says what it serves", async () => {
-	const { url } = await network("--lenders 0");
 	const key = join(folder, "volunteer.pem");
-	const volunteer = tabmesh(`lend --relay ${url} --memory 64MB --cores 1 --key-file ${key} --json`);
+	const volunteer = tabmesh(`lend --relay ${noLender} --memory 64MB --cores 1 --key-file ${key} --json`);
 	await untilServes(volunteer);
-	const asked = `ask --prompt-tokens 1,300 --max-tokens 8 --json --relay ${url}`;
+	const asked = `ask --prompt-tokens 1,300 --max-tokens 8 --json --relay ${noLender}`;
 	const answer = JSON.parse((await tabmesh(asked).ended).stdout);
 	expect(answer.tokens).toHaveLength(8);
 	const [joining] = records(volunteer);
@@ -237,7 +246,7 @@ test("a headless volunteer answers after other programs, on the cores it may use
 	}
 	volunteer.child.kill("SIGTERM");
 	expect((await volunteer.ended).status).toBe(0);
-	const again = tabmesh(`lend --relay ${url} --memory 64MB --key-file ${key} --no-keep --json`);
+	const again = tabmesh(`lend --relay ${noLender} --memory 64MB --key-file ${key} --no-keep --json`);
 	await untilServes(again);
 	expect(records(again)[0]).toMatchObject({ peer: joining!.peer });
 });
