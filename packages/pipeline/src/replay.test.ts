@@ -3,6 +3,7 @@ import type { Engine } from "@tabmesh/model";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type GenerateInit, generate } from "./ask/generate.ts";
 import { OwnEnds } from "./ask/ownEnds.ts";
+import { FixtureDirectory } from "./fixtures.ts";
 import { Experience } from "./plan/experience.ts";
 import { spanOf } from "./plan/modelSizes.ts";
 import { greedy } from "./sampling/sampling.ts";
@@ -60,9 +61,13 @@ describe("what is computed after a stage was lost", () => {
 	const answer = async (more: Partial<GenerateInit> = {}, places: readonly number[] = []) => {
 		logits = new Map();
 		let stages: readonly string[] = [];
+		// Spares are seen when they are needed: both answers begin behind the same stages, and with what those have kept.
+		const directory = new FixtureDirectory(swarm.lenders.map(({ member }) => member));
+		for (const place of places) await lender(place);
 		const request = { maxTokens, sampling, speculation: false, ...more };
 		const generation = generate({
 			...swarm.ask(asker, prompt, request),
+			directory,
 			onStages: (views) => {
 				stages = views.map(({ peer }) => peer);
 			},
@@ -77,6 +82,7 @@ describe("what is computed after a stage was lost", () => {
 				gone.push(victim);
 				void victim.peer.stop();
 			}
+			directory.members = swarm.lenders.map(({ member }) => member);
 		}
 		const { tokens, replays } = await generation.summary;
 		for (const { server, engine } of gone) {
@@ -116,7 +122,6 @@ describe("what is computed after a stage was lost", () => {
 		["all three stages", [0, 1, 2]],
 	])("has every bit that it would have had: %s", async (_what, places) => {
 		const undisturbed = await answer();
-		for (const place of places) await lender(place);
 		const { tokens, logits, replays } = await answer({}, places);
 		expect(replays).not.toEqual([]);
 		expect(tokens).toEqual(undisturbed.tokens);
@@ -126,7 +131,6 @@ describe("what is computed after a stage was lost", () => {
 	it("has them where drafts were accepted before", async () => {
 		const repeating = { sampling: greedy, promptTokens: [1, ...prompt.slice(1, 20), ...prompt.slice(1, 20)] };
 		const undisturbed = await answer(repeating);
-		for (const place of [0, 1]) await lender(place);
 		const { tokens, logits, replays } = await answer({ ...repeating, speculation: true }, [0, 1]);
 		expect(replays).not.toEqual([]);
 		expect(tokens).toEqual(undisturbed.tokens);
@@ -139,7 +143,6 @@ describe("what is computed after a stage was lost", () => {
 		const { tokens: before } = await answer({ promptTokens: first, experience });
 		const turn = { promptTokens: [...first, ...before, ...prompt.slice(1, 12)], experience };
 		const undisturbed = await answer(turn);
-		for (const place of [0, 1]) await lender(place);
 		const { tokens, logits, replays } = await answer(turn, [0, 1]);
 		expect(replays).not.toEqual([]);
 		expect(tokens).toEqual(undisturbed.tokens);
@@ -154,7 +157,6 @@ describe("what is computed after a stage was lost", () => {
 		const ends = await OwnEnds.load({ engine: around, model: model.model, source: model.source });
 		next = prompt.length;
 		const undisturbed = await answer({ ends });
-		await lender(1);
 		next = prompt.length;
 		const { tokens, logits, replays } = await answer({ ends }, [1]);
 		expect(replays).not.toEqual([]);
