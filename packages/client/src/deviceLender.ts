@@ -199,8 +199,6 @@ export class DeviceLender extends TypedEventEmitter<LenderEvents> implements Len
 		if (this.#over()) return;
 		if (absence.why === "frozen") {
 			this.#frozen = absence.until === undefined;
-			// Answers that run here would stand still: their askers hear of it while we can still speak.
-			if (this.#frozen) void this.#server?.leave();
 			void this.#restOrGoOn();
 		}
 		this.#show({ absence });

@@ -9,7 +9,7 @@ import { yamux } from "@libp2p/yamux";
 import { equalBytes, PeerUnreachableError } from "@tabmesh/wire";
 import { createLibp2p } from "libp2p";
 import { orderHandshakes } from "#orderlyHandshake";
-import { onPageGone } from "#pageLifetime";
+import { onPageFrozen, onPageGone } from "#pageLifetime";
 import { gossipOptions } from "./gossip.ts";
 import { missingProtocol, sayMissing } from "./missing.ts";
 import { patientWebRTC } from "./patientWebRTC.ts";
@@ -182,7 +182,16 @@ export async function createPeer(init: PeerInit): Promise<Peer> {
 		timers.add(timer);
 	});
 
-	const stopWatching = onPageGone(() => void node.stop());
+	const stopGone = onPageGone(() => void node.stop());
+	// Nobody answers here while the page is stopped: whoever counts on us learns it at once, and we call anew afterwards.
+	const stopFrozen = onPageFrozen(() => {
+		for (const connection of libp2p.getConnections())
+			connection.abort(new PeerUnreachableError("The browser stopped this page."));
+	});
+	const stopWatching = (): void => {
+		stopGone();
+		stopFrozen();
+	};
 	const cancel = (): void => relays.stop();
 	init.signal?.addEventListener("abort", cancel, { once: true });
 	try {

@@ -100,6 +100,30 @@ describe("BatchQueue", () => {
 		expect(calls.filter((call) => call.length === 4).length).toBeGreaterThan(10);
 	});
 
+	it("stands still after each call for as long as a share of the engine asks, and changes no token", async () => {
+		const took: number[] = [];
+		const gaps: number[] = [];
+		let ended = Number.NaN;
+		const { forward } = engine;
+		const watched = Object.create(engine, {
+			forward: {
+				value: async (...call: Parameters<Engine["forward"]>) => {
+					const began = performance.now();
+					gaps.push(began - ended);
+					const results = await forward.apply(engine, call);
+					ended = performance.now();
+					took.push(ended - began);
+					return results;
+				},
+			},
+		}) as Engine;
+		queue = new BatchQueue(watched);
+		queue.computeShare = 0.25;
+		expect(await stream("slow", [1, 300], 12)).toEqual(await oneProcess(model, [1, 300], 12));
+		expect(took).toHaveLength(12);
+		for (const [i, ms] of took.slice(0, -1).entries()) expect(gaps[i + 1]).toBeGreaterThan(2.5 * ms);
+	});
+
 	it("never puts more than eight rows into one batch, and keeps nobody waiting", async () => {
 		start();
 		const answers = await Promise.all(
