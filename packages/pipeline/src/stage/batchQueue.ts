@@ -352,8 +352,14 @@ function rowsOf({ hidden }: ForwardResult): ForwardResult[] {
 	}));
 }
 
-/** Timers of a hidden page come once a second; this wait, where the page may have shared memory, is not held to that. */
+/** Waits no less than that, whatever the timers of this platform round to. */
 async function rested(ms: number): Promise<void> {
+	const until = performance.now() + ms;
+	for (let left = ms; left > 0; left = until - performance.now()) await wait(Math.ceil(left));
+}
+
+/** Timers of a hidden page come once a second; this wait, where the page may have shared memory, is not held to that. */
+async function wait(ms: number): Promise<void> {
 	if (typeof SharedArrayBuffer === "function" && typeof Atomics.waitAsync === "function") {
 		await Atomics.waitAsync(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms).value;
 	} else {
