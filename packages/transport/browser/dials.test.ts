@@ -1,6 +1,5 @@
 import { createIdentity } from "@tabmesh/dauth";
 import type { Browser as Chromium, Page as ChromiumPage } from "playwright-core";
-import type { Browser as Firefox, Page as FirefoxPage } from "puppeteer-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { firefoxPath } from "../../../e2e/setup/ensureFirefox.ts";
 import { openBrowser, openPage } from "../../../e2e/setup/openBrowser.ts";
@@ -10,6 +9,9 @@ import { createRelayPeer, type RelayPeer } from "../src/relay.ts";
 import type { DialsHarness } from "./dials.page.ts";
 
 declare const harness: DialsHarness;
+
+type Firefox = Awaited<ReturnType<typeof openFirefox>>;
+type FirefoxPage = Awaited<ReturnType<Firefox["newPage"]>>;
 
 const executablePath = firefoxPath();
 /** At once: more than a few keep a small machine too busy for the moments that matter. */
