@@ -11,6 +11,9 @@ const shown = [
 	"chat-missing",
 	"chat-stages-compiling",
 	"chat-answered",
+	"chat-markdown",
+	"chat-list",
+	"chat-settings",
 	"chat-peer-lost",
 	"chat-private-answered",
 	"wallet-embedded",
@@ -50,7 +53,7 @@ try {
 				if (wide > 0) console.error(`${name} on ${screen} is ${wide} px too wide`);
 				// A sticky composer belongs at the foot of a long picture, not across its middle.
 				const height = await page.evaluate(() => document.documentElement.scrollHeight);
-				if (screen === "phone")
+				if (screen === "phone" || height > 1.5 * viewport.height)
 					await page.setViewportSize({ ...viewport, height: Math.max(viewport.height, height) });
 				await page.screenshot({ path: `${out}/${name}.${screen}.${colorScheme}.png`, fullPage: true });
 				await page.setViewportSize(viewport);

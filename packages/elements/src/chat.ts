@@ -473,6 +473,8 @@ export class TabmeshChat extends LitElement {
 
 	readonly #connection = new Connection(this);
 	#talk = new Conversation(undefined);
+	/** Turns that this page wrote, or goes on with. */
+	readonly #own = new Set<string>();
 	/** Whether the store has it. */
 	#isKept = false;
 	#settings: AskSettings = {};
@@ -537,6 +539,7 @@ export class TabmeshChat extends LitElement {
 			const head =
 				id === undefined ? undefined : { id, title: titleOf(turns[0]!.prompt), leaf: turns.at(-1)!.id };
 			this.#talk = new Conversation(head, turns);
+			for (const { id } of turns.slice(-1)) this.#own.add(id);
 			this.#isKept = id !== undefined;
 			this.#told = this.conversation = id ?? "";
 			if (id !== undefined) void this.#refresh(id);
@@ -606,7 +609,7 @@ export class TabmeshChat extends LitElement {
 			this.#isGone = kept === undefined;
 			if (kept) {
 				const turns = kept.turns.flatMap((turn) => readTurn(turn) ?? []);
-				this.#talk.merge(kept.head.title, turns, this.#answer?.turn ?? this.#left?.turns.at(-1));
+				this.#talk.merge(kept.head.title, turns, this.#own);
 				this.#tellConversation();
 			}
 			this.requestUpdate();
@@ -788,6 +791,7 @@ export class TabmeshChat extends LitElement {
 	/** Shows an answer until its end. */
 	async #attend(answer: Answer) {
 		this.#answer = answer;
+		this.#own.add(answer.turn.id);
 		this.#announce(messages.chat.announceStart);
 		this.#tell(answer.turn);
 		this.store?.hold(answer.turn.id, answer.finished);

@@ -79,9 +79,9 @@ export class Conversation {
 		return leaf;
 	}
 
-	/** Takes over what another tab wrote; what is being written here stays. */
-	merge(title: string, turns: readonly Turn[], own: Turn | undefined): void {
+	/** Takes over what is kept, such as what another tab wrote. @param own - turns that this page wrote: it knows more of them */
+	merge(title: string, turns: readonly Turn[], own: ReadonlySet<string>): void {
 		this.title = title;
-		for (const turn of turns) if (turn.id !== own?.id) this.#turns.set(turn.id, turn);
+		for (const turn of turns) if (!own.has(turn.id)) this.#turns.set(turn.id, turn);
 	}
 }

@@ -49,6 +49,8 @@ export class TabmeshConversations extends LitElement {
 			}
 			.open {
 				display: grid;
+				grid-template-columns: minmax(0, 1fr);
+				justify-content: stretch;
 				justify-items: start;
 				gap: 0.1rem;
 				border-color: transparent;
