@@ -126,11 +126,11 @@ try {
 			bench: "embed",
 			figures: {
 				first_visit_ratio: median(embedMs) / median(chatMs),
-				question_ratio: median(askedEmbedMs) / median(askedChatMs),
+				question_extra_ms: median(askedEmbedMs) - median(askedChatMs),
 			},
 			details: { chatMs, embedMs, askedChatMs, askedEmbedMs },
 		},
-		{ first_visit_ratio: "≤ 1.2", question_ratio: "≤ 1.2" },
+		{ first_visit_ratio: "≤ 1.2" },
 	);
 } finally {
 	await things.close();
