@@ -176,6 +176,7 @@ describe("the built site, as a relay without models serves it", () => {
 
 	it("asks without WebAssembly, without workers and without a store", async () => {
 		const { page, complaints } = await visitWithout("/chat", "WebAssembly", "Worker", "indexedDB");
+		await page.mouse.move(1, 1);
 		await page.getByRole("heading", { name: "No model here yet" }).waitFor();
 		expect(complaints).toEqual(["called somebody"]);
 		await page.context().close();
@@ -226,8 +227,21 @@ describe("the built site, as a relay without models serves it", () => {
 		await page.close();
 	});
 
+	it("draws the chat at once, and reaches for the network when somebody is there", async () => {
+		const page = await browser.newPage();
+		let sockets = 0;
+		page.on("websocket", () => sockets++);
+		await page.goto(`${relay.url}/chat`, { waitUntil: "networkidle" });
+		await page.getByRole("textbox", { name: "Your message" }).waitFor();
+		expect(sockets).toBe(0);
+		await page.keyboard.press("Tab");
+		await expect.poll(() => sockets).toBeGreaterThan(0);
+		await page.close();
+	});
+
 	it("tells an asker that the network has no model", async () => {
 		const { page } = await visit("/chat");
+		await page.mouse.move(1, 1);
 		await page.getByRole("heading", { name: "No model here yet" }).waitFor();
 		await page.close();
 	});

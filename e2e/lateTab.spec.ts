@@ -1,6 +1,6 @@
 import { expect, test } from "@playwright/test";
 import { startNetwork, withSeededModel } from "./network.ts";
-import { askTokens, joinTab, openChat, untilServing, withoutOrigin } from "./tabs.ts";
+import { askTokens, joinTab, openChat, showPresence, untilServing, withoutOrigin } from "./tabs.ts";
 
 test("a late tab gets its shards from a tab that has them while the web does not give them, and hands them on", async ({
 	browser,
@@ -21,6 +21,7 @@ test("a late tab gets its shards from a tab that has them while the web does not
 			const asking = await withoutOrigin(browser);
 			const chat = await asking.context.newPage();
 			await chat.goto(`${network.url}/chat`);
+			await showPresence(chat);
 			expect(await askTokens(chat, request)).toMatchObject({ tokens: expected.tokens, text: expected.text });
 
 			await first.close();

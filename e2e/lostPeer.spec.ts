@@ -1,6 +1,6 @@
 import { expect, type Page, test } from "@playwright/test";
 import { startNetwork } from "./network.ts";
-import { beginAnswer, endAnswer, joinTab, lenders, untilServing } from "./tabs.ts";
+import { beginAnswer, endAnswer, joinTab, lenders, showPresence, untilServing } from "./tabs.ts";
 
 /** From the moment the tab is gone until the page says so. */
 const promiseMs = 2000;
@@ -35,6 +35,7 @@ test("closing a lending tab in the middle of an answer changes nothing where ano
 		const chat = await (await browser.newContext()).newPage();
 		await chat.addInitScript(hearGoodbyes);
 		await chat.goto(`${network.url}/chat`);
+		await showPresence(chat);
 		const tabs = new Map<string, Page>();
 		for (let i = 0; i < 4; i++) {
 			const tab = await joinTab(await browser.newContext(), network.url);

@@ -53,10 +53,16 @@ export async function withoutOrigin(
 	return { context, refused };
 }
 
+/** Somebody is there: `/chat` reaches for the network at the first sign of that. */
+export async function showPresence(page: Page): Promise<void> {
+	await page.mouse.move(1, 1);
+}
+
 /** Opens `/chat` in a context of its own. */
 export async function openChat(browser: Browser, url: string): Promise<Page> {
 	const page = await (await browser.newContext()).newPage();
 	await page.goto(`${url}/chat`);
+	await showPresence(page);
 	return page;
 }
 

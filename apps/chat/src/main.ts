@@ -18,7 +18,8 @@ addEventListener("popstate", () => {
 	element.conversation = readHash().conversation;
 });
 
-// Looking costs nobody anything, so this page reaches for the network at once; the panel is drawn before it arrives.
+// Looking costs nobody anything, so this page reaches for the network unasked; the panel is drawn and quiet before.
+element.patient = true;
 element.connect = async (signal) => {
 	const { connect } = await import("@tabmesh/client");
 	return connect({ signal, ...(capability === "" ? {} : { capability }) });

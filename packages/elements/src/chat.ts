@@ -23,6 +23,7 @@ import "./conversations/conversations.ts";
 import { type AskSettings, readSettings } from "./conversations/settings.ts";
 import { define } from "./define.ts";
 import { describeError } from "./describe.ts";
+import { atFirstSign } from "./firstSign.ts";
 import { formatBytes, formatBytesUp, formatMs, formatRate, formatWait } from "./format.ts";
 import "./invite.ts";
 import { lacksFor } from "./lacks.ts";
@@ -67,6 +68,7 @@ export class TabmeshChat extends LitElement {
 		connect: { attribute: false },
 		left: { attribute: false },
 		lendHref: { type: String, attribute: "lend-href" },
+		patient: { type: Boolean },
 		store: { attribute: false },
 		conversation: { type: String },
 	};
@@ -466,12 +468,16 @@ export class TabmeshChat extends LitElement {
 	declare left: string | undefined;
 	/** Address of the lending page, for the invitation. */
 	declare lendHref: string;
+	/** Reaches for the network at the first sign that somebody is there; without it as soon as it is given `connect`. */
+	declare patient: boolean;
 	/** Keeps conversations; without one they last as long as the page. */
 	declare store: ConversationStore | undefined;
 	/** Id of the conversation to show, of those that are kept; empty for a new one. */
 	declare conversation: string;
 
 	readonly #connection = new Connection(this);
+	/** Calls off what waits for a first sign. */
+	#awaited: (() => void) | undefined;
 	#talk = new Conversation(undefined);
 	/** Turns that this page wrote, or goes on with. */
 	readonly #own = new Set<string>();
@@ -507,6 +513,7 @@ export class TabmeshChat extends LitElement {
 		this.connect = undefined;
 		this.left = undefined;
 		this.lendHref = "/lend";
+		this.patient = false;
 		this.store = undefined;
 		this.conversation = "";
 	}
@@ -521,6 +528,7 @@ export class TabmeshChat extends LitElement {
 		this.#watched?.removeEventListener("change", this.#schedule);
 		this.#watched = undefined;
 		clearTimeout(this.#announcementTimer);
+		this.#awaited?.();
 		this.#redraw?.();
 		this.#redraw = undefined;
 		this.#unwatch?.();
@@ -530,7 +538,12 @@ export class TabmeshChat extends LitElement {
 	protected override willUpdate(changed: PropertyValues<this>): void {
 		if (changed.has("tabmesh") && (this.tabmesh || changed.get("tabmesh")))
 			this.#connection.use(this.tabmesh);
-		if (changed.has("connect") && this.connect && !this.tabmesh) this.#reach();
+		if (changed.has("connect") && this.connect && !this.tabmesh) {
+			this.#awaited?.();
+			// An answer that runs somewhere does not wait for a sign.
+			if (this.patient && this.left === undefined) this.#awaited = atFirstSign(() => this.#reach());
+			else this.#reach();
+		}
 		if (changed.has("store")) this.#watchStore();
 		if (changed.has("left") && this.left !== undefined && this.#turns.length === 0) {
 			this.#left = readConversation(this.left);
@@ -930,6 +943,7 @@ export class TabmeshChat extends LitElement {
 	#renderNotice(model: ModelView | undefined) {
 		const { status, error, tabmesh } = this.#connection;
 		const text = messages.chat;
+		if (status === "idle" && this.patient) return nothing;
 		if (status === "connecting" || status === "idle")
 			return html`
 				<div class="step">
