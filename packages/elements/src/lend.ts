@@ -43,6 +43,7 @@ export class TabmeshLend extends LitElement {
 		lendHref: { type: String, attribute: "lend-href" },
 		askHref: { type: String, attribute: "ask-href" },
 		storageHref: { type: String, attribute: "storage-href" },
+		preferencesHref: { type: String, attribute: "preferences-href" },
 		openHistory: { attribute: false },
 	};
 	static override styles = [
@@ -247,6 +248,8 @@ export class TabmeshLend extends LitElement {
 	declare askHref: string;
 	/** Address of the storage page; empty where there is none. */
 	declare storageHref: string;
+	/** Address of a page that shows this device's preferences, where they are not shown here: other pages could move clicks onto them. */
+	declare preferencesHref: string;
 	/** Opens what this device did so far, so that it is shown before anybody joins: called where there is something to show. */
 	declare openHistory: (() => DeviceHistory | Promise<DeviceHistory>) | undefined;
 
@@ -276,6 +279,7 @@ export class TabmeshLend extends LitElement {
 		this.lendHref = "/lend";
 		this.askHref = "";
 		this.storageHref = "";
+		this.preferencesHref = "";
 		this.openHistory = undefined;
 	}
 
@@ -811,21 +815,7 @@ export class TabmeshLend extends LitElement {
 						: nothing
 				}
 				${this.#renderHistory(tabmesh?.history)}
-				${
-					view && phase !== "left"
-						? html`
-							<section class="panel" part="panel">
-								<tabmesh-preferences
-									.preferences=${tabmesh?.preferences}
-									.storage=${this.#storage}
-									.memoryBytes=${view.memoryBytes}
-									storage-href=${this.storageHref}
-									@tabmesh-memory=${this.#rejoin}
-								></tabmesh-preferences>
-							</section>
-						`
-						: nothing
-				}
+				${view && phase !== "left" ? this.#renderPreferences(view.memoryBytes) : nothing}
 				${
 					phase === "waiting" || phase === "serving"
 						? html`
@@ -838,6 +828,24 @@ export class TabmeshLend extends LitElement {
 						: nothing
 				}
 			</div>
+		`;
+	}
+
+	#renderPreferences(memoryBytes: number) {
+		if (this.preferencesHref !== "")
+			return html`
+				<p><a href=${this.preferencesHref} target="_blank" rel="noopener">${messages.preferences.elsewhere}</a></p>
+			`;
+		return html`
+			<section class="panel" part="panel">
+				<tabmesh-preferences
+					.preferences=${this.#connection.tabmesh?.preferences}
+					.storage=${this.#storage}
+					.memoryBytes=${memoryBytes}
+					storage-href=${this.storageHref}
+					@tabmesh-memory=${this.#rejoin}
+				></tabmesh-preferences>
+			</section>
 		`;
 	}
 

@@ -227,6 +227,7 @@ export const german: Messages = {
 
 	preferences: {
 		title: "Wann dieses Gerät leiht",
+		elsewhere: "Bestimmen, wann und wie viel dieses Gerät leiht",
 		mode: "Wie es läuft",
 		modes: { always: "Immer", preferences: "Nach Einstellungen" },
 		modeHints: {

@@ -220,6 +220,7 @@ export const english = {
 
 	preferences: {
 		title: "When this device lends",
+		elsewhere: "Decide when and how much this device lends",
 		mode: "How it runs",
 		modes: { always: "Run always", preferences: "Run by preferences" },
 		modeHints: {

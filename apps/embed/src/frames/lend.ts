@@ -10,6 +10,8 @@ const page = await panelFrame("lend", "scheme");
 const element = document.querySelector("tabmesh-lend")!;
 const { capability } = page.hello;
 element.lendHref = ownWindow("/lend", capability);
+// They take more of the device with a click that no button guards.
+element.preferencesHref = element.lendHref;
 element.connect = async (signal) => {
 	// Nothing of the network is even downloaded before.
 	const { connect } = await import("@tabmesh/client");
