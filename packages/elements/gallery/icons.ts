@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { openBrowser } from "../../../e2e/setup/openBrowser.ts";
 
 // Draws the site's icons and its picture for links from the one mark: `npm run icons -w @tabmesh/elements`.
-const folder = fileURLToPath(new URL("../../../apps/home/public/icons/", import.meta.url));
+const folder = fileURLToPath(new URL("../../../apps/home/public/icons", import.meta.url));
 
 /** The ring of three arcs in its square of 32. */
 const mark = (color: string, size: string): string => `

@@ -2,7 +2,7 @@ import { css, html, LitElement, nothing } from "lit";
 import { define } from "./define.ts";
 import "./invite.ts";
 import { type Lack, lacksFor, type Purpose } from "./lacks.ts";
-import { messages } from "./language.ts";
+import { messages } from "./language/language.ts";
 import "./notice.ts";
 import { controls, theme } from "./theme.ts";
 

@@ -1,5 +1,5 @@
 import type { LitElement } from "lit";
-import { followLanguage } from "./language.ts";
+import { followLanguage } from "./language/language.ts";
 
 /**
  * Registers an element once, and lets it follow the page's language. A page that loads two builds of Tabmesh keeps the

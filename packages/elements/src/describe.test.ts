@@ -1,7 +1,7 @@
 import { NoRouteError } from "@tabmesh/wire";
 import { describe, expect, it } from "vitest";
 import { describeError, describePeer, describeSpan } from "./describe.ts";
-import { memoryChoice } from "./memory.ts";
+import { memoryChoice } from "./lend/memory.ts";
 
 describe("words for people", () => {
 	it("says of a Tabmesh error what happened and what to do", () => {

@@ -1,5 +1,5 @@
 import type { Span, TabmeshError } from "@tabmesh/wire";
-import { messages } from "./language.ts";
+import { messages } from "./language/language.ts";
 
 /** What went wrong and what to do now, ready to be shown. */
 export interface Trouble {

@@ -1,4 +1,4 @@
-import { type Language, language } from "./language.ts";
+import { type Language, language } from "./language/language.ts";
 
 /** British days and months, as the English texts are. */
 const locales: Record<Language, string> = { en: "en-GB", de: "de-DE" };

@@ -1,6 +1,6 @@
 import { css, html, LitElement, nothing, svg } from "lit";
 import { define } from "./define.ts";
-import { messages } from "./language.ts";
+import { messages } from "./language/language.ts";
 import { controls, theme } from "./theme.ts";
 
 /** Names that mean "this very device": nobody else can follow them, so no code is drawn for them. */

@@ -2,7 +2,7 @@ import type { Span } from "@tabmesh/wire";
 import { css, html, LitElement } from "lit";
 import { define } from "./define.ts";
 import { describeSpan } from "./describe.ts";
-import { messages } from "./language.ts";
+import { messages } from "./language/language.ts";
 import { theme } from "./theme.ts";
 
 /**

@@ -4,7 +4,7 @@ import { arcPath, dealArcs, pointAt } from "./arc.ts";
 import { define } from "./define.ts";
 import { describePeer, describeSpan } from "./describe.ts";
 import { formatMs } from "./format.ts";
-import { messages } from "./language.ts";
+import { messages } from "./language/language.ts";
 import { theme } from "./theme.ts";
 
 /** The mark moves with what really happens: an endless animation would redraw the page sixty times a second and slow the very ring it shows. */

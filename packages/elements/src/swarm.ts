@@ -5,7 +5,7 @@ import { css, html, LitElement, nothing } from "lit";
 import { define } from "./define.ts";
 import { formatBytesUp } from "./format.ts";
 import "./layers.ts";
-import { messages } from "./language.ts";
+import { messages } from "./language/language.ts";
 import { theme } from "./theme.ts";
 
 /** Peers that lend anything, and say that they lend this model. */

@@ -1,6 +1,6 @@
 import { css, html, LitElement, nothing } from "lit";
 import { define } from "./define.ts";
-import { messages } from "./language.ts";
+import { messages } from "./language/language.ts";
 import { controls, theme } from "./theme.ts";
 
 /** Lenders leave their tab open for days. */

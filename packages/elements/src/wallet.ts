@@ -4,7 +4,7 @@ import { type Connect, Connection } from "./connection.ts";
 import { define } from "./define.ts";
 import { describeError } from "./describe.ts";
 import { formatDate } from "./format.ts";
-import { messages } from "./language.ts";
+import { messages } from "./language/language.ts";
 import "./notice.ts";
 import "./progress.ts";
 import { controls, theme } from "./theme.ts";

@@ -3,7 +3,7 @@ import { css, html, LitElement, nothing } from "lit";
 import { live } from "lit/directives/live.js";
 import { define } from "../define.ts";
 import { formatBytes, formatBytesUp } from "../format.ts";
-import { messages } from "../language.ts";
+import { messages } from "../language/language.ts";
 import { controls, theme } from "../theme.ts";
 import { type AskSettings, readSettings, type SettableName, settableNumbers } from "./settings.ts";
 import { sheet } from "./sheet.ts";

@@ -1,4 +1,4 @@
-import type { Turn } from "../answer.ts";
+import type { Turn } from "../chat/answer.ts";
 import type { ConversationHead } from "./conversationStore.ts";
 
 const titleLength = 60;

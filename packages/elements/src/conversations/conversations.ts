@@ -3,7 +3,7 @@ import { live } from "lit/directives/live.js";
 import { define } from "../define.ts";
 import { describeError } from "../describe.ts";
 import { formatDate, formatDuration } from "../format.ts";
-import { messages } from "../language.ts";
+import { messages } from "../language/language.ts";
 import "../notice.ts";
 import { controls, theme } from "../theme.ts";
 import type { ConversationHead, ConversationStore } from "./conversationStore.ts";

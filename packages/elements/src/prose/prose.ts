@@ -1,5 +1,5 @@
 import { render } from "lit";
-import { messages } from "../language.ts";
+import { messages } from "../language/language.ts";
 import { onNextFrame } from "../onNextFrame.ts";
 import { calm } from "./calm.ts";
 import type { MarkdownStream } from "./markdownStream.ts";

@@ -1,6 +1,6 @@
 import { html, nothing, type TemplateResult } from "lit";
 import type { Token } from "markdown-it";
-import { messages } from "../language.ts";
+import { messages } from "../language/language.ts";
 import { calm, calmCode } from "./calm.ts";
 import { safeLink } from "./safeLink.ts";
 

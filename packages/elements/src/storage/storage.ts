@@ -1,14 +1,14 @@
 import type { DeviceStorage, KeptThing, StorageView } from "@tabmesh/client";
 import { css, html, LitElement, nothing, type PropertyValues, svg } from "lit";
-import { budgetChoices } from "./budget.ts";
-import { define } from "./define.ts";
-import { describeError } from "./describe.ts";
-import { formatBytes, formatCount, formatDuration } from "./format.ts";
-import { messages } from "./language.ts";
-import "./notice.ts";
-import "./progress.ts";
+import { define } from "../define.ts";
+import { describeError } from "../describe.ts";
+import { formatBytes, formatCount, formatDuration } from "../format.ts";
+import { messages } from "../language/language.ts";
+import { budgetChoices } from "../lend/budget.ts";
+import "../notice.ts";
+import "../progress.ts";
 import "./sources.ts";
-import { controls, theme } from "./theme.ts";
+import { controls, theme } from "../theme.ts";
 
 /** How often "last used" is written anew. */
 const clockMs = 30_000;

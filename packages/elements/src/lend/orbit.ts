@@ -2,12 +2,12 @@ import type { ModelView, ServedRoute } from "@tabmesh/client";
 import type { Member } from "@tabmesh/directory";
 import type { Span } from "@tabmesh/wire";
 import { css, html, LitElement, nothing, svg } from "lit";
-import { type Arc, arcPath, pointAt } from "./arc.ts";
-import { define } from "./define.ts";
-import { describePeer, describeSpan } from "./describe.ts";
-import { formatCount } from "./format.ts";
-import { messages } from "./language.ts";
-import { theme } from "./theme.ts";
+import { type Arc, arcPath, pointAt } from "../arc.ts";
+import { define } from "../define.ts";
+import { describePeer, describeSpan } from "../describe.ts";
+import { formatCount } from "../format.ts";
+import { messages } from "../language/language.ts";
+import { theme } from "../theme.ts";
 
 /** Tracks beyond these would be thinner than a line that can be seen. */
 const mostTracks = 7;

@@ -1,11 +1,11 @@
 import type { StorageView, Tabmesh } from "@tabmesh/client";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
-import { define } from "./define.ts";
+import { define } from "../define.ts";
+import { formatBytes, formatDate } from "../format.ts";
+import { messages } from "../language/language.ts";
 import { dueNotices, type NoticeFacts, type NoticeName, quietMs } from "./dueNotices.ts";
-import { formatBytes, formatDate } from "./format.ts";
-import { messages } from "./language.ts";
-import "./notice.ts";
-import { controls, theme } from "./theme.ts";
+import "../notice.ts";
+import { controls, theme } from "../theme.ts";
 
 const readKey = "tabmesh-notices-read";
 

@@ -1,10 +1,10 @@
 import type { KeptSource } from "@tabmesh/client";
 import { css, html, LitElement, nothing, svg } from "lit";
-import { define } from "./define.ts";
-import { describePeer } from "./describe.ts";
-import { formatBytes } from "./format.ts";
-import { messages } from "./language.ts";
-import { theme } from "./theme.ts";
+import { define } from "../define.ts";
+import { describePeer } from "../describe.ts";
+import { formatBytes } from "../format.ts";
+import { messages } from "../language/language.ts";
+import { theme } from "../theme.ts";
 
 /** Sources that are named; the rest is one line, or a popular model would fill the page with peers. */
 const mostNamed = 5;

@@ -1,10 +1,10 @@
 import type { Member } from "@tabmesh/directory";
 import { css, html, LitElement, nothing } from "lit";
-import { define } from "./define.ts";
-import { describePeer } from "./describe.ts";
-import { formatBytes, formatCount, formatDuration } from "./format.ts";
-import { messages } from "./language.ts";
-import { theme } from "./theme.ts";
+import { define } from "../define.ts";
+import { describePeer } from "../describe.ts";
+import { formatBytes, formatCount, formatDuration } from "../format.ts";
+import { messages } from "../language/language.ts";
+import { theme } from "../theme.ts";
 
 /** What a relay's metrics say; a figure that it does not give is missing. */
 export interface RelayFigures {

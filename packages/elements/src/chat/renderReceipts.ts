@@ -1,8 +1,8 @@
 import { html, nothing, type TemplateResult } from "lit";
+import { describePeer, describeSpan } from "../describe.ts";
+import { formatCount, formatMs } from "../format.ts";
+import { messages } from "../language/language.ts";
 import type { Turn } from "./answer.ts";
-import { describePeer, describeSpan } from "./describe.ts";
-import { formatCount, formatMs } from "./format.ts";
-import { messages } from "./language.ts";
 
 /** Who served an answer, how fast, and what both sides signed for it. */
 export function renderReceipts(turn: Turn, self: string | undefined): TemplateResult {

@@ -1,11 +1,11 @@
 import type { ModelView } from "@tabmesh/client";
 import type { Member } from "@tabmesh/directory";
 import { css, html, LitElement, nothing, type PropertyValues, svg } from "lit";
-import { define } from "./define.ts";
-import { describePeer, describeSpan } from "./describe.ts";
-import { messages } from "./language.ts";
+import { define } from "../define.ts";
+import { describePeer, describeSpan } from "../describe.ts";
+import { messages } from "../language/language.ts";
+import { theme } from "../theme.ts";
 import { type LaneBar, packLanes } from "./packLanes.ts";
-import { theme } from "./theme.ts";
 
 /** A lane is as high as a line of text where there are few, and the whole is never higher than half a screen. */
 const mostLanePx = 28;

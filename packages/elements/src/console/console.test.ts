@@ -1,8 +1,8 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type {} from "../gallery/gallery.ts";
-import { type OpenGallery, openGallery } from "../gallery/openGallery.ts";
-import { syntheticSwarm } from "../gallery/syntheticSwarm.ts";
+import type {} from "../../gallery/gallery.ts";
+import { type OpenGallery, openGallery } from "../../gallery/openGallery.ts";
+import { syntheticSwarm } from "../../gallery/syntheticSwarm.ts";
 
 describe("<tabmesh-console>", () => {
 	let gallery: OpenGallery;

@@ -1,6 +1,6 @@
 import type { TabmeshError } from "@tabmesh/wire";
 import type { ReactiveController, ReactiveControllerHost } from "lit";
-import { english } from "./messages.ts";
+import { english } from "./messages.en.ts";
 
 /** Any text where English has one, any function of the same arguments where English has one of those. */
 type Translation<T> = T extends string

@@ -1,10 +1,10 @@
 import type { DevicePreferences, LendPreferences, StorageView } from "@tabmesh/client";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
-import { define } from "./define.ts";
-import { formatBytes } from "./format.ts";
-import { messages } from "./language.ts";
+import { define } from "../define.ts";
+import { formatBytes } from "../format.ts";
+import { messages } from "../language/language.ts";
+import { controls, theme } from "../theme.ts";
 import { memoryChoice } from "./memory.ts";
-import { controls, theme } from "./theme.ts";
 
 const shares = [1, 0.75, 0.5, 0.25] as const;
 /** What people mean by "at night", until they say otherwise. */

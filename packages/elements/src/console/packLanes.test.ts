@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { syntheticSwarm } from "../gallery/syntheticSwarm.ts";
+import { syntheticSwarm } from "../../gallery/syntheticSwarm.ts";
 import { packLanes } from "./packLanes.ts";
 
 const swarms = fc

@@ -13,30 +13,30 @@ import {
 	type Turn,
 	writeConversation,
 } from "./answer.ts";
-import "./cannot.ts";
-import { type Connect, Connection } from "./connection.ts";
-import "./conversations/askSettings.ts";
-import type { TabmeshAskSettings } from "./conversations/askSettings.ts";
-import { Conversation, titleOf } from "./conversations/conversation.ts";
-import type { ConversationStore } from "./conversations/conversationStore.ts";
-import "./conversations/conversations.ts";
-import { type AskSettings, readSettings } from "./conversations/settings.ts";
-import { define } from "./define.ts";
-import { describeError } from "./describe.ts";
+import "../cannot.ts";
+import { type Connect, Connection } from "../connection.ts";
+import "../conversations/askSettings.ts";
+import type { TabmeshAskSettings } from "../conversations/askSettings.ts";
+import { Conversation, titleOf } from "../conversations/conversation.ts";
+import type { ConversationStore } from "../conversations/conversationStore.ts";
+import "../conversations/conversations.ts";
+import { type AskSettings, readSettings } from "../conversations/settings.ts";
+import { define } from "../define.ts";
+import { describeError } from "../describe.ts";
+import { formatBytes, formatBytesUp, formatMs, formatRate, formatWait } from "../format.ts";
 import { atFirstSign } from "./firstSign.ts";
-import { formatBytes, formatBytesUp, formatMs, formatRate, formatWait } from "./format.ts";
-import "./invite.ts";
-import { lacksFor } from "./lacks.ts";
-import { messages } from "./language.ts";
-import "./notice.ts";
-import { onNextFrame } from "./onNextFrame.ts";
-import "./progress.ts";
-import "./prose/prose.ts";
-import { proseStyles } from "./prose/proseStyles.ts";
+import "../invite.ts";
+import { lacksFor } from "../lacks.ts";
+import { messages } from "../language/language.ts";
+import "../notice.ts";
+import { onNextFrame } from "../onNextFrame.ts";
+import "../progress.ts";
+import "../prose/prose.ts";
+import { proseStyles } from "../prose/proseStyles.ts";
 import { renderReceipts } from "./renderReceipts.ts";
-import "./ring.ts";
-import { lendersOf } from "./swarm.ts";
-import { controls, theme } from "./theme.ts";
+import "../ring.ts";
+import { lendersOf } from "../swarm.ts";
+import { controls, theme } from "../theme.ts";
 
 /** Long enough for a screen reader to have taken the text over, short enough not to be met twice. */
 const announcementMs = 4_000;

@@ -1,6 +1,6 @@
 import { css, html, LitElement, svg } from "lit";
-import { define } from "./define.ts";
-import { theme } from "./theme.ts";
+import { define } from "../define.ts";
+import { theme } from "../theme.ts";
 
 const width = 300;
 const height = 48;

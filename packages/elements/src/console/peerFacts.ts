@@ -1,11 +1,11 @@
 import type { ModelView, Tabmesh } from "@tabmesh/client";
 import type { Member } from "@tabmesh/directory";
 import { css, html, LitElement, nothing } from "lit";
-import { define } from "./define.ts";
-import { describePeer, describeSpan } from "./describe.ts";
-import { formatBytes, formatDuration, formatMs } from "./format.ts";
-import { messages } from "./language.ts";
-import { theme } from "./theme.ts";
+import { define } from "../define.ts";
+import { describePeer, describeSpan } from "../describe.ts";
+import { formatBytes, formatDuration, formatMs } from "../format.ts";
+import { messages } from "../language/language.ts";
+import { theme } from "../theme.ts";
 
 /**
  * All that one peer publishes of itself, and what this page measured of it.

@@ -1,7 +1,7 @@
 import { css, html, LitElement } from "lit";
-import { define } from "./define.ts";
+import { define } from "../define.ts";
+import { controls, theme } from "../theme.ts";
 import { type Language, languages, spokenLanguage } from "./language.ts";
-import { controls, theme } from "./theme.ts";
 
 const kept = "tabmesh-language";
 

@@ -1,8 +1,8 @@
 import type { Span } from "@tabmesh/wire";
 import { css, html, LitElement, nothing, svg } from "lit";
-import { arcPath } from "./arc.ts";
-import { define } from "./define.ts";
-import { theme } from "./theme.ts";
+import { arcPath } from "../arc.ts";
+import { define } from "../define.ts";
+import { theme } from "../theme.ts";
 
 const radius = 52;
 

@@ -1,11 +1,11 @@
 import type { ModelView } from "@tabmesh/client";
 import type { Member } from "@tabmesh/directory";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
-import { define } from "./define.ts";
-import { describePeer, describeSpan } from "./describe.ts";
-import { formatBytes, formatCount, formatMs } from "./format.ts";
-import { messages } from "./language.ts";
-import { controls, theme } from "./theme.ts";
+import { define } from "../define.ts";
+import { describePeer, describeSpan } from "../describe.ts";
+import { formatBytes, formatCount, formatMs } from "../format.ts";
+import { messages } from "../language/language.ts";
+import { controls, theme } from "../theme.ts";
 
 /** What a page of the table shows: a screen's height. */
 const rowsAtOnce = 20;

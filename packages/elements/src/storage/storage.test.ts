@@ -1,7 +1,7 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type {} from "../gallery/gallery.ts";
-import { type OpenGallery, openGallery } from "../gallery/openGallery.ts";
+import type {} from "../../gallery/gallery.ts";
+import { type OpenGallery, openGallery } from "../../gallery/openGallery.ts";
 
 describe("<tabmesh-storage>", () => {
 	let gallery: OpenGallery;

@@ -1,11 +1,11 @@
 import type { DeviceHistory, HistoryView, LendingDay } from "@tabmesh/client";
 import { css, html, LitElement, nothing, type PropertyValues, svg } from "lit";
 import type uPlot from "uplot";
-import { define } from "./define.ts";
-import { formatCount, formatDate, formatDuration } from "./format.ts";
+import { define } from "../define.ts";
+import { formatCount, formatDate, formatDuration } from "../format.ts";
+import { messages } from "../language/language.ts";
+import { controls, theme } from "../theme.ts";
 import { HistoryWatch } from "./historyWatch.ts";
-import { messages } from "./language.ts";
-import { controls, theme } from "./theme.ts";
 
 const dayMs = 86_400_000;
 const ranges = [30, 365] as const;

@@ -1,8 +1,8 @@
 import { css, html, LitElement, nothing } from "lit";
-import { define } from "./define.ts";
-import { describeError } from "./describe.ts";
-import { messages } from "./language.ts";
-import { theme } from "./theme.ts";
+import { define } from "../define.ts";
+import { describeError } from "../describe.ts";
+import { messages } from "../language/language.ts";
+import { theme } from "../theme.ts";
 
 /** Something that went wrong on this page, and how often. */
 export interface LoggedTrouble {

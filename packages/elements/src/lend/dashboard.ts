@@ -1,10 +1,10 @@
 import type { DeviceHistory, LenderView, Tabmesh } from "@tabmesh/client";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
-import { define } from "./define.ts";
-import { formatBytes, formatCount, formatDate, formatDuration, formatMs } from "./format.ts";
+import { define } from "../define.ts";
+import { formatBytes, formatCount, formatDate, formatDuration, formatMs } from "../format.ts";
+import { messages } from "../language/language.ts";
+import { theme } from "../theme.ts";
 import { HistoryWatch } from "./historyWatch.ts";
-import { messages } from "./language.ts";
-import { theme } from "./theme.ts";
 
 /** How often "the last hour" moves on when nothing else does. */
 const clockMs = 30_000;

@@ -7,10 +7,10 @@ import type {
 	Tabmesh,
 } from "@tabmesh/client";
 
-import { newId } from "./conversations/conversation.ts";
-import type { KeptTurn } from "./conversations/conversationStore.ts";
-import { type AskSettings, optionsOf } from "./conversations/settings.ts";
-import { describeError, type Trouble } from "./describe.ts";
+import { newId } from "../conversations/conversation.ts";
+import type { KeptTurn } from "../conversations/conversationStore.ts";
+import { type AskSettings, optionsOf } from "../conversations/settings.ts";
+import { describeError, type Trouble } from "../describe.ts";
 
 /** Seconds are counted down while peers are waited for. */
 const tickMs = 1_000;
