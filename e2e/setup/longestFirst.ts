@@ -7,7 +7,6 @@ const longest = [
 	"apps/cli/src/network",
 	"packages/pipeline/src/failover",
 	"workers/inference/src/architectures",
-	"packages/elements/src/states",
 	"apps/cli/src/commands/publish",
 	"packages/client/src/nextLayers",
 	"packages/directory/src/createDirectory",

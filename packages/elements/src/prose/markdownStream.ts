@@ -78,11 +78,13 @@ function openFence({ tokens, from, to }: Block, text: string, starts: readonly n
 
 /**
  * What stands at the end of a text that is still being written and may become something else with the next character: a `-` below a
- * line makes it a heading, until a space behind it makes it a list. It is shown a moment later.
+ * line makes it a heading, until a space behind it makes it a list; and a line that begins code is one of text as soon as it has
+ * another backtick. It is shown a moment later.
  */
-const undecided = /(?:^|\n) {0,3}(?:[-+*=#`~>|]+|\d{1,9}[.)]?)[ \t]*$/;
-/** A table is one from its second line on. */
-const beginningTable = /(?:^|\n[ \t]*\n) {0,3}\|[^\n]*(?:\n[ \t|:-]*)?$/;
+const undecided = /(?:^|\n)[ \t]*(?:[-+*=#`~>|_][-+*=#`~>|_ \t]*|\d{1,9}[.)]?[ \t]*|`{3,}[^`\n]*)?$/;
+/** A table is one from its second line on, even where its first looks like the beginning of code. */
+const beginningTable =
+	/(?:(?:^|\n[ \t]*\n) {0,3}\||(?:^|\n) {0,3}(?:```|~~~)[^\n]*\|)[^\n]*(?:\n[ \t|:-]*)?$/;
 
 /**
  * Markdown that is still being written. Whatever the end of the text cannot change any more comes out once, and is not looked at
